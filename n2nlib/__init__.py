@@ -1,0 +1,31 @@
+"""n2nlib: the library behind the reproducible report on "Training a Noise2Noise Denoising Autoencoder with PyTorch"."""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+#: Public name -> module; loaded when first used, so that a command that only plans never waits for torch.
+_PUBLIC = {
+    "TNet": "models",
+    "UNet": "models",
+    "BaseNet": "models",
+    "build": "models",
+    "open_corpus": "corpus",
+    "psnr": "metrics",
+    "denoise": "metrics",
+    "RunSpec": "spec",
+    "RunStore": "runs",
+    "Study": "study",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

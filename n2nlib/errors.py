@@ -1,0 +1,30 @@
+"""The package's own exceptions: few, and each message says what, where and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ReportError(Exception):
+    """Something that the reader of the message can mend: bad input, a missing file, a full disk."""
+
+
+class CorpusError(ReportError):
+    """Photographs or pairs that cannot be read or are not what they claim to be."""
+
+
+class TrainingError(ReportError):
+    """A training run that must not go on: NaN, divergence, an impossible specification."""
+
+
+class StoreError(ReportError):
+    """A stored run that is missing, half-written or altered."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str], error: type[ReportError] = ReportError) -> ReportError:
+    """Return the error for a name that is not one of `known`, naming the nearest one."""
+    known = sorted(known)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return error(f"unknown {kind} {name!r}: {hint}Choose one of {', '.join(known)}.")

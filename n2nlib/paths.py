@@ -1,0 +1,51 @@
+"""The only place that knows where things are on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def root() -> Path:
+    """Return the project's folder: `N2N_ROOT` if set, else the checkout that holds this package."""
+    return Path(os.environ.get("N2N_ROOT") or Path(__file__).resolve().parent.parent)
+
+
+def notebooks() -> Path:
+    """Return the folder of the chapters."""
+    return root() / "notebooks"
+
+
+def results() -> Path:
+    """Return the folder of everything that is computed: `N2N_RESULTS` if set, else `results/`."""
+    return Path(os.environ.get("N2N_RESULTS") or root() / "results")
+
+
+def store() -> Path:
+    """Return the run store, content-addressed and shared by every corpus and profile."""
+    return results() / "store"
+
+
+def cache() -> Path:
+    """Return the folder for what can be remade at any time (built pairs, downloads)."""
+    return Path(os.environ.get("N2N_CACHE") or results() / ".cache")
+
+
+def report(corpus: str, profile: str) -> Path:
+    """Return the folder of one report, named after its corpus and profile."""
+    return results() / f"{slug(corpus)}-{profile}"
+
+
+def figures(corpus: str, profile: str) -> Path:
+    """Return the folder of one report's figures (`N2N_RESULTS` moves it along with the results)."""
+    base = results() / "figures" if os.environ.get("N2N_RESULTS") else root() / "figures"
+    return base / f"{slug(corpus)}-{profile}"
+
+
+def slug(corpus: str) -> str:
+    """Return a corpus name as a folder name: `folder:/a/b` becomes `folder-b`."""
+    kind, _, where = corpus.partition(":")
+    if not where:
+        return kind
+    tail = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(where).name)
+    return f"{kind}-{tail}"

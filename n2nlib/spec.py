@@ -1,0 +1,169 @@
+"""What one training run is (`RunSpec`), and how large a report is (`Profile`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ReportError, unknown_name
+
+#: Raised by hand whenever the same RunSpec would train to other weights (tests/test_semantics.py watches it).
+SEMANTICS = 1
+
+LOSSES = ("L2", "L1", "HDR")
+SCHEMES = ("noise2noise", "noise2clean", "noise2void", "neighbor2neighbor")
+AUGMENTATIONS = ("mix", "swap", "flip", "rotate", "shuffle")
+SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("fp32", "tf32", "bf16")
+#: What each initialisation may do: `trained` as usual; `never-updated` runs the loop with an optimiser that holds
+#: other parameters (FACTS 5.1); `adam-before-lr` keeps Adam's first learning rate whatever `lr` says (FACTS 5.3).
+OPTIMISERS = ("adam", "never-updated", "adam-before-lr")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training run, frozen and hashable; its `id` names it in the run store.
+
+    Sizes count images; `lr` is Adam's learning rate; `seed` is the number of the initialisation (0 is a seed).
+    `options` go to the network's constructor. Defaults are the paper's (section 2.3, Table 2): a field left at its
+    default does not enter the identity, so that a field added later leaves every stored run valid.
+
+    Raises ReportError for an unknown name or an impossible size.
+    """
+
+    corpus: str  # fingerprint of the corpus, not its name
+    n_train: int
+    epochs: int
+    network: str = "TNet"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = "L2"
+    lr: float = 5e-4
+    seed: int = 0
+    batch: int = 32
+    scheme: str = "noise2noise"
+    augment: tuple[str, ...] = ()
+    schedule: str = "constant"
+    averaging: float = 0.0  # decay of an exponential moving average of the weights; 0 is none
+    optimiser: str = "adam"
+    precision: str = "fp32"
+    n_photos: int = 0  # train on pairs of the first n photographs only; 0 is all
+
+    def __post_init__(self):
+        object.__setattr__(self, "options", _Frozen(self.options))
+        object.__setattr__(self, "augment", tuple(sorted(self.augment)))
+        object.__setattr__(self, "lr", float(self.lr))
+        for kind, name, known in [
+            ("loss", self.loss, LOSSES),
+            ("scheme", self.scheme, SCHEMES),
+            ("schedule", self.schedule, SCHEDULES),
+            ("optimiser", self.optimiser, OPTIMISERS),
+            ("precision", self.precision, PRECISIONS),
+            *(("augmentation", a, AUGMENTATIONS) for a in self.augment),
+        ]:
+            if name not in known:
+                raise unknown_name(kind, name, known)
+        for name in ("n_train", "epochs", "batch"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: give a whole number of at least 1.")
+        if not 0 < self.lr < 1:
+            raise ReportError(f"RunSpec.lr is {self.lr!r}: give a learning rate between 0 and 1.")
+        if not 0 <= self.averaging < 1:
+            raise ReportError(f"RunSpec.averaging is {self.averaging!r}: give a decay of 0 (none) up to below 1.")
+
+    @property
+    def id(self) -> str:
+        """The run's identity: 16 hexadecimal digits of SHA-256 over spec, corpus and training semantics."""
+        text = json.dumps({"semantics": SEMANTICS, **self.to_dict()}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def images(self) -> int:
+        """Training images that the run sees in all."""
+        return self.n_train * self.epochs
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, as plain JSON values."""
+        out = {}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+            if value != default:
+                out[f.name] = dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
+        return out
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
+        """Build a spec from `to_dict`'s mapping; an unknown key is an error that names the nearest known one."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        for key in values:
+            if key not in known:
+                raise unknown_name("RunSpec field", key, known)
+        return cls(**values)
+
+    def replace(self, **changes) -> RunSpec:
+        """Return the spec with some fields changed."""
+        return self.from_dict({**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
+
+
+class _Frozen(dict):
+    """A small read-only mapping that can be hashed and pickled."""
+
+    def __hash__(self):  # type: ignore[override]
+        return hash(json.dumps(self, sort_keys=True))
+
+    def _refuse(self, *_, **__):
+        raise TypeError("the options of a RunSpec cannot be changed: use spec.replace(options=...)")
+
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = _refuse
+
+    def __reduce__(self):
+        return (_Frozen, (dict(self),))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The sizes of a report, and nothing else: the same code runs at every profile.
+
+    `seeds` initialisations for the paper's own rows, `extra_seeds` for everything beyond them; `saliency` images for
+    the Jacobian measurements, `slow` images for filters that take about a second each.
+    `precision` is the arithmetic of training: `tf32` is what PyTorch's convolutions do on a GPU unless told otherwise
+    (on a CPU it is the same as fp32).
+    """
+
+    name: str
+    n_train: int
+    n_val: int
+    epochs: int
+    seeds: int
+    extra_seeds: int
+    saliency: int
+    slow: int
+    trials: int
+    precision: str = "fp32"
+
+    def spec(self, fingerprint: str, **changes) -> RunSpec:
+        """Return the paper's TNet run at this size on the corpus with that fingerprint, with some fields changed."""
+        base = {"n_train": self.n_train, "epochs": self.epochs, "precision": self.precision}
+        return RunSpec.from_dict({"corpus": fingerprint, **base, **changes})
+
+
+PROFILES = {
+    p.name: p
+    for p in (
+        Profile("smoke", n_train=256, n_val=40, epochs=2, seeds=2, extra_seeds=1, saliency=8, slow=2, trials=2),
+        Profile("quick", n_train=3_000, n_val=200, epochs=4, seeds=2, extra_seeds=1, saliency=40, slow=8, trials=4),
+        Profile("paper", n_train=50_000, n_val=1_000, epochs=50, seeds=5, extra_seeds=3, saliency=200, slow=50,
+                trials=48, precision="tf32"),
+    )
+}
+
+
+def profile(name: str) -> Profile:
+    """Return the profile of that name; raises ReportError for an unknown one."""
+    if name not in PROFILES:
+        raise unknown_name("profile", name, PROFILES)
+    return PROFILES[name]
