@@ -1,0 +1,101 @@
+"""How the report's figures look: one style file, one colour per method, one way to lay out and save pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from .errors import ReportError
+
+#: Widths in inches of one column and of the full page in report.pdf: figures are drawn at their final size.
+COLUMN, PAGE = 3.35, 6.9
+
+#: Method -> colour, the same in every figure: blues are TNet, oranges UNet, greens the classical filters (Okabe-Ito).
+COLOURS = {
+    "clean": "#000000",
+    "noisy": "#8C8C8C",
+    "zero": "#BBBBBB",
+    "TNet": "#0072B2",
+    "TNet+L1": "#56B4E9",
+    "TNet+BN": "#00395A",
+    "UNet": "#D55E00",
+    "UNet (shared decoder)": "#E69F00",
+    "BaseNet": "#CC79A7",
+    "SmallNet": "#7A5195",
+    "gaussian": "#009E73",
+    "mean": "#7CC9A9",
+    "linear": "#00563F",
+}
+
+
+def style() -> None:
+    """Make `report.mplstyle`, beside this file, the style of all figures drawn from now on."""
+    plt.style.use(Path(__file__).with_name("report.mplstyle"))
+
+
+def colour(name: str) -> str:
+    """Return a method's colour; a variant without its own ("TNet (stride)") has its network's, anything else grey."""
+    return COLOURS.get(name) or COLOURS.get(name.split("+")[0].split(" (")[0].strip(), "#777777")
+
+
+def picture_grid(
+    rows: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[str],
+    psnr: Sequence[Sequence[float | None]] | None = None,
+    *,
+    labels: Sequence[str] = (),
+    width: float = PAGE,
+) -> Figure:
+    """Draw images side by side, pixel for pixel, with a title above each column and a PSNR beneath each picture.
+
+    `rows`: rows of images, each uint8 or float in [0, 1], (3,H,W) or (H,W); all share the range 0 (black) to full
+    scale, so that they can be compared. `psnr`: decibels in the same layout, None for no text. `labels`: one a row.
+    Raises ReportError when a row has not one image for each title.
+    """
+    if any(len(row) != len(titles) for row in rows):
+        raise ReportError(f"picture_grid has {len(titles)} titles, but rows of {[len(row) for row in rows]} images.")
+    side = width / (len(titles) + (0.25 if labels else 0))
+    text = 0.15 if psnr is not None else 0.03
+    fig, axes = plt.subplots(
+        len(rows), len(titles), figsize=(width, len(rows) * (side + text) + 0.25), squeeze=False, layout="compressed"
+    )
+    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.015, wspace=0, hspace=0)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            ax = axes[i, j]
+            show(ax, image)
+            if i == 0:
+                ax.set_title(titles[j], loc="center", pad=3)
+            if psnr is not None and psnr[i][j] is not None:
+                ax.set_xlabel(f"{psnr[i][j]:.2f} dB", fontsize=8, labelpad=2)
+        if labels:
+            axes[i, 0].set_ylabel(labels[i])
+    return fig
+
+
+def show(ax, image: np.ndarray) -> None:
+    """Draw one image, uint8 or float in [0, 1], (3,H,W) or (H,W), on `ax` without ticks, frame or smoothing."""
+    image = np.asarray(image)
+    white = 255 if image.dtype == np.uint8 else 1.0
+    image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image  # (3,H,W) -> (H,W,3)
+    # Clipping changes what is shown only: a screen cannot show more than white.
+    ax.imshow(np.clip(image, 0, white), cmap="gray", vmin=0, vmax=white, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
+    """Write `<stem>.pdf` and `<stem>.png` and return both paths; the same figure gives the same bytes.
+
+    No date and no version of the program goes into the files, so that a figure that has not changed shows no change.
+    """
+    pdf, png = Path(f"{stem}.pdf"), Path(f"{stem}.png")
+    pdf.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(pdf, metadata={"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None})
+    fig.savefig(png, metadata={"Software": None})
+    return pdf, png
