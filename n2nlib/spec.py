@@ -19,9 +19,8 @@ SCHEMES = ("noise2noise", "noise2clean", "noise2void", "neighbor2neighbor")
 AUGMENTATIONS = ("mix", "swap", "flip", "rotate", "shuffle")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "tf32", "bf16")
-#: What each initialisation may do: `trained` as usual; `never-updated` runs the loop with an optimiser that holds
-#: other parameters (FACTS 5.1); `adam-before-lr` keeps Adam's first learning rate whatever `lr` says (FACTS 5.3).
-OPTIMISERS = ("adam", "never-updated", "adam-before-lr")
+#: `never-updated` is the loop whose Adam was built on another network's parameters: gradients, but no step.
+OPTIMISERS = ("adam", "never-updated")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,26 @@
+"""The objectives of sections 2.3.1 and 2.3.2; images in [0, 1], (B,3,H,W) each, a 0-dimensional tensor out."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+
+
+def l2(prediction, noisy_target):
+    """Mean squared error: its optimum against noisy targets is their mean, the clean image."""
+    return F.mse_loss(prediction, noisy_target)
+
+
+def l1(prediction, noisy_target):
+    """Mean absolute error: its optimum against noisy targets is their median."""
+    return F.l1_loss(prediction, noisy_target)
+
+
+def hdr(prediction, noisy_target):
+    """The L_HDR of Lehtinen et al. (2018, section 3.4): squared error relative to the prediction's own brightness.
+
+    The denominator carries no gradient; 0.01 keeps it from zero, as there.
+    """
+    return ((prediction - noisy_target) ** 2 / (prediction.detach() + 0.01) ** 2).mean()
+
+
+LOSSES = {"L2": l2, "L1": l1, "HDR": hdr}
