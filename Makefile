@@ -1,0 +1,50 @@
+# All that a reader needs; `make help` lists it. What is stale is decided by content in n2nlib.report, not by make.
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+# PROFILE=smoke|quick|paper  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH  DEVICE=auto|cpu|cuda
+# EXECUTOR=local  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
+size    = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(DEVICE),--device '$(DEVICE)')
+options = $(size) $(if $(EXECUTOR),--executor '$(EXECUTOR)') $(if $(CHAPTER),--chapter '$(CHAPTER)') \
+          $(if $(filter-out 0,$(FRESH)),--fresh)
+
+.DEFAULT_GOAL := help
+.PHONY: help report plan test lab bench verify notebooks clean
+
+help:       ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+report: $(READY)     ## make the report: results/<corpus>-<profile>/report.html and report.pdf
+	@$(PY) -m n2nlib.report make $(options)
+
+plan: $(READY)       ## say what `make report` would do, and why
+	@$(PY) -m n2nlib.report plan $(options)
+
+test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
+	@$(PY) -m pytest -n 2 --dist loadfile
+
+lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with a token)
+	@$(PY) -m jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+	    $(if $(filter 0,$(shell id -u)),--allow-root)
+
+bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop
+	@$(PY) -m n2nlib.bench
+
+verify: $(READY)     ## retrain a sample of the stored runs and compare
+	@$(PY) -m n2nlib.verify
+
+notebooks: $(READY)  ## execute the chapters in place at smoke size, so that they are committed with their outputs
+	@$(PY) -m n2nlib.report notebooks
+
+clean:               ## remove every report and cache; stored runs stay
+	@$(PYTHON) -m n2nlib.report clean
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("This needs Python 3.11 or later: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[lab,test,dask]'
+	$(PY) -m n2nlib.report kernel
+	@touch $@

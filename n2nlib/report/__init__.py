@@ -1,0 +1,1 @@
+"""The chain of chapters: what is stale (`plan`), running it (`run`), and the two documents (`render`)."""
