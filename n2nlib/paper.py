@@ -25,7 +25,7 @@ def value(key: str) -> Any:
     if isinstance(node, Mapping):
         raise ReportError(f"paper.value({key!r}) is a group, not a number: choose one of "
                           f"{', '.join(f'{key}.{k}' for k in node if k != 'place')}.")
-    return copy.copy(node)
+    return copy.deepcopy(node)
 
 
 def place(key: str) -> str:
