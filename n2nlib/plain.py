@@ -1,0 +1,34 @@
+"""The textbook training loop: what the engine in `training` is compared with, for its numbers and for its speed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .losses import LOSSES
+from .models import build
+from .spec import RunSpec
+
+
+def train_plain(spec: RunSpec, pairs, device: str | torch.device = "cpu", steps: int | None = None):
+    """Train as the authors' script does: eager, contiguous layout, one `.item()` a step, stored order.
+
+    Knows the paper's own runs only (no augmentation, schedule or averaging). `steps` stops early.
+    Returns the network in training mode and the list of losses, one a step.
+    """
+    pairs = pairs.subset(spec.n_train, spec.n_photos)
+    x = torch.from_numpy(np.array(pairs.a)).to(device).float() / 255
+    target = torch.from_numpy(np.array(pairs.b)).to(device).float() / 255
+    network = build(spec.network, seed=spec.seed, **spec.options).to(device)
+    optimiser = torch.optim.Adam(network.parameters(), lr=spec.lr)
+    loss_of, losses = LOSSES[spec.loss], []
+    for _ in range(spec.epochs):
+        for start in range(0, len(x), spec.batch):
+            if steps is not None and len(losses) >= steps:
+                return network, losses
+            loss = loss_of(network(x[start : start + spec.batch]), target[start : start + spec.batch])
+            losses.append(loss.item())
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return network, losses

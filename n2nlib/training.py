@@ -1,0 +1,427 @@
+"""The training engine: one or many runs on one device, with checkpoints and exact resume.
+
+The textbook loop is in `plain`; this one does the same arithmetic with less around it. The images stay on the device
+as uint8 and become floats a batch at a time; layout is channels last; Adam is fused; nothing waits for the device
+within an epoch. On a CPU a run uses one thread, so that its bits are defined, and several runs go side by side in
+processes (`sweep`). On a GPU the whole step of several runs is captured once as a CUDA graph with a stream a run: the
+kernels are those of a run alone, they only overlap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .errors import TrainingError
+from .metrics import MSE_FLOOR, denoise, global_psnr, psnr
+from .models import build, count_parameters
+from .models.layers import Dropout
+from .schemes import Samples, objective
+from .spec import RunSpec
+
+#: The published loss is a sum over the paper's 1,563 batches of (batch mean squared error / 32): FACTS section 2.
+PUBLISHED_LOSS_FACTOR = 1563 / 32
+#: Steps between two looks at the clock; also the images that a CUDA graph reads from, times the batch.
+CHUNK_STEPS = 64
+CHECKPOINT_SECONDS = 60.0
+#: Points of a learning curve, at most.
+CURVE_POINTS = 25
+#: An image has squared error 1 at the very worst; a mean beyond this has left every sane range.
+DIVERGED = 10.0
+
+
+class Paused(Exception):
+    """The time given to a slice is over; every run is in its checkpoint and the next call goes on from there."""
+
+
+@dataclass
+class Trained:
+    """A finished run on its way to the store."""
+
+    spec: RunSpec
+    weights: dict[str, torch.Tensor]
+    history: list[dict]
+    metrics: dict
+    psnr: np.ndarray
+    device: str = "cpu"
+
+
+class Replica:
+    """One RunSpec in the making: network, optimiser, place in the data, and how it has done so far."""
+
+    def __init__(self, spec: RunSpec, pairs, device: torch.device, resident: dict):
+        self.spec, self.device = spec, device
+        self.samples = Samples(spec, pairs, device, resident)
+        self.network = build(spec.network, seed=spec.seed, **spec.options)
+        self.network.to(device, memory_format=torch.channels_last).train()
+        self.objective = objective(spec)
+        rate = torch.tensor(spec.lr, device=device) if device.type == "cuda" else spec.lr
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=rate, fused=True)
+        self.average = copy.deepcopy(self.network).requires_grad_(False) if spec.averaging else None
+        self.generator = torch.Generator(device).manual_seed(spec.seed)
+        for module in self.network.modules():
+            if isinstance(module, Dropout):
+                module.generator = self.generator
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.clock = torch.zeros((), dtype=torch.float64, device=device)
+        self.steps_an_epoch = math.ceil(spec.n_train / spec.batch)
+        self.steps = self.steps_an_epoch * spec.epochs
+        self.step = 0
+        self.history: list[dict] = []
+        self.seconds = 0.0
+
+    @property
+    def images_done(self) -> int:
+        epoch, step = divmod(self.step, self.steps_an_epoch)
+        return epoch * self.spec.n_train + min(step * self.spec.batch, self.spec.n_train)
+
+    def update(self, *batch: torch.Tensor) -> None:
+        """Take one step of Adam on a batch of uint8 tensors (B,H,W,C); runs alike inside and outside a CUDA graph."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16", cache_enabled=False):
+            loss = self.objective(self.network, *batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.spec.schedule == "cosine":
+            self._set_rate()
+        if self.spec.optimiser == "adam":
+            self.optimiser.step()
+        if self.average is not None:
+            with torch.no_grad():
+                torch._foreach_lerp_(
+                    list(self.average.parameters()), list(self.network.parameters()), 1 - self.spec.averaging
+                )
+        self.loss_sum += loss.detach()
+        self.clock += 1
+
+    def _set_rate(self) -> None:
+        """Half a cosine from lr down to 0 over the whole run, read from the device's own clock."""
+        rate = self.spec.lr / 2 * (1 + torch.cos(self.clock * (math.pi / self.steps)))
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].copy_(rate)
+            else:
+                group["lr"] = rate.item()
+
+    def judged(self) -> torch.nn.Module:
+        """Return the network that counts: the last weights, or their moving average with the last statistics."""
+        if self.average is None:
+            return self.network
+        for mean, last in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            mean.copy_(last)
+        return self.average
+
+    def end_epoch(self, validation) -> None:
+        """Close an epoch: its mean loss, and the validation PSNR at up to 25 points of the run."""
+        epoch = self.step // self.steps_an_epoch
+        loss = self.loss_sum.item() / self.steps_an_epoch
+        self.check(loss, epoch)
+        self.loss_sum.zero_()
+        every = math.ceil(self.spec.epochs / CURVE_POINTS)
+        shown = epoch % every == 0 or epoch in (1, self.spec.epochs)
+        self.history.append(
+            {
+                "epoch": epoch,
+                "images": self.images_done,
+                "loss": loss,
+                "published_loss": loss * PUBLISHED_LOSS_FACTOR,
+                "psnr": validation_psnr(self.judged(), *validation) if shown else math.nan,
+                "seconds": self.seconds,
+            }
+        )
+
+    def check(self, loss: float, epoch: int) -> None:
+        """Raise TrainingError once the mean loss is not a number or out of every sane range."""
+        if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "HDR":
+            raise TrainingError(
+                f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, initialisation {self.spec.seed}) "
+                f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32."
+            )
+
+    def state(self) -> dict:
+        """Return all that a run needs to go on to the same bits."""
+        return {
+            "spec": self.spec.to_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "generator": self.generator.get_state(),
+            "loss_sum": self.loss_sum.cpu(),
+            "clock": self.clock.cpu(),
+        }
+
+    def load(self, state: dict) -> None:
+        """Take over a checkpoint's state."""
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        self.network.load_state_dict(state["network"])
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.optimiser.load_state_dict(state["optimiser"])
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate  # this device's own tensor or number; a schedule sets it anew at each step
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.generator.set_state(state["generator"].cpu())
+        self.loss_sum.copy_(state["loss_sum"])
+        self.clock.copy_(state["clock"])
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Return every tensor that a step changes."""
+        out = [*self.network.state_dict().values(), self.loss_sum, self.clock]
+        out += [t for state in self.optimiser.state.values() for t in state.values()]
+        if self.average is not None:
+            out += self.average.state_dict().values()
+        return out
+
+    def finish(self, validation) -> Trained:
+        """Judge the last weights on the validation pairs, in fp32."""
+        network = self.judged().eval()
+        noisy, clean = validation.a, validation.clean
+        image = denoise(network, noisy)
+        per_image = psnr(clean, image, data_range=255)
+        last = self.history[-1]
+        metrics = {
+            "psnr": float(per_image.mean()),
+            "psnr_global": global_psnr(clean, image, data_range=255),
+            "loss": last["loss"],
+            "published_loss": last["published_loss"] if self.spec.loss == "L2" else None,
+            "images": self.images_done,
+            "parameters": count_parameters(self.network),
+            "seconds": self.seconds,
+        }
+        weights = {k: v.detach().float().cpu().contiguous() if v.is_floating_point() else v.cpu() for k, v in network.state_dict().items()}
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return Trained(self.spec, weights, self.history, metrics, per_image, name)
+
+
+@torch.no_grad()
+def validation_psnr(network: torch.nn.Module, noisy: torch.Tensor, clean: torch.Tensor) -> float:
+    """Mean PSNR in dB on the device, with the same cut to 8 bits as `metrics`: uint8 (N,3,H,W) twice -> float."""
+    network.eval()
+    total = 0.0
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for x, c in zip(noisy.split(250), clean.split(250), strict=True):
+            y = network(x.float().div(255).contiguous(memory_format=torch.channels_last))
+            error = ((y * 255).clamp(0, 255).to(torch.uint8).double() - c.double()) / 255
+            total += (-10 * (error**2).mean(dim=(1, 2, 3)).clamp(min=MSE_FLOOR).log10()).sum().item()
+    network.train()
+    return total / len(noisy)
+
+
+class GraphedStep:
+    """The step of all replicas, captured once as a CUDA graph with a stream a replica, for one batch size.
+
+    Each replay reads the next `size` images from the replicas' buffers at a shared, device-side position.
+    """
+
+    def __init__(self, replicas: Sequence[Replica], buffers: list[tuple[torch.Tensor, ...]], position, size: int):
+        self.graph = torch.cuda.CUDAGraph()
+        rows = torch.arange(size, device=position.device)
+
+        def step(streams):
+            main = torch.cuda.current_stream()
+            picked = position + rows
+            for replica, buffer, stream in zip(replicas, buffers, streams, strict=True):
+                stream.wait_stream(main)
+                with torch.cuda.stream(stream):
+                    replica.update(*(t.index_select(0, picked) for t in buffer))
+            for stream in streams:
+                main.wait_stream(stream)
+            position.add_(size)
+
+        for replica in replicas:
+            self.graph.register_generator_state(replica.generator)
+        streams = [torch.cuda.Stream() for _ in replicas]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        # The steps that warm up libraries and allocator must leave no trace.
+        for replica in replicas:
+            make_optimiser_state(replica)
+        kept = [(t, t.clone()) for r in replicas for t in r.tensors()]
+        generators = [r.generator.get_state() for r in replicas]
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                position.zero_()
+                step(streams)
+        torch.cuda.synchronize()
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+            step(streams)
+        with torch.no_grad():
+            for tensor, value in kept:
+                tensor.copy_(value)
+        for replica, state in zip(replicas, generators, strict=True):
+            replica.generator.set_state(state)
+
+    def __call__(self):
+        self.graph.replay()
+
+
+def make_optimiser_state(replica: Replica) -> None:
+    """Create Adam's moments at zero, which it would otherwise do inside its first step."""
+    if replica.optimiser.state or replica.spec.optimiser != "adam":
+        return
+    for p in replica.network.parameters():
+        p.grad = torch.zeros_like(p)
+    replica.optimiser.step()  # with zero gradients it moves nothing
+    for state in replica.optimiser.state.values():
+        for tensor in state.values():
+            tensor.zero_()
+    replica.optimiser.zero_grad(set_to_none=True)
+
+
+class Stepper:
+    """Advances replicas through a chunk of an epoch: eagerly on a CPU, by replaying graphs on a GPU."""
+
+    def __init__(self, replicas: Sequence[Replica], device: torch.device):
+        self.replicas, self.device = replicas, device
+        self.graphs: dict[int, GraphedStep] = {}
+        self.buffers: list[tuple[torch.Tensor, ...]] | None = None
+
+    def advance(self, epoch: int, start: int, stop: int) -> None:
+        """Take the steps on images start..stop of an epoch (start at a batch's beginning)."""
+        batch = self.replicas[0].spec.batch
+        chunks = [r.samples.chunk(epoch, start, stop) for r in self.replicas]
+        if self.device.type == "cuda":
+            self._replay(chunks, stop - start, batch)
+        else:
+            for replica, chunk in zip(self.replicas, chunks, strict=True):
+                for i in range(0, stop - start, batch):
+                    replica.update(*(t[i : i + batch] for t in chunk))
+        for replica in self.replicas:
+            replica.step += math.ceil((stop - start) / batch)
+
+    def _replay(self, chunks, images: int, batch: int) -> None:
+        if self.buffers is None:
+            size = CHUNK_STEPS * batch
+            self.buffers = [tuple(t.new_zeros(size, *t.shape[1:]) for t in chunk) for chunk in chunks]
+            self.position = torch.zeros((), dtype=torch.int64, device=self.device)
+        for buffer, chunk in zip(self.buffers, chunks, strict=True):
+            for kept, new in zip(buffer, chunk, strict=True):
+                kept[:images].copy_(new)
+        sizes = [batch] * (images // batch) + [images % batch] * (images % batch > 0)
+        for size in dict.fromkeys(sizes):
+            if size not in self.graphs:
+                self.graphs[size] = GraphedStep(self.replicas, self.buffers, self.position, size)
+        self.position.zero_()
+        for size in sizes:
+            self.graphs[size]()
+
+
+def train(
+    specs: Sequence[RunSpec],
+    corpus,
+    *,
+    device: str | torch.device = "cpu",
+    checkpoints: Path | None = None,
+    until: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Trained]:
+    """Train runs of equal length on one corpus and one device together; each ends as it would alone.
+
+    `checkpoints`: folder of `<id>.ckpt`, written every minute and read at the start, so that a killed call goes on
+    where it was (on a CPU to the same bits). `until`: `time.monotonic()` at which to stop. `progress` is called with
+    the number of images done since its last call.
+    Raises Paused when the time is over, TrainingError on divergence or an impossible specification.
+    """
+    device = torch.device(device)
+    shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
+    if len(shapes) != 1:
+        raise TrainingError("runs that train together must share corpus, n_train, epochs, batch and precision.")
+    with settings(device, specs[0].precision):
+        resident: dict = {}
+        replicas = [Replica(spec, corpus.train, device, resident) for spec in specs]
+        for replica in replicas:
+            load_checkpoint(replica, checkpoints)
+        if len({r.step for r in replicas}) > 1:  # a group that was cut differently: its members go on one by one
+            return [
+                train([s], corpus, device=device, checkpoints=checkpoints, until=until, progress=progress)[0]
+                for s in specs
+            ]
+        return _train(replicas, corpus, device, checkpoints, until, progress or (lambda images: None))
+
+
+def _train(replicas, corpus, device, checkpoints, until, progress):
+    """Go through the epochs in chunks, with a look at the clock after each."""
+    spec, first = replicas[0].spec, replicas[0]
+    validation = tuple(torch.from_numpy(np.array(v)).to(device) for v in (corpus.val.a, corpus.val.clean))
+    stepper = Stepper(replicas, device)
+    before, saved = time.monotonic(), time.monotonic()
+    progress(sum(r.images_done for r in replicas))
+    while first.step < first.steps:
+        epoch, step = divmod(first.step, first.steps_an_epoch)
+        start = step * spec.batch
+        stop = min(start + CHUNK_STEPS * spec.batch, spec.n_train)
+        stepper.advance(epoch, start, stop)
+        if stop == spec.n_train:
+            for replica in replicas:
+                replica.end_epoch(validation)
+        elif device.type == "cpu":
+            for replica in replicas:
+                replica.check(replica.loss_sum.item() / (step + 1), epoch + 1)
+        now = time.monotonic()
+        for replica in replicas:
+            replica.seconds += (now - before) / len(replicas)
+        before = now
+        progress((stop - start) * len(replicas))
+        over = until is not None and now >= until and first.step < first.steps
+        if checkpoints is not None and (over or now - saved > CHECKPOINT_SECONDS):
+            for replica in replicas:
+                save_checkpoint(replica, checkpoints)
+            saved = now
+        if over:
+            raise Paused(f"paused at {first.step} of {first.steps} steps")
+    return [replica.finish(corpus.val) for replica in replicas]
+
+
+@contextlib.contextmanager
+def settings(device: torch.device, precision: str):
+    """Set what defines the arithmetic (one thread on a CPU; TF32 only where the spec says so), and set it back."""
+    threads = torch.get_num_threads()
+    tf32 = precision == "tf32"
+    matmul = torch.backends.cuda.matmul.allow_tf32
+    try:
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=tf32):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+        torch.set_num_threads(threads)
+
+
+def save_checkpoint(replica: Replica, folder: Path) -> None:
+    """Write a checkpoint in one move, so that a kill in between leaves the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{replica.spec.id}.{os.getpid()}.part"
+    try:
+        torch.save(replica.state(), part)
+        part.replace(folder / f"{replica.spec.id}.ckpt")
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        part.unlink(missing_ok=True)
+        raise TrainingError(f"no checkpoint can be written to {folder} ({error}): free some space and start again.") from error
+
+
+def load_checkpoint(replica: Replica, folder: Path | None) -> None:
+    """Go on from a run's checkpoint if there is one; one that cannot be read is left aside and the run starts anew."""
+    path = folder / f"{replica.spec.id}.ckpt" if folder is not None else None
+    if path is None or not path.exists():
+        return
+    try:
+        state = torch.load(path, map_location=replica.device, weights_only=True)
+        if state["spec"] != replica.spec.to_dict():
+            raise ValueError("it belongs to another run")
+    except Exception:  # whatever a foreign or truncated file raises, it is no checkpoint
+        path.unlink()
+        return
+    replica.load(state)
