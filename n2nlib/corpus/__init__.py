@@ -1,0 +1,135 @@
+"""Photographs in, noisy pairs out: `open_corpus` names a corpus, `Corpus` builds it when it is first looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import CorpusError, unknown_name
+from . import epfl, photos, sampling
+from .bench import bench_pairs
+from .build import build, cached
+from .epfl import write_epfl
+from .noise import canonical
+from .pairs import Pairs
+from .photos import Photograph
+
+__all__ = ["Corpus", "Pairs", "Photograph", "bench_pairs", "open_corpus", "write_epfl"]
+
+NAMES = ("bundled", "imagenet-sample", "folder:PATH", "epfl:PATH")
+
+
+def open_corpus(name: str = "bundled", n_train: int = 3_000, n_val: int = 200, seed: int = 0, noise: str = "subpixel") -> Corpus:
+    """Open a corpus by name, building nothing yet.
+
+    name: `bundled`, `imagenet-sample`, `folder:PATH` or `epfl:PATH`; noise: `subpixel`, `gaussian:SIGMA255`,
+    `poisson:PEAK`, `bernoulli:KEEP` or `impulse:P` (drawn around the clean image, then clipped to 8 bits).
+    Raises CorpusError for an unknown name or noise, sizes below 1, or a folder without usable files.
+    """
+    for what, value, least in (("n_train", n_train, 1), ("n_val", n_val, 1), ("seed", seed, 0)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise CorpusError(f"{what} is {value!r}: give a whole number of at least {least}.")
+    noise = canonical(noise)
+    kind, _, where = str(name).partition(":")
+    if (kind in ("folder", "epfl")) != bool(where) or kind not in ("bundled", "imagenet-sample", "folder", "epfl"):
+        raise unknown_name("corpus", name, NAMES, CorpusError)
+    if kind == "epfl":
+        return EpflCorpus(name, where, n_train, n_val, noise)
+    source = {
+        "bundled": photos.bundled,
+        "imagenet-sample": lambda: photos.imagenet_sample(seed),
+        "folder": lambda: photos.folder(where, seed),
+    }[kind]()
+    return Corpus(name, source, n_train, n_val, seed, noise)
+
+
+class Corpus:
+    """Training and validation pairs cut from photographs, and the recipe that they follow.
+
+    name, noise: as opened; recipe: all that decides the pairs' bytes, as plain JSON values; warnings: sentences that a
+    report must show. Small: it pickles without its arrays, and knows its fingerprint without its photographs.
+    """
+
+    def __init__(self, name: str, source: photos.Source, n_train: int, n_val: int, seed: int, noise: str):
+        self.name, self.noise, self.warnings = name, noise, list(source.warnings)
+        self._source = source
+        self.recipe = {
+            "sampler": sampling.SAMPLER_VERSION,
+            "train": [[p.name, p.sha256, p.group] for p in source.train],
+            "val": [[p.name, p.sha256, p.group] for p in source.val],
+            "windows": list(source.fractions),
+            "n_train": n_train,
+            "n_val": n_val,
+            "seed": seed,
+            "noise": noise,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the recipe's SHA-256; part of the identity of every run."""
+        return hashlib.sha256(json.dumps(self.recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+    @cached_property
+    def train(self) -> Pairs:
+        """The training pairs, built when first asked for and memory-mapped from the cache."""
+        return self._pairs("train")
+
+    @cached_property
+    def val(self) -> Pairs:
+        """The validation pairs, from photographs (and their views) that training never sees."""
+        return self._pairs("val")
+
+    def photographs(self, split: str) -> list[Photograph]:
+        """Return the photographs of `train` or `val`, downloaded if they have to be."""
+        if split not in ("train", "val"):
+            raise unknown_name("split", split, ("train", "val"), CorpusError)
+        chosen = getattr(self._source, split)
+        if self._source.download:
+            photos.download(chosen)
+        return list(chosen)
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What may alter the bytes but is not in the recipe: the version of the image decoder."""
+        return {"decoder": photos.decoder()}
+
+    def _pairs(self, split: str) -> Pairs:
+        recipe = self.recipe
+        n = recipe[f"n_{split}"]
+
+        def make():
+            return build(tuple(self.photographs(split)), n, fractions=tuple(recipe["windows"]), split=split,
+                         seed=recipe["seed"], noise=self.noise)
+
+        return Pairs(f"{self.name} {split}", **cached(self.fingerprint, split, n, make))
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k not in ("train", "val")}
+
+    def __repr__(self) -> str:
+        return f"<Corpus {self.name}, {self.noise}, {self.recipe['n_train']} + {self.recipe['n_val']} pairs, {self.fingerprint}>"
+
+
+class EpflCorpus(Corpus):
+    """The authors' own pairs: the first n of each of their two files. Their noise is in the files."""
+
+    def __init__(self, name: str, folder: str, n_train: int, n_val: int, noise: str):
+        if noise != "subpixel":
+            raise CorpusError(f"{name} holds no clean training images, so that {noise} noise cannot be drawn around them.")
+        self._folder = Path(folder).expanduser()
+        sums, self.warnings = epfl.check(self._folder)
+        self.name, self.noise = name, noise
+        self.recipe = {"epfl": sums, "n_train": n_train, "n_val": n_val}
+
+    def photographs(self, split: str) -> list[Photograph]:
+        """The files hold no photographs, only pairs: raises CorpusError."""
+        raise CorpusError(f"{self.name} holds pairs only, no photographs.")
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        return {}
+
+    def _pairs(self, split: str) -> Pairs:
+        return epfl.read(self._folder, split, self.recipe[f"n_{split}"])

@@ -1,0 +1,161 @@
+"""From photographs to arrays, and their cache on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from .. import paths
+from ..errors import CorpusError
+from . import noise as noises
+from . import sampling
+from .photos import Photograph, decoder, quiet, workers
+from .sampling import SIDE
+
+_CHUNK = 128  # windows sampled at once: bounds the memory, changes no byte
+_ARRAYS = ("a", "b", "clean", "photo")
+
+
+def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float, float], split: str, seed: int,
+          noise: str = "subpixel", processes: int | None = None) -> dict[str, np.ndarray]:
+    """Return n pairs as arrays a, b, clean (n, 3, 32, 32) uint8 and photo (n,) int32.
+
+    Pairs are spread evenly over the photographs (over the scenes first, then over the views of a scene) and stored in a
+    seeded permutation. `processes` threads work on one photograph each: decoding and array arithmetic release Python's
+    lock, so threads scale like processes without copying arrays or starting interpreters. Their number changes no byte.
+    Raises CorpusError for a photograph that cannot be read.
+    """
+    out = {k: np.empty((n, 3, SIDE, SIDE), np.uint8) for k in ("a", "b", "clean")}
+    out["photo"] = np.empty(n, np.int32)
+    place = sampling.permutation(sampling.generator(seed, f"{split}/order"), n)
+    ends = np.cumsum(_shares([p.group for p in photographs], n))
+
+    def one(index: int) -> None:
+        rows = place[ends[index - 1] if index else 0 : ends[index]]
+        if len(rows):
+            out["photo"][rows] = photographs[index].group
+            _sample(photographs[index].load(), index, rows, out, fractions, split, seed, noise)
+
+    with quiet(), ThreadPoolExecutor(processes or workers()) as pool:
+        futures = [pool.submit(one, i) for i in range(len(photographs))]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return out
+
+
+def _shares(groups: list[int], n: int) -> list[int]:
+    """How many pairs each photograph gives: even over groups, then over the photographs of each."""
+
+    def even(total: int, parts: int) -> list[int]:
+        return [(k + 1) * total // parts - k * total // parts for k in range(parts)]
+
+    of_group = even(n, max(groups) + 1)
+    queues = {g: even(of_group[g], groups.count(g)) for g in set(groups)}
+    return [queues[g].pop(0) for g in groups]
+
+
+def _sample(image, index, rows, out, fractions, split, seed, noise) -> None:
+    kind, value = noises.parse(noise)
+    window = sampling.windows(image.shape[:2], len(rows), fractions, sampling.generator(seed, f"{split}/windows", index))
+    rng = sampling.generator(seed, f"{split}/{'pixels' if kind == 'subpixel' else kind}", index)
+    table = sampling.integral(image)
+    for start in range(0, len(rows), _CHUNK):
+        part = window[start : start + _CHUNK]
+        top_edges, left_edges = sampling.edges(part[:, 0], part[:, 2]), sampling.edges(part[:, 1], part[:, 3])
+        mirrored = part[:, 4].astype(bool)
+        where = rows[start : start + _CHUNK]
+
+        def store(name, pixels):  # (k, 32, 32, 3) -> (k, 3, 32, 32)
+            pixels[mirrored] = pixels[mirrored, :, ::-1]
+            out[name][where] = pixels.transpose(0, 3, 1, 2)
+
+        store("clean", sampling.cell_means(table, top_edges, left_edges))
+        if kind == "subpixel":
+            a, b = sampling.halves(sampling.words(rng, (len(part), SIDE, SIDE)))
+            store("a", sampling.draw(image, top_edges, left_edges, a))
+            store("b", sampling.draw(image, top_edges, left_edges, b))
+        else:
+            both = np.repeat(out["clean"][where][:, None], 2, axis=1)  # (k, 2, 3, 32, 32)
+            both = noises.to_uint8_clipped(noises.NOISES[kind][0](both, rng, value))
+            out["a"][where], out["b"][where] = both[:, 0], both[:, 1]
+
+
+# --- cache ------------------------------------------------------------------------------------------------------------
+
+
+def cached(fingerprint: str, split: str, n: int, make) -> dict[str, np.ndarray]:
+    """Return the arrays of a split, memory-mapped from the cache; `make()` builds them when the cache has none.
+
+    The folder is written under another name and renamed when complete; one with arrays of the wrong kind, or decoded by
+    another version of the image decoder, is made anew. Raises CorpusError when it cannot be written (full disk).
+    """
+    place = paths.cache() / "corpora" / fingerprint / split
+    arrays = _read(place, n)
+    if arrays is None:
+        _write(place, make())
+        arrays = _read(place, n)
+        if arrays is None:
+            raise CorpusError(f"the pairs just written to {place} cannot be read back: check the disk.")
+    return arrays
+
+
+def _read(place: Path, n: int) -> dict[str, np.ndarray] | None:
+    try:
+        if json.loads((place / "meta.json").read_text()) != _meta():
+            return None
+        arrays = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    except (OSError, ValueError, EOFError):
+        return None
+    image, number = ((n, 3, SIDE, SIDE), np.uint8), ((n,), np.int32)
+    good = all((v.shape, v.dtype) == (number if k == "photo" else image) for k, v in arrays.items())
+    return arrays if good else None
+
+
+def _write(place: Path, arrays: dict[str, np.ndarray]) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    except OSError as error:
+        raise CorpusError(f"the cache {place.parent} cannot be written: {error.strerror}.") from error
+    try:
+        for name, array in arrays.items():
+            with open(part / f"{name}.npy", "wb") as file:
+                np.save(file, array)
+                file.flush()
+                os.fsync(file.fileno())
+        (part / "meta.json").write_text(json.dumps(_meta()))
+        if place.exists() and _read(place, len(arrays["photo"])) is None:
+            shutil.rmtree(place)
+        with contextlib.suppress(FileExistsError):
+            _rename(part, place)
+    except OSError as error:
+        raise CorpusError(
+            f"the pairs could not be written to {place.parent} ({error.strerror or error}): free some space, or set "
+            "N2N_CACHE to a folder on another disk."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _rename(part: Path, place: Path) -> None:
+    try:
+        os.rename(part, place)
+    except OSError as error:
+        if place.exists():  # another process was faster; it wrote the same bytes
+            raise FileExistsError from error
+        raise
+
+
+def _meta() -> dict[str, str]:
+    return {"decoder": decoder()}

@@ -1,0 +1,102 @@
+"""The authors' two files, read without executing anything, and any corpus written in their format."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import CorpusError
+from .pairs import Pairs
+from .sampling import SIDE
+
+#: split -> (file, size in bytes, SHA-256) of the files that the paper's results were made from
+PUBLISHED = {
+    "train": ("train_data.pkl", 307_200_935, "6a7915d6e2764b862409cf2bcb675b4ec7c4fa4435f1c18eba08441d270228aa"),
+    "val": ("val_data.pkl", 6_144_935, "4ae7e2a4eb73a84878446e7bc0f4a55eb3f1e950de65ff838fef70ba73b96966"),
+}
+
+
+def check(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the SHA-256 sums of the two files by split, and a warning for each that is not the published file.
+
+    Raises CorpusError when a file is missing or unreadable.
+    """
+    sums, warnings = {}, []
+    for split, (name, size, published) in PUBLISHED.items():
+        path = folder / name
+        try:
+            with open(path, "rb") as file:
+                sums[split] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise CorpusError(f"epfl:{folder}: {name} cannot be read ({error.strerror}): the folder must hold train_data.pkl and val_data.pkl.") from error
+        if path.stat().st_size != size or sums[split] != published:
+            warnings.append(
+                f"{path} is not the published {name} (its size or SHA-256 sum differs), so results need not match the paper's."
+            )
+    return sums, warnings
+
+
+def read(folder: Path, split: str, n: int) -> Pairs:
+    """Return the first n pairs of a split.
+
+    The files hold two uint8 tensors (N, 3, 32, 32) each: two noisy images for training, noisy and clean for validation.
+    Raises CorpusError for a truncated or foreign file, a wrong shape or type, or fewer than n pairs.
+    """
+    path = folder / PUBLISHED[split][0]
+    first, second = _tensors(path)
+    if n > len(first):
+        raise CorpusError(f"{path} holds {len(first)} pairs, fewer than the {n} asked for.")
+    a, other = first[:n].numpy(), second[:n].numpy()
+    photo = np.arange(n, dtype=np.int32)
+    if split == "train":
+        return Pairs("epfl-train", a, other, None, photo)
+    return Pairs("epfl-val", a, None, other, photo)
+
+
+def _tensors(path: Path):
+    import torch
+
+    try:
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # written by an old torch: not a zip file, so it cannot be mapped
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for what is no tensor file; none of them has run its code
+        raise CorpusError(f"{path} is not a readable file of two tensors: truncated, or not written by torch.save.") from error
+    if not isinstance(loaded, (tuple, list)) or len(loaded) != 2 or not all(isinstance(t, torch.Tensor) for t in loaded):
+        raise CorpusError(f"{path} does not hold two tensors.")
+    first, second = loaded
+    for tensor in loaded:
+        if tensor.dtype != torch.uint8 or tensor.ndim != 4 or tuple(tensor.shape[1:]) != (3, SIDE, SIDE) or not len(tensor):
+            raise CorpusError(f"{path} holds a {str(tensor.dtype).removeprefix('torch.')} tensor {tuple(tensor.shape)}: expected uint8 (N, 3, 32, 32).")
+    if len(first) != len(second):
+        raise CorpusError(f"{path} holds {len(first)} images in its first tensor and {len(second)} in its second.")
+    return first, second
+
+
+def write_epfl(corpus, folder: str | os.PathLike) -> None:
+    """Write a corpus as train_data.pkl (noisy, noisy) and val_data.pkl (noisy, clean), as the course's tools read them.
+
+    Each file appears complete or not at all. Raises CorpusError when the disk does not take it.
+    """
+    import torch
+
+    folder = Path(folder)
+    for split, (name, _, _) in PUBLISHED.items():
+        pairs = getattr(corpus, split)
+        tensors = tuple(torch.from_numpy(np.array(x)) for x in (pairs.a, pairs.b if split == "train" else pairs.clean))
+        part = folder / f".{name}.{os.getpid()}.part"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with open(part, "wb") as file:
+                torch.save(tensors, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, folder / name)
+        except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
+            raise CorpusError(f"{folder / name} could not be written: {error}.") from error
+        finally:
+            part.unlink(missing_ok=True)

@@ -1,0 +1,295 @@
+"""Where photographs come from: the installed packages, a public sample of ImageNet, or any folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from .. import paths
+from ..errors import CorpusError
+from .sampling import SIDE, generator, permutation
+
+# What Pillow may open, by content. A list of our own, since some of its other formats start external programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One photograph file. Files of one `group` are views of one scene and never straddle the split."""
+
+    name: str
+    sha256: str
+    path: Path
+    group: int
+
+    def load(self) -> np.ndarray:
+        """Return the pixels, uint8 (H, W, 3); raises CorpusError when the file is missing or not the pinned one."""
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise CorpusError(f"cannot read the photograph {self.path}: {error.strerror or error}.") from error
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise CorpusError(
+                f"{self.path} is not the file that this corpus was made of (its SHA-256 sum differs): put the original "
+                "back, or open the corpus anew if the photographs were changed on purpose."
+            )
+        return decode(data, str(self.path))
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """Decode an image file to uint8 (H, W, 3): upright, RGB, first frame.
+
+    Transparency is laid on white; 16-bit greyscale keeps its upper byte. Raises CorpusError for what is no readable
+    image, or is smaller than 32 pixels on a side.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            upright = ImageOps.exif_transpose(image)  # decodes; a truncated file fails here
+        if upright.mode == "F":
+            raise ValueError("its pixels are floating-point numbers, whose range is unknown")
+        if upright.mode.startswith("I"):
+            upright = Image.fromarray(np.clip(np.asarray(upright).astype(np.int64) >> 8, 0, 255).astype(np.uint8))
+        if upright.has_transparency_data:
+            white = Image.new("RGBA", upright.size, "white")
+            upright = Image.alpha_composite(white, upright.convert("RGBA"))
+        pixels = np.asarray(upright.convert("RGB"))
+    except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error...
+        raise CorpusError(f"{name} cannot be read as a photograph: {error}.") from error
+    if min(pixels.shape[:2]) < SIDE:
+        raise CorpusError(f"{name} is {pixels.shape[1]}x{pixels.shape[0]} pixels, smaller than {SIDE} on a side.")
+    return pixels
+
+
+@dataclass(frozen=True)
+class Source:
+    """The photographs of a corpus, already split; `fractions` bounds the window side as a part of the photograph's."""
+
+    train: tuple[Photograph, ...]
+    val: tuple[Photograph, ...]
+    fractions: tuple[float, float]
+    warnings: tuple[str, ...] = ()
+    download: bool = False
+
+
+# --- bundled ----------------------------------------------------------------------------------------------------------
+
+# (package, file, SHA-256, scene). Every colour photograph of an everyday scene that ships inside the wheels of the
+# packages which this project needs anyway; left out are a telescope's, a microscope's and an eye doctor's picture.
+_BUNDLED = [
+    ("skimage", "data/astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5", "astronaut"),
+    ("skimage", "data/chelsea.png", "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb", "chelsea"),
+    ("skimage", "data/coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7", "coffee"),
+    ("skimage", "data/rocket.jpg", "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c", "rocket"),
+    ("skimage", "data/motorcycle_left.png", "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179", "motorcycle"),
+    ("skimage", "data/motorcycle_right.png", "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797", "motorcycle"),
+    ("sklearn", "datasets/images/china.jpg", "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29", "china"),
+    ("sklearn", "datasets/images/flower.jpg", "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638", "flower"),
+    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130", "grace_hopper"),
+]
+_BUNDLED_VAL = ("coffee", "china", "grace_hopper")
+
+
+def bundled() -> Source:
+    """Return the photographs inside the installed scikit-image, scikit-learn and matplotlib; no download."""
+    groups = {True: {}, False: {}}
+    files = {True: [], False: []}
+    for package, file, sha256, scene in _BUNDLED:
+        held_out = scene in _BUNDLED_VAL
+        group = groups[held_out].setdefault(scene, len(groups[held_out]))
+        spec = find_spec(package)  # finds without importing
+        base = Path(spec.submodule_search_locations[0]) if spec else Path(f"<{package} is not installed>")
+        files[held_out].append(Photograph(Path(file).name, sha256, base / file, group))
+    # Few photographs must give many different pairs, hence the wide range of windows.
+    return Source(tuple(files[False]), tuple(files[True]), (0.2, 1.0))
+
+
+# --- imagenet-sample --------------------------------------------------------------------------------------------------
+
+# One photograph of each ImageNet class. What fixes their content are the checksums in `imagenet_sample.sha256`, not
+# the branch they are fetched from.
+IMAGENET_URL = "https://raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/"
+
+
+def imagenet_sample(seed: int) -> Source:
+    """Return the 1,000 photographs, 900 for training; the files are fetched when they are first needed.
+
+    They are read from the folder `N2N_PHOTOS` if that is set, else from the cache that `download` fills.
+    """
+    listed = [line.split() for line in Path(__file__).with_name("imagenet_sample.sha256").read_text().splitlines()]
+    local = os.environ.get("N2N_PHOTOS")
+    base = Path(local) if local else _imagenet_cache()
+    order = permutation(generator(seed, "imagenet-sample/split"), len(listed))
+    files = [Photograph(listed[i][1], listed[i][0], base / listed[i][1], 0) for i in order]
+    # Windows that give the noise of the authors' validation set (20.72 dB) over all 1,000 photographs.
+    return Source(_numbered(files[:900]), _numbered(files[900:]), (0.47, 0.95), download=not local)
+
+
+def _imagenet_cache() -> Path:
+    return paths.cache() / "imagenet-sample"
+
+
+def download(photographs: tuple[Photograph, ...]) -> None:
+    """Fetch the photographs that the cache does not hold yet; finished files are kept, so a second call resumes.
+
+    Raises CorpusError, naming both ways out, when they cannot be had.
+    """
+    missing = [p for p in photographs if not p.path.exists()]
+    if not missing:
+        return
+    import pooch
+    from tqdm.auto import tqdm
+
+    pooch.get_logger().setLevel("WARNING")
+    # pooch writes each file beside its place, compares its sum, and only then renames it.
+    dog = pooch.create(_imagenet_cache(), IMAGENET_URL, registry={p.name: p.sha256 for p in missing})
+    with ThreadPoolExecutor(8) as pool:
+        try:
+            for _ in tqdm(pool.map(dog.fetch, [p.name for p in missing]), total=len(missing), desc="photographs", unit="file"):
+                pass
+        except Exception as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
+            pool.shutdown(cancel_futures=True)
+            raise CorpusError(
+                f"the photographs of imagenet-sample could not be downloaded ({type(error).__name__}: {_short(error)}). "
+                "Either connect to the network and run this again (finished files are kept), or set N2N_PHOTOS to a "
+                "folder that holds them."
+            ) from error
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) < 160 else text[:157] + "..."
+
+
+# --- folder:PATH ------------------------------------------------------------------------------------------------------
+
+
+def folder(path: str, seed: int) -> Source:
+    """Return every photograph below `path`, a tenth of them (at least one) held out.
+
+    Unreadable and too small files are skipped and named in `warnings`; of identical files one is kept, so that none
+    can straddle the split. Raises CorpusError when fewer than two photographs remain.
+    """
+    base = Path(path).expanduser()
+    if not base.is_dir():
+        raise CorpusError(f"folder:{path}: there is no such folder.")
+    good, faults, copies = _scan(base)
+    notes = []
+    if faults:
+        notes.append(f"{_files(len(faults))} of folder:{path} skipped: " + " ".join(faults))
+    if copies:
+        notes.append(f"{_files(len(copies))} of folder:{path} skipped, identical to another one: " + ", ".join(copies) + ".")
+    if len(good) < 2:
+        found = f"{len(good)} readable photograph{'' if len(good) == 1 else 's'}"
+        raise CorpusError(f"folder:{path} holds {found}, and at least 2 are needed (one is held out). " + " ".join(notes))
+    order = permutation(generator(seed, "folder/split"), len(good))
+    files = [Photograph(_printable(good[i][0]), good[i][1], base / good[i][0], 0) for i in order]
+    held_out = max(1, round(len(files) / 10))
+    return Source(_numbered(files[held_out:]), _numbered(files[:held_out]), (0.2, 1.0), tuple(notes))
+
+
+def _files(n: int) -> str:
+    return f"{n} file{'' if n == 1 else 's'}"
+
+
+def _scan(base: Path) -> tuple[list, list, list]:
+    """Return (path, sha256) of each distinct readable photograph, what was wrong with others, and which are copies.
+
+    Decoding every file takes a while, so the outcome is kept until a file's path, size or time changes; `load`
+    compares sums again when the pixels are read.
+    """
+    closed = []
+    found = sorted(
+        os.path.relpath(os.path.join(where, file), base)
+        for where, _, files in os.walk(base, onerror=closed.append)
+        for file in files
+        if Path(file).suffix.lower() in SUFFIXES and not file.startswith(".")
+    )
+    state = [str(base.resolve())]
+    for file in found:
+        try:
+            stat = os.stat(base / file)
+        except OSError:  # a dangling link: reading it below names the fault
+            state.append([file])
+        else:
+            state.append([file, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
+    key = hashlib.sha256(json.dumps([decoder(), state]).encode()).hexdigest()[:32]
+    kept = paths.cache() / "folders" / f"{key}.json"
+    try:
+        good, faults, copies = json.loads(kept.read_text())
+        return good, faults, copies
+    except (OSError, ValueError):
+        pass
+    with quiet(), ThreadPoolExecutor(workers()) as pool:
+        outcomes = list(pool.map(lambda file: _examine(base, file), found))
+    good, copies, seen = [], [], set()
+    faults = [f"{_printable(str(e.filename))} cannot be listed: {e.strerror}." for e in closed]
+    for file, (sha256, fault) in zip(found, outcomes):
+        if fault:
+            faults.append(fault)
+        elif sha256 in seen:
+            copies.append(_printable(file))
+        else:
+            seen.add(sha256)
+            good.append((file, sha256))
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps([good, faults, copies]))
+        os.replace(part, kept)
+    except OSError:
+        pass  # only a shortcut for the next time
+    return good, faults, copies
+
+
+def _examine(base: Path, file: str) -> tuple[str, str]:
+    name = _printable(file)
+    try:
+        data = (base / file).read_bytes()
+        decode(data, name)
+    except OSError as error:
+        return "", f"{name} cannot be read: {error.strerror}."
+    except CorpusError as error:
+        return "", str(error)
+    return hashlib.sha256(data).hexdigest(), ""
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silence the decoder's remarks on odd metadata. Around a pool, not inside: warning filters belong to the process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _printable(file: str) -> str:
+    """A file name that any terminal can show: bytes that are no UTF-8 become question marks."""
+    return os.fsencode(Path(file).as_posix()).decode("utf-8", "replace")
+
+
+def _numbered(files: list[Photograph]) -> tuple[Photograph, ...]:
+    return tuple(Photograph(p.name, p.sha256, p.path, i) for i, p in enumerate(files))
+
+
+def decoder() -> str:
+    """The version of the image decoder: another one may give other pixels for the same JPEG file."""
+    from importlib.metadata import version
+
+    return f"pillow {version('pillow')}"
+
+
+def workers() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
