@@ -1,0 +1,160 @@
+"""Which runs each table and question needs: functions of a profile and a corpus fingerprint to {row: [RunSpec]}.
+
+Row names are those of the tables. A run that several tables need is one run: the store knows it by its identity.
+"""
+
+from __future__ import annotations
+
+from .spec import Profile, RunSpec
+
+Rows = dict[str, list[RunSpec]]
+
+#: Table 1, in the paper's order.
+LEARNING_RATES = (1e-4, 5e-4, 9e-4)
+#: Lehtinen et al. (2018) and Table 2 train UNet at this learning rate.
+UNET_LR = 1e-3
+#: The augmentations that keep a pair a valid Noise2Noise pair.
+BEST_AUGMENT = ("flip", "mix", "rotate")
+
+
+def initialisations(profile: Profile, fingerprint: str, n: int | None = None, first: int = 0, **changes) -> list[RunSpec]:
+    """Return the same run at `n` initialisations (the profile's `seeds` unless given), numbered from `first`."""
+    n = profile.seeds if n is None else n
+    return [profile.spec(fingerprint, seed=seed, **changes) for seed in range(first, first + n)]
+
+
+def learning_rates(profile: Profile, fingerprint: str) -> Rows:
+    """Table 1: TNet at three learning rates."""
+    return {f"{lr:g}": initialisations(profile, fingerprint, lr=lr) for lr in LEARNING_RATES}
+
+
+def table2(profile: Profile, fingerprint: str) -> Rows:
+    """Table 2, with both readings of its UNet row."""
+
+    def row(n=None, **changes):
+        return initialisations(profile, fingerprint, n, **changes)
+
+    shared = {"network": "UNet", "options": {"shared_decoder": True}, "lr": UNET_LR}
+    second = profile.seeds if profile.seeds >= 3 else profile.extra_seeds  # half of a laptop's time, otherwise
+    return {
+        "BaseNet": row(network="BaseNet"),
+        "UNet": row(network="UNet", lr=UNET_LR),
+        "UNet (shared decoder)": row(second, **shared),
+        "TNet": row(),
+        "TNet+L1": row(loss="L1"),
+        "TNet+BN": row(options={"batch_norm": True}),
+    }
+
+
+def extras(profile: Profile, fingerprint: str) -> Rows:
+    """Section 2.3.2's trials without numbers: dropout, L_HDR, a wider embedding."""
+
+    def row(**changes):
+        return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
+
+    return {
+        "TNet+dropout 0.1": row(options={"dropout": 0.1}),
+        "TNet+L_HDR": row(loss="HDR"),
+        "TNet, embedding 64": row(options={"embedding": 64}),
+    }
+
+
+def architecture(profile: Profile, fingerprint: str) -> Rows:
+    """What section 2.2 argues for, taken away one at a time."""
+
+    def row(**options):
+        return initialisations(profile, fingerprint, profile.extra_seeds, options=options)
+
+    return {
+        "TNet without skip connections": row(skips=False),
+        "TNet, strided convolution": row(pool="stride"),
+        "TNet, average pooling": row(pool="average"),
+        "TNet, ReLU": row(activation="relu"),
+    }
+
+
+def suspects(profile: Profile, fingerprint: str) -> Rows:
+    """The runs that the six open questions ask for beyond the tables; the dear ones only where intervals can be given.
+
+    One learning rate three times: two more sets of initialisations at 5e-4 are what Table 1 would hold if Adam had
+    never seen the learning rate that was set.
+    """
+    rows = {"BaseNet, never updated": initialisations(profile, fingerprint, network="BaseNet", optimiser="never-updated")}
+    if profile.seeds < 3:
+        return rows
+    n, better = profile.seeds, {"lr": UNET_LR, "schedule": "cosine", "augment": BEST_AUGMENT}
+
+    def row(**changes):
+        return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
+
+    return rows | {
+        "TNet, second set": initialisations(profile, fingerprint, n, first=n),
+        "TNet, third set": initialisations(profile, fingerprint, n, first=2 * n),
+        "TNet at 1e-3": row(lr=UNET_LR),
+        "UNet at 5e-4": row(network="UNet"),
+        "TNet, better training": row(**better),
+        "UNet, better training": row(network="UNet", **better),
+    }
+
+
+def schemes(profile: Profile, fingerprint: str) -> Rows:
+    """Chapter 06: the same network learning from clean targets, or from one noisy image."""
+
+    def row(scheme):
+        return initialisations(profile, fingerprint, profile.extra_seeds, scheme=scheme)
+
+    return {
+        "Noise2Clean": row("noise2clean"),
+        "Noise2Void": row("noise2void"),
+        "Neighbor2Neighbor": row("neighbor2neighbor"),
+    }
+
+
+def training_tricks(profile: Profile, fingerprint: str) -> Rows:
+    """Chapter 06: ways to train TNet better, each alone and together."""
+
+    def row(**changes):
+        return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
+
+    return {
+        "pixel mixing": row(augment=("mix",)),
+        "input/target swap": row(augment=("swap",)),
+        "flips and quarter turns": row(augment=("flip", "rotate")),
+        "shuffled order": row(augment=("shuffle",)),
+        "cosine schedule": row(schedule="cosine"),
+        "weight averaging": row(averaging=0.999),
+        "all together": row(augment=("flip", "mix", "rotate", "shuffle"), schedule="cosine", averaging=0.999),
+    }
+
+
+def data_sizes(profile: Profile, fingerprint: str, photographs: int) -> dict[str, Rows]:
+    """Chapter 06: Noise2Noise and Noise2Clean as photographs and pairs grow together, each at the whole run's steps.
+
+    `photographs` is the number of training photographs of the corpus. Rows are named by the number of pairs.
+    """
+    out: dict[str, Rows] = {"noise2noise": {}, "noise2clean": {}}
+    for share in (100, 32, 10, 3, 1):
+        n = max(profile.n_train // share, 32)
+        photos = max(photographs // share, 1) if share > 1 else 0
+        epochs = max(1, round(profile.n_train * profile.epochs / n))
+        for scheme in out:
+            out[scheme][str(n)] = initialisations(
+                profile, fingerprint, profile.extra_seeds, n_train=n, n_photos=photos, epochs=epochs, scheme=scheme
+            )
+    return out
+
+
+def paper_rows(profile: Profile, fingerprint: str) -> list[RunSpec]:
+    """The runs of the paper's own two tables."""
+    return unique(learning_rates(profile, fingerprint), table2(profile, fingerprint))
+
+
+def unique(*tables: Rows) -> list[RunSpec]:
+    """Return every run of some tables once, in their order."""
+    return list(dict.fromkeys(spec for table in tables for specs in table.values() for spec in specs))
+
+
+def all_runs(profile: Profile, fingerprint: str) -> list[RunSpec]:
+    """Return every training run on the report's own corpus, so that one sweep makes them before the chapters ask."""
+    tables = (learning_rates, table2, extras, architecture, suspects, schemes, training_tricks)
+    return unique(*(table(profile, fingerprint) for table in tables))

@@ -1,0 +1,263 @@
+"""The run store: every trained run and every dear measurement under the hash of what made it.
+
+A run's folder is built under another name and renamed when whole; `FINISHED`, written last, holds the SHA-256 of
+every file, so that a half-written or altered run is never believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import __version__, paths
+from .errors import StoreError
+from .spec import SEMANTICS, RunSpec
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from the store."""
+
+    spec: RunSpec
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Final numbers: psnr and psnr_global in dB, loss, published_loss, images, parameters, seconds."""
+        return json.loads((self.folder / "metrics.json").read_text())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: epoch, images, loss, published_loss, psnr (dB, NaN where not measured), seconds."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    @cached_property
+    def psnr(self) -> np.ndarray:
+        """PSNR of each validation image in dB: (n_val,) float64."""
+        return np.load(self.folder / "psnr.npy", allow_pickle=False)
+
+    @cached_property
+    def env(self) -> dict[str, Any]:
+        """Where the run was made: versions, device, commit, seconds."""
+        return json.loads((self.folder / "env.json").read_text())
+
+    def model(self):
+        """Return the trained network on the CPU, in eval mode.
+
+        Raises StoreError where the store keeps the run's numbers without its weights.
+        """
+        from safetensors.torch import load_file
+
+        from .models import build
+
+        if not (self.folder / WEIGHTS).exists():
+            raise StoreError(f"the weights of run {self.id} are not kept in {self.folder.parent}: retrain it (make verify).")
+        network = build(self.spec.network, **self.spec.options)
+        network.load_state_dict(load_file(self.folder / WEIGHTS))
+        return network.eval()
+
+
+class RunStore:
+    """The folder of finished runs and measurements; `paths.store()` unless told otherwise."""
+
+    def __init__(self, folder: Path | None = None):
+        self.folder = Path(folder or paths.store())
+
+    def path(self, spec: RunSpec) -> Path:
+        return self.folder / "runs" / spec.id
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / ".checkpoints"
+
+    def has(self, spec: RunSpec) -> bool:
+        """Say whether a run is there, whole and unaltered."""
+        return whole(self.path(spec))
+
+    def get(self, spec: RunSpec) -> Run:
+        """Return a finished run; raises StoreError if it is missing, half-written or altered."""
+        folder = self.path(spec)
+        if not folder.exists():
+            raise StoreError(f"run {spec.id} ({spec.network}, initialisation {spec.seed}) is not in {self.folder}: train it.")
+        if not whole(folder):
+            raise StoreError(f"run {spec.id} in {folder} is half-written or altered: delete the folder and train it again.")
+        return Run(spec, folder)
+
+    def all(self) -> list[Run]:
+        """Return every whole run of the store."""
+        folders = sorted((self.folder / "runs").glob("[0-9a-f]*"))
+        specs = (RunSpec.from_dict(json.loads((f / "spec.json").read_text())) for f in folders if whole(f))
+        return [Run(spec, self.path(spec)) for spec in specs]
+
+    def put(self, trained) -> Run:
+        """Write a `training.Trained`; a run that is there already and whole is left as it is."""
+        from safetensors.torch import save_file
+
+        spec = trained.spec
+
+        def fill(folder: Path) -> None:
+            write_json(folder / "spec.json", spec.to_dict())
+            pd.DataFrame(trained.history).to_csv(folder / "history.csv", index=False)
+            write_json(folder / "metrics.json", trained.metrics)
+            np.save(folder / "psnr.npy", trained.psnr, allow_pickle=False)
+            save_file(trained.weights, folder / WEIGHTS)
+            write_json(folder / "env.json", environment(trained.device) | {"seconds": trained.metrics["seconds"]})
+
+        self._place(self.path(spec), fill)
+        (self.checkpoints / f"{spec.id}.ckpt").unlink(missing_ok=True)
+        return Run(spec, self.path(spec))
+
+    def slim(self, spec: RunSpec) -> None:
+        """Let go of a run's weights and keep its numbers; FINISHED remembers the weights' checksum."""
+        folder = self.get(spec).folder
+        finished = json.loads((folder / "FINISHED").read_text())
+        finished.setdefault("omitted", {})[WEIGHTS] = finished["files"].pop(WEIGHTS)
+        write_json(folder / "FINISHED", finished)
+        (folder / WEIGHTS).unlink()
+
+    @contextmanager
+    def lock(self, spec: RunSpec):
+        """Hold a run for training; another process that wants the same run waits, then finds it finished."""
+        from filelock import FileLock
+
+        folder = self.folder / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / spec.id):
+            yield
+
+    def measurement(self, name: str, inputs: Mapping[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return a dear measurement, computed once for a name and its inputs (JSON values).
+
+        `compute` returns JSON values and, under the key "arrays", NumPy arrays by name; both come back alike.
+        """
+        identity = json.dumps({"name": name, "inputs": dict(inputs)}, sort_keys=True)
+        folder = self.folder / "measurements" / name / hashlib.sha256(identity.encode()).hexdigest()[:16]
+        if not whole(folder):
+            values = dict(compute())
+            arrays = {k: np.asarray(v) for k, v in values.pop("arrays", {}).items()}
+
+            def fill(part: Path) -> None:
+                write_json(part / "inputs.json", {"name": name, "inputs": dict(inputs)})
+                write_json(part / "values.json", values)
+                write_json(part / "env.json", environment())
+                for key, array in arrays.items():
+                    np.save(part / f"{key}.npy", array, allow_pickle=False)
+
+            self._place(folder, fill)
+        values = json.loads((folder / "values.json").read_text())
+        arrays = {f.stem: np.load(f, allow_pickle=False) for f in sorted(folder.glob("*.npy"))}
+        return values | ({"arrays": arrays} if arrays else {})
+
+    def _place(self, folder: Path, fill: Callable[[Path], None]) -> None:
+        """Fill a temporary folder, seal it with FINISHED and rename it to `folder`."""
+        if whole(folder):
+            return
+        part = None
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            part.chmod(0o755)
+            fill(part)
+            write_json(part / "FINISHED", {"files": {f.name: sha256(f) for f in sorted(part.iterdir())}})
+            if folder.exists():  # what is there is not whole
+                shutil.rmtree(folder)
+            part.rename(folder)
+        except OSError as error:
+            if whole(folder):  # another process was first
+                return
+            raise StoreError(f"{folder} cannot be written ({error}): free some space or check the permissions, then start again.") from error
+        finally:
+            if part is not None:
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def whole(folder: Path) -> bool:
+    """Say whether a folder of the store has all its files, unaltered since FINISHED was written."""
+    try:
+        finished = json.loads((folder / "FINISHED").read_text())
+        return all(sha256(folder / name) == digest for name, digest in finished["files"].items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON that any reader takes: NaN is refused, not written."""
+    path.write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False, default=_plain) + "\n")
+
+
+def _plain(value):
+    """Turn NumPy's scalars and arrays into JSON's."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def environment(device: str = "cpu") -> dict[str, Any]:
+    """Return what a result was made with: versions, device, commit."""
+    import torch
+
+    return {
+        "commit": commit(),
+        "device": processor() if device == "cpu" else device,
+        "n2nlib": __version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "semantics": SEMANTICS,
+        "torch": torch.__version__,
+    }
+
+
+@cache
+def commit() -> str:
+    """Return the checkout's commit, with a + where the library differs from it; "unknown" outside git."""
+    try:
+        def git(*words):
+            return subprocess.run(
+                ["git", *words], cwd=paths.root(), capture_output=True, text=True, check=True
+            ).stdout.strip()
+
+        changed = git("status", "--porcelain", "--", "n2nlib", "notebooks")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+@cache
+def processor() -> str:
+    """Return the name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or sys.platform
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
