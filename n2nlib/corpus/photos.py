@@ -99,7 +99,11 @@ _BUNDLED = [
     ("sklearn", "datasets/images/flower.jpg", "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638", "flower"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130", "grace_hopper"),
 ]
-_BUNDLED_VAL = ("coffee", "china", "grace_hopper")
+# Held out: an animal, a landscape with a building, a portrait, so that validation is not one texture. Of the 56 ways to
+# hold out three scenes this is among the three with the least difference between the two sides: the noisy images have
+# 21.4 dB in validation and 21.9 dB in training, and clean neighbours differ by 32.0 and 31.3 grey levels (sum over both
+# directions). The two that come closer hold out the rocket, whose windows are mostly empty sky.
+_BUNDLED_VAL = ("chelsea", "china", "grace_hopper")
 
 
 def bundled() -> Source:
