@@ -11,8 +11,8 @@ DISPLAY_NAME = "Python (n2n)"
 
 
 def spec() -> dict:
-    """Return the kernel's specification; errors only, since ipykernel 7 warns of its TCP transport at every start."""
-    argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
+    """Return the kernel's specification; ipykernel 7 warns of its transport at every start, and of every shutdown."""
+    argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL", "-f", "{connection_file}"]
     return {"argv": argv, "display_name": DISPLAY_NAME, "language": "python", "metadata": {"debugger": True}}
 
 

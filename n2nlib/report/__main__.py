@@ -1,0 +1,114 @@
+"""The command line behind the make targets: `python -m n2nlib.report make|plan|diff|notebooks|clean|kernel|lock`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..errors import ReportError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return the exit status (2 for what the caller got wrong, in one sentence)."""
+    args = parser().parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the next `make report` goes on from here", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(prog="python -m n2nlib.report", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in [("make", _make, "make what is stale"), ("plan", _plan, "say what is stale and why")]:
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(run=run)
+        command.add_argument("--corpus", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH")
+        command.add_argument("--profile", help="smoke, quick or paper (default: paper with a GPU, quick without)")
+        command.add_argument("--device", default="auto", help="auto, cpu or cuda")
+        command.add_argument("--executor", default="local", help="where runs are trained: local")
+        command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
+        command.add_argument("--fresh", action="store_true", help="execute every chapter again and retrain every run")
+        command.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                             help="set another parameter of the chapters that have it")  # fmt: skip
+    diff = commands.add_parser("diff", help="compare the numbers of two reports")
+    diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
+    diff.set_defaults(run=_diff)
+    for name, run, text in [
+        ("notebooks", _notebooks, "execute the committed chapters in place at smoke size"),
+        ("clean", _clean, "remove reports, figures and caches; stored runs stay"),
+        ("kernel", _kernel, "install the Jupyter kernel"),
+        ("lock", _lock, "write requirements.lock from what is installed"),
+    ]:
+        commands.add_parser(name, help=text).set_defaults(run=run)
+    return top
+
+
+def _settings(args):
+    from . import plan, run
+    from .device import resolve
+
+    device = resolve(args.device)
+    profile = args.profile or ("paper" if device == "cuda" else "quick")
+    plan.spec.profile(profile)
+    return plan.Settings(args.corpus, profile, device, run.checked(dict(args.parameter)))
+
+
+def _make(args):
+    from . import plan, run
+
+    settings = _settings(args)
+    chapter = plan.chapter_named(args.chapter) if args.chapter else None
+    if not run.make(settings, args.executor, args.fresh, chapter):
+        print(f"nothing to do: {settings.folder / 'report.html'} is up to date")
+
+
+def _plan(args):
+    from . import plan
+
+    settings = _settings(args)
+    force = plan.chapters() if args.fresh else [plan.chapter_named(args.chapter)] if args.chapter else []
+    for step in plan.plan(settings, force):
+        print(f"{step.name:<28}{step.reason or 'up to date'}")
+    missing = plan.missing_runs(settings)
+    minutes = plan.training_seconds(missing, settings.device) / 60
+    print(f"{len(missing)} training runs missing" + (f", about {minutes:.1f} minutes" if missing else ""))
+
+
+def _diff(args):
+    from .diff import diff
+
+    return diff(*args.reports)
+
+
+def _notebooks(args):
+    from .tidy import tidy_all
+
+    tidy_all()
+
+
+def _clean(args):
+    from .clean import clean
+
+    clean()
+
+
+def _kernel(args):
+    from . import kernel
+
+    kernel.install()
+
+
+def _lock(args):
+    from . import lock
+
+    print(lock.write())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""report.pdf: the chapters without their code, set as a paper by Typst; the same chapters give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import typst
+
+from ..errors import ReportError
+from .document import Block, Code, Document, Figure, Prose, Table, pdf_of
+from .markdown import convert, one_line, raw
+from .provenance import provenance
+
+TEMPLATE = Path(__file__).with_name("template.typ")
+#: Widths in points of one column and of the page's text, as template.typ sets them.
+COLUMN, PAGE = 241, 497
+#: A table of up to so many characters a line fits a column.
+COLUMN_CHARACTERS = 50
+
+
+def pdf(document: Document) -> bytes:
+    """Return the PDF; raises ReportError with Typst's own words if it cannot be set."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        shutil.copy(TEMPLATE, root)
+        for block in document.blocks():
+            if isinstance(block, Figure):
+                shutil.copy(pdf_of(document, block), root / f"figure{block.number}.pdf")
+        (root / "main.typ").write_text(source(document), encoding="utf-8")
+        try:
+            return typst.compile(root / "main.typ", root=root, format="pdf", ignore_system_fonts=True, timestamp=0)
+        except typst.TypstError as error:
+            raise ReportError(f"report.pdf cannot be set: {error}") from None
+
+
+def source(document: Document) -> str:
+    """Return the Typst source of the paper."""
+    settings = document.settings
+    made = ", ".join(f"({json.dumps(k)}, {json.dumps(v)})" for k, v in provenance(settings).items())
+    abstract = f"[{_typst(document, document.abstract)}]" if document.abstract else "none"
+    return (
+        '#import "template.typ": *\n'
+        f"#show: paper.with(title: [{convert(document.title, 'typst').strip()}], abstract: {abstract},\n"
+        f"  subtitle: [Corpus #strong({json.dumps(settings.corpus)}), profile #strong({json.dumps(settings.profile)})],\n"
+        f"  made: ({made},))\n\n"
+        f"{_typst(document, document.opening)}\n\n{_typst(document, document.body)}\n"
+    )
+
+
+def _typst(document: Document, blocks: list[Block]) -> str:
+    text = "\n\n".join(_block(document, block) for block in blocks if not isinstance(block, Code))
+    # pandoc writes every table as a figure of its own; where it stands on the page is said here
+    return re.sub(r"// placed (.+)\n+#figure\(", r"#figure(\1,", convert(text, "typst"))
+
+
+def _block(document: Document, block: Block) -> str:
+    if isinstance(block, Prose):
+        return block.text
+    if isinstance(block, Figure):
+        width = page_width(pdf_of(document, block))
+        where = _where(width > COLUMN * 1.05)
+        start = f'#figure({where}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
+        return f"{raw(start, 'typst')}\n{one_line(block.caption)}\n{raw('])', 'typst')}"
+    return f"{raw('// placed ' + _where(_characters(block) > COLUMN_CHARACTERS), 'typst')}\n{block.text}\n\n: {one_line(block.caption)}\n"
+
+
+def _where(wide: bool) -> str:
+    return 'placement: auto, scope: "parent"' if wide else "placement: auto"
+
+
+def _characters(table: Table) -> int:
+    """Return about how many characters wide a pipe table is when set."""
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.text.splitlines() if "|" in line]
+    rows = [row for row in rows if not all(set(cell) <= set(":- ") for cell in row)]
+    return sum(max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=False))
+
+
+def page_width(path: Path) -> float:
+    """Return the width of a PDF's first page in points."""
+    box = re.search(rb"/MediaBox\s*\[\s*([\d.]+)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)", path.read_bytes())
+    if not box:
+        raise ReportError(f"{path} is not a PDF with a page size.")
+    return float(box[3]) - float(box[1])

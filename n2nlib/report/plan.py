@@ -1,0 +1,228 @@
+"""What is stale, and why: decided by content alone, since a clone loses modification times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .. import paths, spec
+from ..errors import ReportError, unknown_name
+from .closure import closure, code_of, data_files, load_notebook
+
+#: Packages whose version may change a result.
+PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "scikit-learn", "pillow", "PyWavelets")
+#: Name of the step that writes report.html and report.pdf.
+REPORT = "report"
+
+#: Training images a second on one CPU thread, for estimates only.
+CPU_SPEED = {"TNet": 1_200, "BaseNet": 400, "UNet": 150}
+GPU_SPEEDUP = 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a reader can choose for one report; `extra` are further notebook parameters."""
+
+    corpus: str
+    profile: str
+    device: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return paths.report(self.corpus, self.profile)
+
+    @property
+    def figures(self) -> Path:
+        return paths.figures(self.corpus, self.profile)
+
+    @property
+    def command(self) -> str:
+        """The command that makes this report."""
+        return f"make report PROFILE={self.profile} CORPUS={self.corpus}"
+
+    def command_for(self, chapter: str) -> str:
+        """The command that executes one chapter again and shows the result."""
+        return f"{self.command} CHAPTER={chapter.partition('_')[0]}"
+
+    @cached_property
+    def opened(self):
+        """The corpus, opened (cheap: files and checksums are listed, no pair is built)."""
+        from ..corpus import open_corpus
+
+        size = spec.profile(self.profile)
+        return open_corpus(self.corpus, n_train=size.n_train, n_val=size.n_val)
+
+    def file(self, name: str) -> Path:
+        """Return where an output lies: `figures/x.pdf` under the figures' folder, all else under the report's."""
+        kind, _, rest = name.partition("/")
+        return self.figures / rest if kind == "figures" else self.folder / name
+
+
+@dataclass(frozen=True)
+class Step:
+    """One chapter, or the report itself: what goes in, what came out, and why it is stale (None when it is not)."""
+
+    name: str
+    inputs: dict[str, str]
+    reason: str | None
+
+
+def chapters() -> list[str]:
+    """Return the names of the chapters in order; the last, `*_report`, reads what the others wrote."""
+    names = sorted(p.stem for p in paths.notebooks().glob("[0-9][0-9]_*.ipynb"))
+    if not names:
+        raise ReportError(f"there is no chapter in {paths.notebooks()}: it should hold 01_data.ipynb and its like.")
+    return sorted(names, key=reads_others)
+
+
+def reads_others(chapter: str) -> bool:
+    """Tell whether a chapter is made from what the others wrote."""
+    return chapter.endswith("_report")
+
+
+def chapter_named(text: str) -> str:
+    """Return the chapter that `03` or `03_lr_grid_search` names."""
+    for name in chapters():
+        if text in (name, name.partition("_")[0]):
+            return name
+    raise unknown_name("chapter", text, chapters())
+
+
+def plan(settings: Settings, force: Iterable[str] = ()) -> list[Step]:
+    """Return every step in order, each with the reason why it must be made again, or None.
+
+    `force` names chapters that are made again whatever their state. A chapter that reads the others is stale when one of them is,
+    and so is the report.
+    """
+    state = State(settings)
+    steps: list[Step] = []
+    for name in chapters():
+        inputs = chapter_inputs(settings, name, state)
+        reason = "asked for" if name in force else state.reason(name, inputs)
+        if reason is None and reads_others(name) and (stale := [s.name for s in steps if s.reason]):
+            reason = f"reads {', '.join(stale)}"
+        steps.append(Step(name, inputs, reason))
+    inputs = report_inputs(settings, state)
+    reason = state.reason(REPORT, inputs)
+    if reason is None and any(s.reason for s in steps):
+        reason = "shows the chapters above"
+    return [*steps, Step(REPORT, inputs, reason)]
+
+
+def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, str]:
+    """Return name -> content of all that a chapter's result depends on."""
+    package = Path(__file__).resolve().parent.parent
+    notebook = load_notebook(paths.notebooks() / f"{chapter}.ipynb")
+    try:
+        modules = closure(code_of(notebook), package)
+    except SyntaxError as error:
+        raise ReportError(f"{chapter}.ipynb does not parse: {error.msg} in {error.text!r}.") from None
+    read = [[c["cell_type"], c["source"], c["metadata"].get("tags", [])] for c in notebook["cells"]]
+    inputs = {"the notebook": digest(json.dumps(read).encode())}
+    inputs |= {name: digest(path.read_bytes()) for name, path in modules.items()}
+    inputs |= {f.relative_to(package.parent).as_posix(): digest(f.read_bytes()) for f in data_files(package, modules.values())}
+    inputs |= _parameters(settings)
+    if reads_others(chapter):
+        others = [c for c in chapters() if not reads_others(c)]
+        inputs |= {f"what {c} wrote": state.written(c, "numbers/", "tables/") for c in others}
+    return inputs
+
+
+def report_inputs(settings: Settings, state: State) -> dict[str, str]:
+    """Return name -> content of all that report.html and report.pdf depend on."""
+    here = Path(__file__).parent
+    inputs = {f"what {c} wrote": state.written(c, "notebooks/", "figures/") for c in chapters()}
+    inputs |= {f"n2nlib/report/{p.name}": digest(p.read_bytes()) for p in sorted(here.iterdir()) if p.is_file()}
+    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst")}
+
+
+def _parameters(settings: Settings) -> dict[str, str]:
+    chosen = {"corpus": settings.corpus, "profile": settings.profile, "device": settings.device, **settings.extra}
+    out = {f"parameter {name}": repr(value) for name, value in chosen.items()}
+    out["the corpus"] = settings.opened.fingerprint
+    out |= {f"{package} version": version(package) for package in PACKAGES}
+    return out | {"Python version": ".".join(platform.python_version_tuple()[:2])}
+
+
+class State:
+    """What was made, from what: `state.json` in the report's folder."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.path = settings.folder / "state.json"
+        try:
+            self.steps = json.loads(self.path.read_text())
+        except (FileNotFoundError, ValueError):
+            self.steps = {}
+
+    def reason(self, name: str, inputs: Mapping[str, str]) -> str | None:
+        """Return why a step must be made again, or None if its inputs and outputs are what they were."""
+        if name not in self.steps:
+            return "never made"
+        was = self.steps[name]["inputs"]
+        changed = [k for k in inputs if inputs[k] != was.get(k)] + [f"{k} (gone)" for k in was if k not in inputs]
+        if changed:
+            return _list(changed, "changed")
+        outputs = self.steps[name]["outputs"]
+        missing = [f for f in outputs if not self.settings.file(f).exists()]
+        if missing:
+            return _list(missing, "missing")
+        altered = [f for f, was in outputs.items() if digest(self.settings.file(f).read_bytes()) != was]
+        return _list(altered, "altered") if altered else None
+
+    def written(self, name: str, *kinds: str) -> str:
+        """Return one hash over a step's recorded outputs of some kinds (`tables/`, ...)."""
+        outputs = self.steps.get(name, {}).get("outputs", {})
+        return digest(json.dumps(sorted((f, h) for f, h in outputs.items() if f.startswith(kinds))).encode())
+
+    def record(self, name: str, inputs: Mapping[str, str], outputs: Iterable[str], seconds: float) -> None:
+        """Note that a step was made; outputs that it no longer makes are deleted."""
+        outputs = sorted(outputs)
+        before = self.steps.get(name, {}).get("outputs", {})
+        self.steps[name] = {
+            "inputs": dict(inputs),
+            "outputs": {f: digest(self.settings.file(f).read_bytes()) for f in outputs},
+            "seconds": round(seconds, 1),
+        }
+        kept = {f for step in self.steps.values() for f in step["outputs"]}
+        for gone in set(before) - kept:
+            self.settings.file(gone).unlink(missing_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(self.steps, indent=1, sort_keys=True) + "\n")
+        os.replace(part, self.path)
+
+
+def missing_runs(settings: Settings) -> list[spec.RunSpec]:
+    """Return the training runs that the report needs and the store does not hold."""
+    from ..experiments import all_runs
+    from ..runs import RunStore
+
+    store = RunStore()
+    wanted = all_runs(spec.profile(settings.profile), settings.opened.fingerprint)
+    return [s for s in dict.fromkeys(s for specs in wanted.values() for s in specs) if not store.has(s)]
+
+
+def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
+    """Estimate how long training takes: two runs side by side on a CPU, one after the other on a GPU."""
+    alone = sum(s.images / CPU_SPEED.get(s.network, CPU_SPEED["TNet"]) for s in specs)
+    return alone / GPU_SPEEDUP if device == "cuda" else alone / min(2, os.cpu_count() or 1)
+
+
+def digest(content: bytes) -> str:
+    """Return 16 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _list(names: list[str], what: str) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} {what}"
