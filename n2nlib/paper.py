@@ -6,6 +6,7 @@ import copy
 import functools
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,57 @@ def peers() -> pd.DataFrame:
 def calibration() -> pd.DataFrame:
     """Return windows (low, high: fractions of each side), noisy_psnr and the authors' tnet_psnr (dB) on them."""
     return pd.DataFrame(value("calibration.windows"))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper and how it is tested; `paper.toml` says what each field means.
+
+    `published` is the paper's own value in `unit` (None where it gives none); the claim holds while the measured one
+    lies between `above` and `below` (None: no bound on that side).
+    """
+
+    id: str
+    place: str
+    says: str
+    kind: str
+    shown: str
+    a: str = ""
+    b: str = ""
+    metric: str = "psnr"
+    number: str = ""
+    unit: str = "dB"
+    above: float | None = None
+    below: float | None = None
+    published: float | None = None
+    tolerance: float | None = None
+    reason: str = ""
+    size: str = "paper"
+    scale: str = "linear"
+    why: str = ""
+
+
+def claims() -> list[Claim]:
+    """Return every claim of the paper in the order of `paper.toml`, named numbers looked up."""
+    return [_claim(entry) for entry in _data()["claim"]]
+
+
+def _claim(entry: Mapping[str, Any]) -> Claim:
+    looked_up = {key: _number(entry[key]) for key in ("above", "below") if key in entry}
+    if isinstance(entry.get("published"), list):
+        first, second = entry["published"]
+        # Printed decimals, so that 25.32 - 25.24 is 0.08 and not 0.0800000000000018.
+        looked_up["published"] = round(_number(first) - _number(second), 6)
+    elif "published" in entry:
+        looked_up["published"] = _number(entry["published"])
+    return Claim(**{**entry, **looked_up})
+
+
+def _number(entry: float | str) -> float:
+    """Return a number as it is, or the published number that a name, with or without a minus sign, stands for."""
+    if isinstance(entry, str):
+        return -value(entry[1:]) if entry.startswith("-") else value(entry)
+    return entry
 
 
 @functools.cache

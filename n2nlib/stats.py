@@ -18,9 +18,6 @@ from .errors import ReportError
 
 #: Fewest values (initialisations, photographs) that make an interval.
 FEWEST = 3
-#: A PSNR difference below this (dB) is called none: three times the published sd of TNet over initialisations, and
-#: the smallest gap that the paper's Table 2 orders (TNet and TNet+L1).
-MARGIN = 0.03
 
 
 @dataclass(frozen=True)
@@ -181,7 +178,7 @@ def cluster_bootstrap(statistic: Callable[[np.ndarray], float], cluster, generat
     return _student(value, se, k - 1, k, "cluster bootstrap over photographs", confidence)
 
 
-def equivalence(interval: Interval, margin: float = MARGIN) -> float | None:
+def equivalence(interval: Interval, margin: float) -> float | None:
     """Return the p value of two one-sided tests (TOST) for "the truth is within ±margin"; None without an interval."""
     if interval.se is None:
         return None

@@ -117,7 +117,7 @@ def test_no_interval_from_two_values():
                      crossed(np.ones((2, 9)), photo=np.arange(9)), crossed(np.ones((5, 4)), photo=[0, 0, 1, 1]),
                      cluster_bootstrap(lambda i: 1.0, [0, 0, 1], np.random.default_rng(0))):
         assert not interval and interval.low is None and interval.se is None
-        assert interval.p_above(0) is None and equivalence(interval) is None
+        assert interval.p_above(0) is None and equivalence(interval, 0.03) is None
     assert f"{mean_interval([25.1, 25.3]):.2f}" == "25.20"
 
 

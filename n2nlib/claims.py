@@ -1,0 +1,340 @@
+"""Judging the paper's claims: from runs and measurements to verdicts that say no more than these can carry.
+
+Rules, the same for every claim:
+
+- A claim about trained networks needs runs of the paper's training size (50,000 pairs x 50 epochs). Only a claim
+  marked `size = "any"` may be read from smaller runs, and then its order alone.
+- No interval from fewer than three initialisations or three photographs, and no verdict against the paper without
+  an interval.
+- A claim holds while the measured value lies between its bounds. Its test is two one-sided t tests (TOST where there
+  are two bounds); p values are two-sided and adjusted by Holm's method over all tests of the ledger together.
+- Absolute decibels belong to the authors' data: on any other corpus only differences are judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats as sps
+
+from . import paper
+from .paper import Claim
+from .stats import FEWEST, Interval, crossed, holm, mean_interval, paired, psnr_difference, same_start, welch
+
+REPRODUCED = "reproduced"
+DIRECTION = "reproduced in direction"
+NOT_REPRODUCED = "not reproduced"
+CONTRADICTED = "contradicted"
+TOO_SMALL = "not tested at this size"
+NO_DATA = "not testable without the authors' data"
+VERDICTS = (REPRODUCED, DIRECTION, NOT_REPRODUCED, CONTRADICTED, TOO_SMALL, NO_DATA)
+
+#: The chance of any false finding in the whole ledger.
+ALPHA = 0.05
+
+#: Rows of the report that are networks: how each is built, to count its weights.
+NETWORKS = {
+    "TNet": ("TNet", {}),
+    "TNet+BN": ("TNet", {"batch_norm": True}),
+    "UNet": ("UNet", {}),
+    "UNet (shared decoder)": ("UNet", {"shared_decoder": True}),
+    "BaseNet": ("BaseNet", {}),
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a ledger is judged from.
+
+    runs: finished runs by row name (a row counts only when it is whole); numbers: what chapters measured, by name;
+    noisy (N,): PSNR (dB) of the noisy validation images; photo (N,): the photograph of each; images: training images
+    of a whole run at this size; authors_data: whether the corpus is the authors' own.
+    """
+
+    runs: Mapping[str, Sequence]
+    numbers: Mapping[str, object]
+    noisy: np.ndarray
+    photo: np.ndarray
+    images: int
+    authors_data: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with what was measured (None: nothing), its p value (two-sided, Holm), verdict and why.
+
+    `spread`: sample standard deviation over initialisations of the measured value, None below three of them.
+    """
+
+    claim: Claim
+    ours: Interval | None
+    p: float | None
+    verdict: str
+    why: str
+    spread: float | None = None
+
+    def to_dict(self) -> dict:
+        """Return plain JSON values."""
+        c = self.claim
+        return {
+            "id": c.id, "place": c.place, "says": c.says, "unit": c.unit, "published": c.published, "above": c.above,
+            "below": c.below, "tolerance": c.tolerance, "reason": c.reason, "size": c.size,
+            "ours": None if self.ours is None else self.ours.to_dict(), "spread": self.spread, "p_holm": self.p,
+            "verdict": self.verdict, "why": self.why, "shown": c.shown,
+        }  # fmt: skip
+
+
+def paper_images() -> int:
+    """Return the training images of one of the paper's runs: pairs times epochs."""
+    return paper.value("training.pairs") * paper.value("training.epochs")
+
+
+def judge(evidence: Evidence, claims: Sequence[Claim] | None = None) -> list[Judged]:
+    """Judge every claim of the paper (or those given), adjusting for how many are tested at once."""
+    claims = paper.claims() if claims is None else claims
+    measured = [_measure(claim, evidence) for claim in claims]
+    tested = [i for i, m in enumerate(measured) if m.p is not None]
+    adjusted = dict(zip(tested, holm([measured[i].p for i in tested]), strict=True))
+    return [_verdict(m, adjusted.get(i), len(tested), evidence) for i, m in enumerate(measured)]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A claim's quantity before the verdict; `values` holds one an initialisation where there are runs."""
+
+    claim: Claim
+    ours: Interval | None = None
+    log: Interval | None = None  # the same on the logarithm, where the claim is about a ratio
+    values: tuple[float, ...] = ()
+    spread: float | None = None
+    missing: str = ""
+    images: int = 0
+
+    @property
+    def scale(self) -> tuple[Interval | None, Callable[[float], float]]:
+        return (self.log, np.log) if self.claim.scale == "log" else (self.ours, float)
+
+    @property
+    def sides(self) -> tuple[float, float] | None:
+        """One-sided p values for and against the claim; None without an interval, or where the runs are too small."""
+        interval, to = self.scale
+        claim = self.claim
+        if interval is None or interval.se is None or not self.large_enough or claim.above is claim.below is None:
+            return None
+        lower = [] if claim.above is None else [to(claim.above)]
+        upper = [] if claim.below is None else [to(claim.below)]
+        support = max([interval.p_above(x) for x in lower] + [interval.p_below(x) for x in upper])
+        against = min([interval.p_below(x) for x in lower] + [interval.p_above(x) for x in upper])
+        return support, against
+
+    @property
+    def large_enough(self) -> bool:
+        return self.claim.size == "any" or self.images >= paper_images()
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p value of the claim's test; None where nothing is tested."""
+        return None if self.sides is None else min(1.0, 2 * min(self.sides))
+
+    @property
+    def holds(self) -> bool:
+        """Whether every single initialisation (or the one value) lies on the claimed side."""
+        c = self.claim
+        values = self.values or ((self.ours.value,) if self.ours else ())
+        return bool(values) and all((c.above is None or v > c.above) and (c.below is None or v < c.below) for v in values)
+
+
+def _measure(claim: Claim, evidence: Evidence) -> _Measured:
+    if claim.kind == "absolute":
+        # The printed value, give or take the tolerance, is what the claim says.
+        claim = replace(claim, above=claim.published - claim.tolerance, below=claim.published + claim.tolerance)
+    return {"difference": _runs, "quotient": _runs, "absolute": _runs, "number": _number, "count": _count,
+            "ratio": _count, "unrun": lambda c, _: _Measured(c)}[claim.kind](claim, evidence)  # fmt: skip
+
+
+def _runs(claim: Claim, evidence: Evidence) -> _Measured:
+    rows = [row for row in (claim.a, claim.b) if row and row != "noisy"]
+    missing = [row for row in rows if not evidence.runs.get(row)]
+    if missing:
+        return _Measured(claim, missing=f"the runs of {' and '.join(missing)} are not in the store")
+    a, *rest = (evidence.runs[row] for row in rows)
+    b = rest[0] if rest else None
+    images = min(run.spec.images for row in rows for run in evidence.runs[row])
+    if claim.metric == "psnr":
+        return _psnr(claim, a, b, evidence, images)
+    x, y = ([run.metrics[claim.metric] for run in runs] if runs else None for runs in (a, b))
+    if claim.kind == "quotient":
+        log = welch(np.log(x), np.log(y))
+        values = tuple(np.asarray(x[: len(y)]) / y[: len(x)])
+        return _Measured(claim, _exp(log), log, values, images=images)
+    if b is None:
+        ours = mean_interval(x)
+        return _Measured(claim, ours, values=tuple(x), spread=_spread(x), images=images)
+    return _Measured(claim, (paired if _may_pair(a, b) else welch)(x, y), values=_differences(x, y), spread=_spread(x, y), images=images)
+
+
+def _psnr(claim: Claim, a: Sequence, b: Sequence | None, evidence: Evidence, images: int) -> _Measured:
+    means = [run.psnr.mean() for run in a]
+    if claim.b == "noisy":
+        ours = crossed(np.stack([run.psnr - evidence.noisy for run in a]), photo=evidence.photo)
+        return _Measured(claim, ours, values=tuple(m - evidence.noisy.mean() for m in means), spread=_spread(means), images=images)
+    if b is None:
+        # The validation set is the authors' own here, and its mean is what the paper prints: only training varies.
+        return _Measured(claim, mean_interval(means), values=tuple(means), spread=_spread(means), images=images)
+    others = [run.psnr.mean() for run in b]
+    ours = psnr_difference(a, b, evidence.photo)
+    return _Measured(claim, ours, values=_differences(means, others), spread=_spread(means, others), images=images)
+
+
+def _number(claim: Claim, evidence: Evidence) -> _Measured:
+    if evidence.numbers.get(claim.number) is None:
+        return _Measured(claim, missing=f"the chapter that measures {claim.number} has not run")
+    number = evidence.numbers[claim.number]
+    if isinstance(number, Mapping):
+        ours = Interval(number["value"], *(number.get(k) for k in ("low", "high")), number.get("n", 0),
+                        number.get("method", ""), number.get("se"), number.get("df"))  # fmt: skip
+    else:
+        ours = Interval(float(number), None, None, 0, "value")
+    log = None
+    if claim.scale == "log":
+        log = _with_error(Interval(*(None if v is None else float(np.log(v)) for v in (ours.value, ours.low, ours.high)), ours.n, ours.method))
+    elif ours.se is None:
+        ours = _with_error(ours)
+    return _Measured(claim, ours, log, images=evidence.images)
+
+
+def _count(claim: Claim, evidence: Evidence) -> _Measured:
+    from .models import build, count_parameters
+
+    count, *other = (count_parameters(build(name, **options)) for name, options in (NETWORKS[r] for r in (claim.a, claim.b) if r))
+    value = count / other[0] if other else count / (1000 if claim.unit == "thousand" else 1)
+    return _Measured(claim, Interval(value, value, value, 1, "count"))
+
+
+def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> Judged:
+    claim, ours = m.claim, m.ours
+
+    def judged(verdict: str, why: str) -> Judged:
+        return Judged(claim, ours, p, verdict, why[0].upper() + why[1:], m.spread)
+
+    if claim.kind == "unrun":
+        return judged(TOO_SMALL, f"{claim.why}.")
+    if claim.kind == "absolute" and not evidence.authors_data:
+        return judged(NO_DATA, "the level belongs to the authors' images; on other photographs only differences are judged.")
+    if m.missing:
+        return judged(TOO_SMALL, f"{m.missing}.")
+    if claim.kind in ("count", "ratio"):
+        return _counted(claim, ours, judged)
+
+    what = f"{describe(claim)} is {_show(ours, claim)}{_from(m)}"
+    if not m.large_enough:
+        return judged(TOO_SMALL, f"{what} after {m.images:,} training images; the paper's runs saw {paper_images():,}.")
+    if m.sides is None:
+        if claim.size == "any" and m.holds:
+            return judged(DIRECTION, f"{what}: {_bounds(claim)} each time, too few for an interval.")
+        return judged(TOO_SMALL, f"{what}: too few for an interval.")
+    verdict, why = _tested(m, p, tests)
+    if m.images < paper_images():
+        # Runs this small may show an order; they say nothing of its size, and nothing against the paper.
+        verdict = DIRECTION if verdict in (REPRODUCED, DIRECTION) else TOO_SMALL
+    return judged(verdict, f"{what}: {why}.")
+
+
+def _tested(m: _Measured, p: float, tests: int) -> tuple[str, str]:
+    """Return the verdict that an interval carries, and the reason."""
+    claim = m.claim
+    support, against = m.sides
+    bounds, holm_p = _bounds(claim), f"Holm over {tests} tests, {_p(p)}"
+    if p >= ALPHA:
+        if 2 * min(support, against) < ALPHA:
+            return NOT_REPRODUCED, f"taken alone {'' if support < against else 'not '}{bounds}, but not surely among so many ({holm_p})"
+        return NOT_REPRODUCED, f"this does not decide whether it lies {bounds} ({holm_p})"
+    if against < support:
+        return CONTRADICTED, f"not {bounds}, as the claim has it ({holm_p})"
+    if claim.published is None:
+        return REPRODUCED, f"{bounds} ({holm_p})"
+    theirs = _number_text(claim.published, claim)
+    if abs(m.ours.value - claim.published) <= claim.tolerance:
+        return REPRODUCED, f"{bounds} ({holm_p}), and the paper's {theirs} is within {claim.tolerance:g} ({claim.reason})"
+    return DIRECTION, f"{bounds} ({holm_p}), but the paper's {theirs} is further than {claim.tolerance:g} away ({claim.reason})"
+
+
+def _counted(claim: Claim, ours: Interval, judged) -> Judged:
+    if claim.kind == "ratio":
+        good = ours.value > claim.above
+        return judged(REPRODUCED if good else CONTRADICTED, f"{describe(claim)} is {ours.value:.1f}.")
+    good = abs(ours.value - claim.published) <= claim.tolerance
+    text = f"{ours.value:,.0f}" if claim.unit == "" else f"{ours.value:.1f} thousand"
+    return judged(REPRODUCED if good else CONTRADICTED, f"counted on the network: {text} ({claim.reason}).")
+
+
+def describe(claim: Claim) -> str:
+    """Return the measured quantity of a claim in words, as "TNet - UNet"."""
+    if claim.kind in ("ratio", "quotient"):
+        return f"{claim.a} over {claim.b}"
+    if claim.kind == "number":
+        return claim.number
+    return f"{claim.a} − {claim.b}" if claim.b else claim.a
+
+
+def _from(m: _Measured) -> str:
+    """Return how many values a measurement comes from, in words."""
+    n = m.ours.n
+    if m.values:
+        return f" from {n} initialisation{'s' if n > 1 else ''}"
+    return f" from n = {n}" if n else ""
+
+
+def _bounds(claim: Claim) -> str:
+    above, below = claim.above, claim.below
+    if above is not None and below is not None:
+        return f"within ±{below:g}" if above == -below else f"between {above:g} and {below:g}"
+    return f"above {above:g}" if above is not None else f"below {below:g}"
+
+
+def _show(interval: Interval, claim: Claim) -> str:
+    return f"{format(interval, number_format(claim))} {claim.unit}".rstrip()
+
+
+def _number_text(x: float, claim: Claim) -> str:
+    return f"{x:{number_format(claim)}} {claim.unit}".rstrip()
+
+
+def number_format(claim: Claim) -> str:
+    """Return how a claim's values are printed: decibels to two digits, losses to five, differences with a sign."""
+    digits = ".5f" if "loss" in claim.metric else ".2f"
+    return f"+{digits}" if claim.kind == "difference" else digits
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _with_error(interval: Interval) -> Interval:
+    """Return the interval with the standard error that its two ends stand for (95 %, Student's t)."""
+    if interval.low is None or interval.n < FEWEST:
+        return replace(interval, low=None, high=None)
+    df = interval.n - 1
+    return replace(interval, se=(interval.high - interval.low) / (2 * sps.t.ppf(0.975, df)), df=df)
+
+
+def _exp(log: Interval) -> Interval:
+    value, low, high = (None if v is None else float(np.exp(v)) for v in (log.value, log.low, log.high))
+    return Interval(value, low, high, log.n, log.method)
+
+
+def _may_pair(a: Sequence, b: Sequence) -> bool:
+    return len(a) == len(b) and all(same_start(x.spec, y.spec) for x, y in zip(a, b, strict=True))
+
+
+def _differences(x, y) -> tuple[float, ...]:
+    return tuple(i - j for i, j in zip(x, y, strict=False))
+
+
+def _spread(*rows) -> float | None:
+    """Return the standard deviation over initialisations of a difference of independent values."""
+    if any(len(row) < FEWEST for row in rows):
+        return None
+    return float(np.sqrt(sum(np.var(row, ddof=1) for row in rows)))

@@ -1,0 +1,147 @@
+"""The claims ledger on disk: gather what a report measured, judge it, write `claims.json`, keep reviewed verdicts.
+
+`python -m n2nlib.ledger FOLDER` takes the verdicts of a report's claims.json, once they have been looked at, as the
+ones that the tests hold from then on (tests/ledger/<corpus>-<profile>.json).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from . import experiments, paths
+from .claims import Evidence, Judged, judge, number_format
+from .errors import ReportError
+from .spec import Profile, profile
+from .stats import Interval
+
+#: Raised when claims.json means something else than before.
+SCHEMA = 1
+
+
+def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
+    """Collect every stored run of a corpus and size, and the numbers that chapters left in a report's folder.
+
+    corpus: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing. A row of a table
+    counts only when all of its runs are there.
+    """
+    tables = (experiments.learning_rates, experiments.table2, experiments.extras, experiments.architecture,
+              experiments.suspects, experiments.schemes, experiments.training_tricks)  # fmt: skip
+    rows = {label: specs for table in tables for label, specs in table(size, corpus.fingerprint).items()}
+    runs = {label: [store.get(s) for s in specs] for label, specs in rows.items() if all(map(store.has, specs))}
+    images = validation_images(corpus, store)
+    return Evidence(runs, numbers(folder), images["noisy"], images["photo"], size.n_train * size.epochs,
+                    authors_data=corpus.name.startswith("epfl:") and not corpus.warnings)  # fmt: skip
+
+
+def validation_images(corpus, store) -> dict:
+    """Return `photo` (N,) and `noisy` (N,), the PSNR of each noisy validation image in dB; kept in the store, so that a
+    ledger is judged again without the photographs."""
+
+    def compute():
+        from .metrics import psnr
+
+        return {"arrays": {"photo": corpus.val.photo, "noisy": psnr(corpus.val.clean, corpus.val.a, data_range=255)}}
+
+    return store.measurement("validation-images", {"corpus": corpus.fingerprint}, compute)["arrays"]
+
+
+def numbers(folder: Path) -> dict:
+    """Return every number that chapters measured, by name, from `numbers/*.json` of a report's folder."""
+    out: dict = {}
+    for file in sorted((folder / "numbers").glob("*.json")):
+        out |= json.loads(file.read_text(encoding="utf-8"))
+    return out
+
+
+def write(judged: list[Judged], folder: Path, corpus, size: Profile) -> Path:
+    """Write `claims.json` into a report's folder, whole or not at all, and return its path."""
+    values = {
+        "schema": SCHEMA,
+        "corpus": corpus.name.partition(":")[0],
+        "fingerprint": corpus.fingerprint,
+        "profile": size.name,
+        "adjustment": {"method": "Holm", "tests": sum(j.p is not None for j in judged)},
+        "claims": [j.to_dict() for j in judged],
+    }
+    return _write(folder / "claims.json", values)
+
+
+def read(folder: Path) -> dict:
+    """Read a report's claims.json; raises ReportError when there is none or it is of another schema."""
+    file = Path(folder) / "claims.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{file} cannot be read ({type(error).__name__}): make that report first.") from error
+    if values.get("schema") != SCHEMA:
+        raise ReportError(f"{file} has schema {values.get('schema')!r}, this version reads {SCHEMA}: make that report again.")
+    return values
+
+
+def table(judged: list[Judged]) -> pd.DataFrame:
+    """Return the ledger as a table for readers: claim, place, the paper's value, ours, verdict, why, where shown."""
+    return pd.DataFrame([
+        {"claim": j.claim.says, "place": j.claim.place, "paper": _text(j.claim.published, j),
+         "ours": _text(j.ours, j), "verdict": j.verdict, "why": j.why, "shown in": j.claim.shown}
+        for j in judged
+    ])  # fmt: skip
+
+
+def accept(folder: Path) -> Path:
+    """Keep the verdicts of a report's claims.json as reviewed; return the file that the tests read."""
+    values = read(folder)
+    kept = {key: values[key] for key in ("schema", "corpus", "fingerprint", "profile")}
+    kept["verdicts"] = {c["id"]: c["verdict"] for c in values["claims"]}
+    return _write(paths.root() / "tests" / "ledger" / f"{values['corpus']}-{values['profile']}.json", kept)
+
+
+def judge_again(corpus_name: str, profile_name: str, store=None) -> list[Judged]:
+    """Judge a report's claims from the store and its numbers as they are now."""
+    from .corpus import open_corpus
+    from .runs import RunStore
+
+    size = profile(profile_name)
+    corpus = open_corpus(corpus_name, n_train=size.n_train, n_val=size.n_val)
+    return judge(gather(corpus, size, store or RunStore(), paths.report(corpus_name, profile_name)))
+
+
+def _text(x: Interval | float | None, j: Judged) -> str:
+    if x is None:
+        return ""
+    claim = j.claim
+    if claim.kind == "count":
+        return f"{getattr(x, 'value', x):{',.0f' if claim.unit == '' else '.1f'}}"
+    if claim.kind == "ratio":
+        return f"{getattr(x, 'value', x):.1f}"
+    return f"{x:{number_format(claim)}}"
+
+
+def _write(file: Path, values: dict) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, file)
+    return file
+
+
+def main(argv: list[str]) -> int:
+    """Accept the verdicts of the report folders named; return 2 after a sentence about what is wrong."""
+    if not argv:
+        print("usage: python -m n2nlib.ledger FOLDER [FOLDER ...]", file=sys.stderr)
+        return 2
+    try:
+        for folder in argv:
+            print(f"reviewed: {accept(Path(folder)).relative_to(paths.root())}")
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
