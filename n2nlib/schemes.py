@@ -63,7 +63,7 @@ class Samples:
     def _load(self, pairs, name, resident, key):
         """Return one array on the device; runs that train side by side share it through `resident`."""
         if key not in resident:
-            images = np.ascontiguousarray(getattr(pairs, name))
+            images = np.array(getattr(pairs, name))  # a writable copy: the corpus may be memory-mapped
             resident[key] = torch.from_numpy(images).to(self.device).permute(0, 2, 3, 1).contiguous()
         return resident[key]
 

@@ -108,6 +108,8 @@ def _blocks(notebook: dict, chapter: str) -> Iterator[Block]:
             printed, shown = [], []
             for output in cell["outputs"]:
                 mark = output.get("metadata", {}).get("n2n")
+                if mark and mark["kind"] == "caption":
+                    continue  # for JupyterLab: the figure or table before it carries the same words
                 if mark:
                     shown.append(_shown(output, mark, chapter))
                 else:

@@ -1,0 +1,226 @@
+"""What a chapter talks to: its corpus and size, the runs it needs, and the one way to show and keep what it finds."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from . import figures, paths
+from .corpus import Corpus, Pairs, open_corpus
+from .errors import ReportError, unknown_name
+from .runs import Run, RunStore, environment, write_json
+from .spec import Profile, RunSpec
+from .spec import profile as profile_of
+from .sweep import EXECUTORS, choose_device, sweep
+
+
+class Study:
+    """One chapter's view of one report; `Study.open` makes it from the notebook's parameters."""
+
+    def __init__(self, chapter: str, corpus: Corpus, profile: Profile, device: str, executor: str, store: RunStore):
+        self.chapter, self.corpus, self.profile = chapter, corpus, profile
+        self.device, self.executor, self.store = device, executor, store
+        self.folder = paths.report(corpus.name, profile.name)
+        self._corpora = {corpus.fingerprint: corpus}
+        self._numbers: dict[str, Any] = {}
+
+    @classmethod
+    def open(cls, chapter: str, *, corpus: str, profile: str, device: str = "auto", executor: str = "local") -> Study:
+        """Open a report for a chapter; raises ReportError for an unknown or ill-typed parameter, with the nearest name.
+
+        Called in a notebook, it also refuses parameters that were injected under a name that the notebook lacks,
+        which papermill only warns of.
+        """
+        for name, value in {"corpus": corpus, "profile": profile, "device": device, "executor": executor}.items():
+            if not isinstance(value, str):
+                raise ReportError(f"parameter {name} is {value!r}: give a text.")
+        refuse_unknown_parameters()
+        size = profile_of(profile)
+        if executor.partition(":")[0] not in EXECUTORS:
+            raise unknown_name("executor", executor, EXECUTORS)
+        opened = open_corpus(corpus, n_train=size.n_train, n_val=size.n_val)
+        figures.style()
+        return cls(chapter, opened, size, choose_device(device), executor, RunStore())
+
+    @property
+    def fingerprint(self) -> str:
+        """The corpus's fingerprint, part of every run's identity."""
+        return self.corpus.fingerprint
+
+    def spec(self, **changes) -> RunSpec:
+        """Return the paper's TNet run at this size on this corpus, with some fields changed."""
+        return self.profile.spec(self.fingerprint, **changes)
+
+    def run(self, specs: Sequence[RunSpec]) -> list[Run]:
+        """Return the runs of some specs in their order, training those that the store lacks."""
+        return sweep(specs, self._corpora, device=self.device, executor=self.executor, store=self.store)
+
+    def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
+        """Return the runs of a table's rows; what is missing is trained in one sweep over all rows."""
+        found = {run.spec: run for run in self.run([s for specs in rows.values() for s in specs])}
+        return {label: [found[s] for s in specs] for label, specs in rows.items()}
+
+    def open_corpus(self, name: str, noise: str = "subpixel") -> Corpus:
+        """Return another corpus at the same size; runs on it can be asked for from now on."""
+        corpus = open_corpus(name, n_train=self.profile.n_train, n_val=self.profile.n_val, noise=noise)
+        return self._corpora.setdefault(corpus.fingerprint, corpus)
+
+    @property
+    def pictures(self) -> Pairs:
+        """Validation pairs of the bundled photographs: what figures show, whatever the corpus, so that they may be shared."""
+        size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
+        return open_corpus("bundled", **size).val
+
+    def measure(self, name: str, inputs: Mapping[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return a dear measurement on this corpus, computed once for its name and inputs: see `RunStore.measurement`."""
+        return self.store.measurement(name, {"corpus": self.fingerprint, **inputs}, compute)
+
+    def table(self, frame: pd.DataFrame, name: str, caption: str, *, digits: int = 2) -> None:
+        """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
+
+        Floats are printed with `digits` decimals, in the CSV in full; a missing value is a dash. The caption gets
+        corpus and profile by itself.
+        """
+        caption = f"{caption} {self._made_of}"
+        texts = frame.map(lambda value: cell(value, digits))
+        markdown = pipe_table(texts)
+        self._write(f"tables/{name}.csv", frame.to_csv(index=False))
+        self._write(f"tables/{name}.md", f"{markdown}\n\n{caption}\n")
+        self._write(f"tables/{name}.tex", latex_table(texts, name, caption))
+        show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
+        show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
+
+    def figure(self, fig, name: str, caption: str) -> None:
+        """Show a matplotlib figure, write it as PDF and PNG, and close it; the caption gets corpus and profile by itself."""
+        from IPython.display import Image, display
+        from matplotlib import pyplot as plt
+
+        caption = f"{caption} {self._made_of}"
+        _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
+        plt.close(fig)
+        display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
+        show_markdown(f"*Figure {name}.* {caption}", {"kind": "caption"})
+
+    def say(self, text: str) -> None:
+        """Show prose (Markdown) that was made from results."""
+        show_markdown(inspect.cleandoc(text), {"kind": "prose"})
+
+    def number(self, name: str, value: Any) -> None:
+        """Keep a measured number (JSON value) for the ledger, in the report's `numbers/<chapter>.json`."""
+        self._numbers[name] = value
+        path = self._path(f"numbers/{self.chapter}.json")
+        part = path.with_suffix(".part")
+        write_json(part, self._numbers)
+        part.replace(path)
+
+    def numbers(self) -> dict[str, Any]:
+        """Return the numbers that every chapter of this report has kept."""
+        out: dict[str, Any] = {}
+        for path in sorted((self.folder / "numbers").glob("*.json")):
+            out |= json.loads(path.read_text())
+        return out
+
+    def provenance(self) -> None:
+        """Show where this page comes from: commit, corpus, profile, device, versions."""
+        env = environment("cpu" if self.device == "cpu" else "cuda")
+        self.say(
+            f"Corpus `{self.corpus.name}` ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
+            f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}."
+        )
+        for warning in self.corpus.warnings:
+            self.say(f"**Note on the corpus.** {warning}")
+
+    @property
+    def _made_of(self) -> str:
+        return f"Corpus {self.corpus.name}, profile {self.profile.name}."
+
+    def _path(self, relative: str) -> Path:
+        path = self.folder / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _write(self, relative: str, text: str) -> None:
+        """Write a file in one move, so that a reader never sees half of it."""
+        path = self._path(relative)
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+            os.chmod(part, 0o644)
+            os.replace(part, path)
+        except OSError as error:
+            Path(part).unlink(missing_ok=True)
+            raise ReportError(f"{path} cannot be written ({error}): free some space or check the permissions.") from error
+
+
+def show_markdown(text: str, mark: Mapping[str, str]) -> None:
+    """Display Markdown with the mark that the report is built from."""
+    from IPython.display import Markdown, display
+
+    display(Markdown(text), metadata={"n2n": dict(mark)})
+
+
+def cell(value: Any, digits: int) -> str:
+    """Return a table cell's text."""
+    if value is None or isinstance(value, float) and value != value:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def pipe_table(texts: pd.DataFrame) -> str:
+    """Return a frame of texts as a Markdown pipe table; columns that hold numbers are set to the right."""
+    numeric = [all(t.strip("–+-") == "" or t.lstrip("+-−")[:1].isdigit() for t in texts[c]) for c in texts.columns]
+    rows = [[str(c) for c in texts.columns], ["--:" if n else ":--" for n in numeric], *texts.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(t.replace("|", "\\|").replace("\n", " ") for t in row) + " |" for row in rows)
+
+
+def latex_table(texts: pd.DataFrame, name: str, caption: str) -> str:
+    """Return a frame of texts as a LaTeX table (booktabs)."""
+    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+    special |= {"±": r"$\pm$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "–": "--", "σ": r"$\sigma$"}
+
+    def escape(text: str) -> str:
+        return "".join(special.get(c, c) for c in text)
+
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{name}}}"]
+    lines += [rf"\begin{{tabular}}{{{'l' * texts.shape[1]}}}", r"\toprule"]
+    lines += [" & ".join(escape(str(c)) for c in texts.columns) + r" \\", r"\midrule"]
+    lines += [" & ".join(escape(t) for t in row) + r" \\" for row in texts.to_numpy().tolist()]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def refuse_unknown_parameters() -> None:
+    """Raise ReportError if papermill injected a parameter that the notebook's own parameters cell does not have.
+
+    Papermill's cell follows the tagged one and begins with "# Parameters"; IPython's history holds both.
+    """
+    try:
+        from IPython import get_ipython
+
+        history = get_ipython().user_ns["In"]
+    except (ImportError, AttributeError, KeyError):
+        return
+    for own, injected in zip(history[:-1], history[1:], strict=True):
+        if injected.startswith("# Parameters"):
+            known = _assigned(own)
+            for name in _assigned(injected):
+                if name not in known:
+                    raise unknown_name("notebook parameter", name, known)
+
+
+def _assigned(source: str) -> set[str]:
+    """Return the names that a cell assigns at its top level."""
+    tree = ast.parse(source)
+    return {t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
