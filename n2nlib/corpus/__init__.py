@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import CorpusError, unknown_name
 from . import epfl, photos, sampling
 from .bench import bench_pairs
-from .build import build, cached
+from .building import build, cached
 from .epfl import write_epfl
 from .noise import canonical
 from .pairs import Pairs

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from . import photos, sampling
-from .build import build
+from .building import build
 from .sampling import SIDE
 
 

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import paper
 from ..errors import CorpusError
 from .pairs import Pairs
 from .sampling import SIDE
 
-#: split -> (file, size in bytes, SHA-256) of the files that the paper's results were made from
-PUBLISHED = {
-    "train": ("train_data.pkl", 307_200_935, "6a7915d6e2764b862409cf2bcb675b4ec7c4fa4435f1c18eba08441d270228aa"),
-    "val": ("val_data.pkl", 6_144_935, "4ae7e2a4eb73a84878446e7bc0f4a55eb3f1e950de65ff838fef70ba73b96966"),
-}
+FILES = {"train": "train_data.pkl", "val": "val_data.pkl"}
 
 
 def check(folder: Path) -> tuple[dict[str, str], list[str]]:
@@ -25,16 +22,19 @@ def check(folder: Path) -> tuple[dict[str, str], list[str]]:
     Raises CorpusError when a file is missing or unreadable.
     """
     sums, warnings = {}, []
-    for split, (name, size, published) in PUBLISHED.items():
+    for split, name in FILES.items():
         path = folder / name
         try:
             with open(path, "rb") as file:
                 sums[split] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise CorpusError(f"epfl:{folder}: {name} cannot be read ({error.strerror}): the folder must hold train_data.pkl and val_data.pkl.") from error
-        if path.stat().st_size != size or sums[split] != published:
+            raise CorpusError(
+                f"epfl:{folder}: {name} cannot be read ({error.strerror}): the folder must hold {FILES['train']} and {FILES['val']}."
+            ) from error
+        published = paper.value(f"files.{split}_bytes"), paper.value(f"files.{split}_sha256")
+        if (path.stat().st_size, sums[split]) != published:
             warnings.append(
-                f"{path} is not the published {name} (its size or SHA-256 sum differs), so results need not match the paper's."
+                f"{path} is not the authors' {name} (its size or SHA-256 sum differs), so results need not match the paper's."
             )
     return sums, warnings
 
@@ -45,7 +45,7 @@ def read(folder: Path, split: str, n: int) -> Pairs:
     The files hold two uint8 tensors (N, 3, 32, 32) each: two noisy images for training, noisy and clean for validation.
     Raises CorpusError for a truncated or foreign file, a wrong shape or type, or fewer than n pairs.
     """
-    path = folder / PUBLISHED[split][0]
+    path = folder / FILES[split]
     first, second = _tensors(path)
     if n > len(first):
         raise CorpusError(f"{path} holds {len(first)} pairs, fewer than the {n} asked for.")
@@ -71,7 +71,8 @@ def _tensors(path: Path):
     first, second = loaded
     for tensor in loaded:
         if tensor.dtype != torch.uint8 or tensor.ndim != 4 or tuple(tensor.shape[1:]) != (3, SIDE, SIDE) or not len(tensor):
-            raise CorpusError(f"{path} holds a {str(tensor.dtype).removeprefix('torch.')} tensor {tuple(tensor.shape)}: expected uint8 (N, 3, 32, 32).")
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            raise CorpusError(f"{path} holds a {dtype} tensor {tuple(tensor.shape)}: expected uint8 (N, 3, 32, 32).")
     if len(first) != len(second):
         raise CorpusError(f"{path} holds {len(first)} images in its first tensor and {len(second)} in its second.")
     return first, second
@@ -85,7 +86,7 @@ def write_epfl(corpus, folder: str | os.PathLike) -> None:
     import torch
 
     folder = Path(folder)
-    for split, (name, _, _) in PUBLISHED.items():
+    for split, name in FILES.items():
         pairs = getattr(corpus, split)
         tensors = tuple(torch.from_numpy(np.array(x)) for x in (pairs.a, pairs.b if split == "train" else pairs.clean))
         part = folder / f".{name}.{os.getpid()}.part"
