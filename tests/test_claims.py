@@ -186,7 +186,7 @@ def test_claims_are_well_formed():
     assert len({c.id for c in listed}) == len(listed) >= 20
     tables = (experiments.learning_rates, experiments.table2, experiments.extras, experiments.architecture,
               experiments.suspects, experiments.schemes, experiments.training_tricks)
-    rows = {label for t in tables for label in t(PROFILES["smoke"], "c")} | set(claims.NETWORKS) | {"noisy"}
+    rows = {label for t in tables for label in t(PROFILES["paper"], "c")} | set(claims.NETWORKS) | {"noisy"}
     for c in listed:
         assert {c.a, c.b} - {""} <= rows, c.id
         assert c.kind in ("difference", "quotient", "absolute", "number", "count", "ratio", "unrun"), c.id

@@ -18,6 +18,8 @@ from .plan import Settings, chapters, reads_others
 #: Sections of the last chapter that open the report; the abstract is set apart, the others follow it.
 ABSTRACT = "abstract"
 FRONT = ("headline", "in short")
+#: What `Study` displays and this shows in its own way: a figure's caption is in its metadata.
+LEFT_OUT = ("caption", "provenance")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def read(settings: Settings) -> Document:
         blocks = list(_blocks(load_notebook(path), name))
         if reads_others(name):
             title, blocks = _title(blocks, title)
+            blocks = [_promoted(block) for block in blocks]
             for heading, section in _sections(blocks):
                 kind = heading.lower()
                 place = abstract if kind == ABSTRACT else opening if kind.startswith(FRONT) else body
@@ -110,13 +113,13 @@ def _blocks(notebook: dict, chapter: str) -> Iterator[Block]:
                 mark = output.get("metadata", {}).get("n2n")
                 if mark and mark["kind"] == "caption":
                     continue  # for JupyterLab: the figure or table before it carries the same words
-                if mark:
-                    shown.append(_shown(output, mark, chapter))
-                else:
+                if not mark:
                     printed.append(_plain(output))
+                elif mark["kind"] not in LEFT_OUT:
+                    shown.append(_shown(output, mark, chapter))
+            yield from shown
             if source:
                 yield Code(source, "".join(printed).strip())
-            yield from shown
 
 
 def _shown(output: dict, mark: dict, chapter: str) -> Block:
@@ -147,13 +150,18 @@ def _title(blocks: list[Block], default: str) -> tuple[str, list[Block]]:
     return default, blocks
 
 
+def _promoted(block: Block) -> Block:
+    """Raise the headings of the last chapter by one level: its sections are sections of the whole report."""
+    return Prose(re.sub(r"^##", "#", block.text, flags=re.MULTILINE)) if isinstance(block, Prose) else block
+
+
 def _sections(blocks: list[Block]) -> Iterator[tuple[str, list[Block]]]:
-    """Yield (heading, blocks with it) for each `##` section; what comes before the first has the heading ''."""
+    """Yield (heading, blocks with it) for each `#` section; what comes before the first has the heading ''."""
     heading, section = "", []
     for block in blocks:
-        parts = re.split(r"^(?=## )", block.text, flags=re.MULTILINE) if isinstance(block, Prose) else [None]
+        parts = re.split(r"^(?=# )", block.text, flags=re.MULTILINE) if isinstance(block, Prose) else [None]
         for part in parts:
-            if part is not None and (found := re.match(r"## +(.+)", part)):
+            if part is not None and (found := re.match(r"# +(.+)", part)):
                 if section:
                     yield heading, section
                 heading, section = found[1].strip(), []

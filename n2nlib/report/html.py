@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
-from .document import Block, Code, Document, Figure, Prose
+from .document import Block, Code, Document, Figure, Prose, Table
 from .markdown import convert, one_line
 from .provenance import provenance
 
@@ -27,14 +28,15 @@ def html(document: Document) -> str:
 
 
 def _all(document: Document, blocks: list[Block]) -> str:
-    return "\n\n".join(_block(document, block) for block in blocks)
+    parts = []
+    for is_code, group in groupby(blocks, lambda block: isinstance(block, Code)):
+        parts += [_code(list(group))] if is_code else [_block(document, block) for block in group]
+    return "\n\n".join(parts)
 
 
-def _block(document: Document, block: Block) -> str:
+def _block(document: Document, block: Prose | Figure | Table) -> str:
     if isinstance(block, Prose):
         return block.text
-    if isinstance(block, Code):
-        return _code(block)
     kind = "Figure" if isinstance(block, Figure) else "Table"
     how = escape(document.settings.command_for(block.chapter))
     content = (
@@ -48,9 +50,13 @@ def _block(document: Document, block: Block) -> str:
     return f'<figure class="{kind.lower()}" id="{kind.lower()}-{block.name}">\n\n{inner}\n\n</figure>'
 
 
-def _code(block: Code) -> str:
+def _code(cells: list[Code]) -> str:
+    """Fold neighbouring cells away under one line."""
     fence = "`" * 8
-    printed = f"\n\n{fence}{{.printed}}\n{block.printed}\n{fence}" if block.printed else ""
-    lines = block.source.count("\n") + 1
+    text = ""
+    for cell in cells:
+        text += f"\n\n{fence}python\n{cell.source}\n{fence}"
+        text += f"\n\n{fence}{{.printed}}\n{cell.printed}\n{fence}" if cell.printed else ""
+    lines = sum(cell.source.count("\n") + 1 for cell in cells)
     summary = f"<summary>Code <small>{lines} line{'s' if lines > 1 else ''}</small></summary>"
-    return f'<details class="code">\n{summary}\n\n{fence}python\n{block.source}\n{fence}{printed}\n\n</details>'
+    return f'<details class="code">\n{summary}{text}\n\n</details>'

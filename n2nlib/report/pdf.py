@@ -21,6 +21,9 @@ COLUMN, PAGE = 241, 497
 #: A table of up to so many characters a line fits a column.
 COLUMN_CHARACTERS = 50
 
+#: Where a figure or table stands: across the page, at the top or foot of a column, or right here.
+WIDE, FLOATING, HERE = 'placement: auto, scope: "parent"', "placement: auto", "placement: none"
+
 
 def pdf(document: Document) -> bytes:
     """Return the PDF; raises ReportError with Typst's own words if it cannot be set."""
@@ -42,12 +45,13 @@ def source(document: Document) -> str:
     settings = document.settings
     made = ", ".join(f"({json.dumps(k)}, {json.dumps(v)})" for k, v in provenance(settings).items())
     abstract = f"[{_typst(document, document.abstract)}]" if document.abstract else "none"
+    opening = [_unnumbered(block) for block in document.opening]
     return (
         '#import "template.typ": *\n'
         f"#show: paper.with(title: [{convert(document.title, 'typst').strip()}], abstract: {abstract},\n"
         f"  subtitle: [Corpus #strong({json.dumps(settings.corpus)}), profile #strong({json.dumps(settings.profile)})],\n"
         f"  made: ({made},))\n\n"
-        f"{_typst(document, document.opening)}\n\n{_typst(document, document.body)}\n"
+        f"{_typst(document, opening)}\n\n{_typst(document, document.body)}\n"
     )
 
 
@@ -62,14 +66,15 @@ def _block(document: Document, block: Block) -> str:
         return block.text
     if isinstance(block, Figure):
         width = page_width(pdf_of(document, block))
-        where = _where(width > COLUMN * 1.05)
-        start = f'#figure({where}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
+        start = f'#figure({WIDE if width > COLUMN * 1.05 else FLOATING}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
         return f"{raw(start, 'typst')}\n{one_line(block.caption)}\n{raw('])', 'typst')}"
-    return f"{raw('// placed ' + _where(_characters(block) > COLUMN_CHARACTERS), 'typst')}\n{block.text}\n\n: {one_line(block.caption)}\n"
+    where = WIDE if _characters(block) > COLUMN_CHARACTERS else HERE
+    return f"{raw('// placed ' + where, 'typst')}\n{block.text}\n\n: {one_line(block.caption)}\n"
 
 
-def _where(wide: bool) -> str:
-    return 'placement: auto, scope: "parent"' if wide else "placement: auto"
+def _unnumbered(block: Block) -> Block:
+    """Take the number from the headings that stand before the first chapter."""
+    return Prose(re.sub(r"^(#+ .+)$", r"\1 {.unnumbered}", block.text, flags=re.MULTILINE)) if isinstance(block, Prose) else block
 
 
 def _characters(table: Table) -> int:

@@ -22,9 +22,8 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
 
-#: Training images a second on one CPU thread, for estimates only.
-CPU_SPEED = {"TNet": 1_200, "BaseNet": 400, "UNet": 150}
-GPU_SPEEDUP = 20
+#: TNet training images a second, one CPU core and one GPU, for estimates only.
+CPU_SPEED, GPU_SPEED = 1_200, 60_000
 
 
 @dataclass(frozen=True)
@@ -209,13 +208,15 @@ def missing_runs(settings: Settings) -> list[spec.RunSpec]:
 
     store = RunStore()
     wanted = all_runs(spec.profile(settings.profile), settings.opened.fingerprint)
-    return [s for s in dict.fromkeys(s for specs in wanted.values() for s in specs) if not store.has(s)]
+    return [s for s in wanted if not store.has(s)]
 
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
-    """Estimate how long training takes: two runs side by side on a CPU, one after the other on a GPU."""
-    alone = sum(s.images / CPU_SPEED.get(s.network, CPU_SPEED["TNet"]) for s in specs)
-    return alone / GPU_SPEEDUP if device == "cuda" else alone / min(2, os.cpu_count() or 1)
+    """Estimate how long training takes; within a factor of two, since machines differ."""
+    from ..runs import cores
+    from ..sweep import estimate
+
+    return estimate(specs, GPU_SPEED if device == "cuda" else CPU_SPEED * cores())
 
 
 def digest(content: bytes) -> str:

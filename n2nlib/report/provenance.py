@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from importlib.metadata import version
 
-from .. import paths
+from ..runs import commit
 from .plan import PACKAGES, Settings, State
 
 
@@ -23,15 +22,3 @@ def provenance(settings: Settings) -> dict[str, str]:
         "Versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
         "Time": f"{seconds:.0f} s to execute the chapters, training apart",
     }
-
-
-def commit() -> str:
-    """Return the commit of the checkout, marked when files differ from it; "unknown" outside a checkout."""
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=paths.root(), capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "n2nlib", "notebooks")
-        return git("rev-parse", "--short=12", "HEAD") + (" with local changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown (not a git checkout)"

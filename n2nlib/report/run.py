@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from .. import paths
 from ..errors import ReportError, unknown_name
+from ..runs import cores
 from . import kernel
 from .closure import load_notebook
 from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_runs, plan, reads_others, report_inputs
@@ -48,8 +50,10 @@ def _make(settings: Settings, executor: str, fresh: bool, force: list[str]) -> N
     kernel.install()
     stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
     if stale:
+        if fresh:
+            forget(settings)
         with timed("training"):
-            train(settings, executor, fresh)
+            train(settings, executor)
     execute(settings, [name for name in stale if not reads_others(name)])
     # What the last chapter reads has just been written, so whether it is stale is asked again.
     execute(settings, [s.name for s in plan(settings, force) if s.reason and s.name in chapters() and reads_others(s.name)])
@@ -63,13 +67,26 @@ def _make(settings: Settings, executor: str, fresh: bool, force: list[str]) -> N
     print(f"done: {settings.folder / 'report.html'}")
 
 
-def train(settings: Settings, executor: str, fresh: bool) -> None:
-    """Train the runs that the store does not hold, in one sweep; all of them again if `fresh`."""
+def train(settings: Settings, executor: str) -> None:
+    """Train the runs that the store does not hold, in one sweep."""
     from ..sweep import sweep
 
     missing = missing_runs(settings)
     if missing:
         sweep(missing, {settings.opened.fingerprint: settings.opened}, device=settings.device, executor=executor)
+
+
+def forget(settings: Settings) -> None:
+    """Remove every run and measurement on the report's corpus from the store, so that it is made again."""
+    from ..runs import RunStore
+
+    store, fingerprint = RunStore().folder, settings.opened.fingerprint
+    made = [p for kind in ("runs/*/spec.json", "measurements/*/*/inputs.json") for p in store.glob(kind)]
+    gone = [p.parent for p in made if f'"{fingerprint}"' in p.read_text()]
+    for folder in gone:
+        shutil.rmtree(folder)
+    if gone:
+        print(f"FRESH: {len(gone)} stored runs and measurements removed; `git checkout results/store` brings tracked ones back")
 
 
 def execute(settings: Settings, names: list[str]) -> None:
@@ -78,7 +95,7 @@ def execute(settings: Settings, names: list[str]) -> None:
         return
     state = State(settings)
     jobs = {name: _Job(settings, name, chapter_inputs(settings, name, state)) for name in names}
-    workers = min(SIDE_BY_SIDE, os.cpu_count() or 1, len(jobs))
+    workers = min(SIDE_BY_SIDE, cores(), len(jobs))
     # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(_execute, job.source, job.part, job.parameters): job for job in jobs.values()}
