@@ -131,9 +131,10 @@ class Study:
     def provenance(self) -> None:
         """Show where this page comes from: commit, corpus, profile, device, versions."""
         env = environment("cpu" if self.device == "cpu" else "cuda")
-        self.say(
+        show_markdown(
             f"Corpus `{self.corpus.name}` ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
-            f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}."
+            f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
+            {"kind": "provenance"},
         )
         for warning in self.corpus.warnings:
             self.say(f"**Note on the corpus.** {warning}")

@@ -111,7 +111,7 @@ def execute(settings: Settings, names: list[str]) -> None:
                 break
             os.replace(job.part, job.target)
             job.failed.unlink(missing_ok=True)
-            state.record(job.name, job.inputs, written_by(settings, job.name), seconds)
+            state.record(job.name, job.inputs, outputs_of(settings, job.name), seconds)
             print(f"{job.name:<28}{seconds:7.1f} s", flush=True)
     if failures:
         raise ReportError("\n".join(failures))
@@ -171,7 +171,7 @@ def _execute(source: Path, part: Path, parameters: Mapping[str, Any]) -> tuple[f
     return time.monotonic() - start, failure
 
 
-def written_by(settings: Settings, chapter: str) -> list[str]:
+def outputs_of(settings: Settings, chapter: str) -> list[str]:
     """Return the outputs of an executed chapter: the notebook, and the files of what it displays."""
     name = f"notebooks/{chapter}.ipynb"
     files = [name, f"numbers/{chapter}.json", *(["claims.json"] if reads_others(chapter) else [])]
