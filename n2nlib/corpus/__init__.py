@@ -86,8 +86,8 @@ class Corpus:
         if split not in ("train", "val"):
             raise unknown_name("split", split, ("train", "val"), CorpusError)
         chosen = getattr(self._source, split)
-        if self._source.download:
-            photos.download(chosen)
+        if self._source.listed:
+            photos.provide(chosen)
         return list(chosen)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def check(folder: Path) -> tuple[dict[str, str], list[str]]:
 
     Raises CorpusError when a file is missing or unreadable.
     """
-    sums, warnings = {}, []
+    sums, notes = {}, []
     for split, name in FILES.items():
         path = folder / name
         try:
@@ -33,10 +34,10 @@ def check(folder: Path) -> tuple[dict[str, str], list[str]]:
             ) from error
         published = paper.value(f"files.{split}_bytes"), paper.value(f"files.{split}_sha256")
         if (path.stat().st_size, sums[split]) != published:
-            warnings.append(
+            notes.append(
                 f"{path} is not the authors' {name} (its size or SHA-256 sum differs), so results need not match the paper's."
             )
-    return sums, warnings
+    return sums, notes
 
 
 def read(folder: Path, split: str, n: int) -> Pairs:
@@ -60,10 +61,12 @@ def _tensors(path: Path):
     import torch
 
     try:
-        try:
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # written by an old torch: not a zip file, so it cannot be mapped
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on odd pickles: what matters is raised below
+            try:
+                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            except RuntimeError:  # written by an old torch: not a zip file, so it cannot be mapped
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for what is no tensor file; none of them has run its code
         raise CorpusError(f"{path} is not a readable file of two tensors: truncated, or not written by torch.save.") from error
     if not isinstance(loaded, (tuple, list)) or len(loaded) != 2 or not all(isinstance(t, torch.Tensor) for t in loaded):

@@ -81,7 +81,7 @@ class Source:
     val: tuple[Photograph, ...]
     fractions: tuple[float, float]
     warnings: tuple[str, ...] = ()
-    download: bool = False
+    listed: bool = False  # the list came with the package: whether the files are there is not yet known
 
 
 # --- bundled ----------------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ IMAGENET_URL = "https://raw.githubusercontent.com/EliSchwartz/imagenet-sample-im
 def imagenet_sample(seed: int) -> Source:
     """Return the 1,000 photographs, 900 for training; the files are fetched when they are first needed.
 
-    They are read from the folder `N2N_PHOTOS` if that is set, else from the cache that `download` fills.
+    They are read from the folder `N2N_PHOTOS` if that is set, else from the cache that `provide` fills.
     """
     listed = [line.split() for line in Path(__file__).with_name("imagenet_sample.sha256").read_text().splitlines()]
     local = os.environ.get("N2N_PHOTOS")
@@ -138,21 +138,28 @@ def imagenet_sample(seed: int) -> Source:
     order = permutation(generator(seed, "imagenet-sample/split"), len(listed))
     files = [Photograph(listed[i][1], listed[i][0], base / listed[i][1], 0) for i in order]
     # Windows that give the noise of the authors' validation set (20.72 dB) over all 1,000 photographs.
-    return Source(_numbered(files[:900]), _numbered(files[900:]), (0.47, 0.95), download=not local)
+    return Source(_numbered(files[:900]), _numbered(files[900:]), (0.47, 0.95), listed=True)
 
 
 def _imagenet_cache() -> Path:
     return paths.cache() / "imagenet-sample"
 
 
-def download(photographs: tuple[Photograph, ...]) -> None:
-    """Fetch the photographs that the cache does not hold yet; finished files are kept, so a second call resumes.
+def provide(photographs: tuple[Photograph, ...]) -> None:
+    """See that photographs of imagenet-sample are on disk, fetching those that the cache does not hold yet.
 
-    Raises CorpusError, naming both ways out, when they cannot be had.
+    Finished files are kept, so a second call resumes. Raises CorpusError, naming both ways out, when they cannot be
+    had, or when the folder `N2N_PHOTOS` lacks some.
     """
     missing = [p for p in photographs if not p.path.exists()]
     if not missing:
         return
+    if missing[0].path.parent != _imagenet_cache():
+        raise CorpusError(
+            f"N2N_PHOTOS={missing[0].path.parent} lacks {len(missing)} of {len(photographs)} photographs of "
+            f"imagenet-sample, {missing[0].name} among them: name a folder that holds them, or unset N2N_PHOTOS and "
+            "they are downloaded."
+        )
     import pooch
     from tqdm.auto import tqdm
 
@@ -174,7 +181,7 @@ def download(photographs: tuple[Photograph, ...]) -> None:
 
 def _short(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if len(text) < 160 else text[:157] + "..."
+    return text if len(text) < 100 else text[:97] + "..."
 
 
 # --- folder:PATH ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,160 @@
+"""The authors' file format: read without executing anything, refused with a sentence when it is something else."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from n2nlib.corpus import epfl, open_corpus, write_epfl
+from n2nlib.errors import CorpusError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("N2N_CACHE", str(tmp_path / "cache"))
+
+
+def images(n, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, 3, 32, 32), dtype=np.uint8))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder in the authors' format: 12 training pairs, 5 validation pairs."""
+    base = tmp_path / "epfl"
+    base.mkdir()
+    torch.save((images(12, 1), images(12, 2)), base / "train_data.pkl")
+    torch.save((images(5, 3), images(5, 4)), base / "val_data.pkl")
+    return base
+
+
+def test_reads_prefixes_of_both_files(files):
+    corpus = open_corpus(f"epfl:{files}", 10, 4)
+    train, val = corpus.train, corpus.val
+    assert np.array_equal(train.a, images(12, 1)[:10]) and np.array_equal(train.b, images(12, 2)[:10])
+    assert np.array_equal(val.a, images(5, 3)[:4]) and np.array_equal(val.clean, images(5, 4)[:4])
+    assert train.clean is None and val.b is None
+    assert train.photo.dtype == np.int32 and np.array_equal(val.photo, np.arange(4))
+    assert len(train.subset(3)) == 3
+    with pytest.raises(CorpusError, match="holds pairs only, no photographs"):
+        corpus.photographs("train")
+    assert len(pickle.dumps(corpus)) < 2_000
+
+
+def test_files_that_are_not_the_authors_are_a_warning_and_theirs_are_not(files, monkeypatch):
+    corpus = open_corpus(f"epfl:{files}", 10, 4)
+    assert len(corpus.warnings) == 2
+    assert "train_data.pkl is not the authors' train_data.pkl" in corpus.warnings[0]
+    sums = {split: (len((files / name).read_bytes()), corpus.recipe["epfl"][split]) for split, name in epfl.FILES.items()}
+    published = {f"files.{s}_{what}": v for s, pair in sums.items() for what, v in zip(("bytes", "sha256"), pair, strict=True)}
+    monkeypatch.setattr(epfl.paper, "value", published.__getitem__)
+    assert open_corpus(f"epfl:{files}", 10, 4).warnings == []
+
+
+def test_fingerprint_follows_files_and_sizes_only(files, tmp_path):
+    first = open_corpus(f"epfl:{files}", 10, 4, seed=0).fingerprint
+    files.rename(tmp_path / "elsewhere")
+    assert open_corpus(f"epfl:{tmp_path / 'elsewhere'}", 10, 4, seed=1).fingerprint == first
+    assert open_corpus(f"epfl:{tmp_path / 'elsewhere'}", 9, 4).fingerprint != first
+
+
+def test_missing_files_too_many_pairs_and_other_noise_are_refused(files, tmp_path):
+    with pytest.raises(CorpusError, match="holds 12 pairs, fewer than the 13 asked for"):
+        open_corpus(f"epfl:{files}", 13, 4).train  # noqa: B018
+    with pytest.raises(CorpusError, match="no clean training images"):
+        open_corpus(f"epfl:{files}", 5, 4, noise="gaussian:25")
+    (files / "val_data.pkl").unlink()
+    with pytest.raises(CorpusError, match="val_data.pkl cannot be read.*must hold train_data.pkl and val_data.pkl"):
+        open_corpus(f"epfl:{files}", 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ((images(4), images(4).float()), r"float32 tensor \(4, 3, 32, 32\): expected uint8"),
+        ((images(4), images(4)[:, :, :30]), r"uint8 tensor \(4, 3, 30, 32\)"),
+        ((images(4), images(3)), "4 images in its first tensor and 3 in its second"),
+        ((images(4), images(4)[:0]), r"uint8 tensor \(0, 3, 32, 32\)"),
+        ((images(4),) * 3, "does not hold two tensors"),
+        (images(4), "does not hold two tensors"),
+        ({"noisy": images(4)}, "does not hold two tensors"),
+        ((images(4), "clean"), "does not hold two tensors"),
+    ],
+)
+def test_wrong_contents_are_refused(files, content, sentence):
+    torch.save(content, files / "train_data.pkl")
+    with pytest.raises(CorpusError, match=sentence):
+        open_corpus(f"epfl:{files}", 3, 4).train  # noqa: B018
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.mkdir, (os.environ["N2N_EVIL"],))
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda x, path: path.write_bytes(pickle.dumps(x)),
+                                   lambda x, path: torch.save(x, path, _use_new_zipfile_serialization=False)])
+def test_code_in_a_pickle_is_never_run(files, tmp_path, monkeypatch, write):
+    monkeypatch.setenv("N2N_EVIL", str(tmp_path / "evil"))
+    write((images(4), Evil()), files / "train_data.pkl")
+    with pytest.raises(CorpusError, match="not a readable file of two tensors"):
+        open_corpus(f"epfl:{files}", 3, 4).train  # noqa: B018
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_copy_in_torchs_old_format_is_read(files):
+    torch.save((images(12, 1), images(12, 2)), files / "train_data.pkl", _use_new_zipfile_serialization=False)
+    assert np.array_equal(open_corpus(f"epfl:{files}", 10, 4).train.b, images(12, 2)[:10])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.floats(0, 0.99), junk=st.binary(max_size=40), mode=st.sampled_from(["cut", "junk", "append to cut"]))
+def test_truncated_or_foreign_bytes_are_refused(tmp_path_factory, cut, junk, mode):
+    path = tmp_path_factory.mktemp("broken") / "train_data.pkl"
+    torch.save((images(4, 1), images(4, 2)), path)
+    data = path.read_bytes()
+    kept = data[: int(cut * len(data))]
+    path.write_bytes({"cut": kept, "junk": junk, "append to cut": kept + junk}[mode])
+    with pytest.raises(CorpusError, match="not a readable file of two tensors"):
+        epfl.read(path.parent, "train", 2)
+
+
+def test_any_corpus_can_be_written_and_read_back(tmp_path):
+    bundled = open_corpus("bundled", 15, 6)
+    write_epfl(bundled, tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["train_data.pkl", "val_data.pkl"]
+    # As the course's own tools read them: two tensors by plain torch.load.
+    noisy, clean = torch.load(tmp_path / "out/val_data.pkl", weights_only=True)
+    assert noisy.dtype == torch.uint8 and tuple(clean.shape) == (6, 3, 32, 32)
+    back = open_corpus(f"epfl:{tmp_path / 'out'}", 15, 6)
+    assert np.array_equal(back.train.a, bundled.train.a) and np.array_equal(back.train.b, bundled.train.b)
+    assert np.array_equal(back.val.a, bundled.val.a) and np.array_equal(back.val.clean, bundled.val.clean)
+
+
+def test_the_authors_file_size_is_that_of_50000_pairs(tmp_path):
+    # Their size is the pixels and about 900 bytes of wrapping: the format that write_epfl writes.
+    from n2nlib import paper
+
+    torch.save((images(4), images(4)), tmp_path / "x.pkl")
+    wrapping = (tmp_path / "x.pkl").stat().st_size - 2 * 4 * 3072
+    assert abs(paper.value("files.train_bytes") - 2 * 50_000 * 3072 - wrapping) < 1_500
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    corpus = open_corpus("bundled", 15, 6)
+    write_epfl(corpus, tmp_path)
+    before = (tmp_path / "train_data.pkl").read_bytes()
+
+    def full(tensors, file):
+        file.write(b"half")
+        raise RuntimeError("unexpected pos 64 vs 0")  # what torch says when the disk is full
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CorpusError, match="train_data.pkl could not be written"):
+        write_epfl(corpus, tmp_path)
+    assert (tmp_path / "train_data.pkl").read_bytes() == before
+    assert not list(tmp_path.glob(".*part"))
