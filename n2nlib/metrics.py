@@ -60,7 +60,7 @@ def denoise(network: nn.Module, noisy, batch: int = 250) -> np.ndarray:
     try:
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), torch.autocast(device.type, enabled=False):
             for start in range(0, len(noisy), batch):
-                x = torch.from_numpy(np.ascontiguousarray(noisy[start : start + batch])).to(device)
+                x = torch.from_numpy(np.array(noisy[start : start + batch])).to(device)  # a copy: memory maps are read-only
                 x = x.float().div(255).contiguous(memory_format=torch.channels_last)
                 out.append(to_uint8(network(x)))
     finally:
