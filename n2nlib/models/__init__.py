@@ -9,12 +9,13 @@ from torch import nn
 
 from ..errors import ReportError, unknown_name
 from .basenet import BaseNet
+from .smallnet import SmallNet
 from .tnet import TNet
 from .unet import UNet
 
-NETWORKS = {"TNet": TNet, "UNet": UNet, "BaseNet": BaseNet}
+NETWORKS = {"TNet": TNet, "UNet": UNet, "BaseNet": BaseNet, "SmallNet": SmallNet}
 
-__all__ = ["NETWORKS", "BaseNet", "TNet", "UNet", "build", "count_parameters"]
+__all__ = ["NETWORKS", "BaseNet", "SmallNet", "TNet", "UNet", "build", "count_parameters"]
 
 
 def build(name: str, seed: int | None = None, **options) -> nn.Module:
