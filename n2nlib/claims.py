@@ -3,7 +3,7 @@
 Rules, the same for every claim:
 
 - A claim about trained networks needs runs of the paper's training size (50,000 pairs x 50 epochs). Only a claim
-  marked `size = "any"` may be read from smaller runs, and then its order alone.
+  whose `size` is a number of training images may be read from smaller runs, and then its order alone.
 - No interval from fewer than three initialisations or three photographs, and no verdict against the paper without
   an interval.
 - A claim holds while the measured value lies between its bounds. Its test is two one-sided t tests (TOST where there
@@ -131,7 +131,7 @@ class _Measured:
 
     @property
     def large_enough(self) -> bool:
-        return self.claim.size == "any" or self.images >= paper_images()
+        return self.images >= (paper_images() if self.claim.size == "paper" else self.claim.size)
 
     @property
     def p(self) -> float | None:
@@ -191,18 +191,20 @@ def _psnr(claim: Claim, a: Sequence, b: Sequence | None, evidence: Evidence, ima
 def _number(claim: Claim, evidence: Evidence) -> _Measured:
     if evidence.numbers.get(claim.number) is None:
         return _Measured(claim, missing=f"the chapter that measures {claim.number} has not run")
-    number = evidence.numbers[claim.number]
-    if isinstance(number, Mapping):
-        ours = Interval(number["value"], *(number.get(k) for k in ("low", "high")), number.get("n", 0),
-                        number.get("method", ""), number.get("se"), number.get("df"))  # fmt: skip
-    else:
-        ours = Interval(float(number), None, None, 0, "value")
-    log = None
+    ours, log = interval_of(evidence.numbers[claim.number]), None
     if claim.scale == "log":
         log = _with_error(Interval(*(None if v is None else float(np.log(v)) for v in (ours.value, ours.low, ours.high)), ours.n, ours.method))
     elif ours.se is None:
         ours = _with_error(ours)
     return _Measured(claim, ours, log, images=evidence.images)
+
+
+def interval_of(number) -> Interval:
+    """Return a number that a chapter kept as an Interval: a plain one has none."""
+    if not isinstance(number, Mapping):
+        return Interval(float(number), None, None, 0, "value")
+    known = {key: number.get(key) for key in ("low", "high", "se", "df")}
+    return Interval(value=number["value"], n=number.get("n", 0), method=number.get("method", ""), **known)
 
 
 def _count(claim: Claim, evidence: Evidence) -> _Measured:
@@ -230,9 +232,10 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
 
     what = f"{describe(claim)} is {_show(ours, claim)}{_from(m)}"
     if not m.large_enough:
-        return judged(TOO_SMALL, f"{what} after {m.images:,} training images; the paper's runs saw {paper_images():,}.")
+        needed = paper_images() if claim.size == "paper" else claim.size
+        return judged(TOO_SMALL, f"{what} after {m.images:,} training images, where {needed:,} are asked for.")
     if m.sides is None:
-        if claim.size == "any" and m.holds:
+        if claim.size != "paper" and m.holds:
             return judged(DIRECTION, f"{what}: {_bounds(claim)} each time, too few for an interval.")
         return judged(TOO_SMALL, f"{what}: too few for an interval.")
     verdict, why = _tested(m, p, tests)
@@ -275,7 +278,7 @@ def describe(claim: Claim) -> str:
     if claim.kind in ("ratio", "quotient"):
         return f"{claim.a} over {claim.b}"
     if claim.kind == "number":
-        return claim.number
+        return claim.quantity
     return f"{claim.a} − {claim.b}" if claim.b else claim.a
 
 

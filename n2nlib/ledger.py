@@ -26,26 +26,30 @@ SCHEMA = 1
 def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
     """Collect every stored run of a corpus and size, and the numbers that chapters left in a report's folder.
 
-    corpus: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing. A row of a table
-    counts only when all of its runs are there.
+    corpus: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing: a row of a table has
+    the initialisations that are there.
     """
     tables = (experiments.learning_rates, experiments.table2, experiments.extras, experiments.architecture,
               experiments.suspects, experiments.schemes, experiments.training_tricks)  # fmt: skip
     rows = {label: specs for table in tables for label, specs in table(size, corpus.fingerprint).items()}
-    runs = {label: [store.get(s) for s in specs] for label, specs in rows.items() if all(map(store.has, specs))}
+    runs = {label: [store.get(s) for s in specs if store.has(s)] for label, specs in rows.items()}
     images = validation_images(corpus, store)
-    return Evidence(runs, numbers(folder), images["noisy"], images["photo"], size.n_train * size.epochs,
+    return Evidence({label: found for label, found in runs.items() if found}, numbers(folder), images["noisy"], images["photo"], size.n_train * size.epochs,
                     authors_data=corpus.name.startswith("epfl:") and not corpus.warnings)  # fmt: skip
 
 
 def validation_images(corpus, store) -> dict:
-    """Return `photo` (N,) and `noisy` (N,), the PSNR of each noisy validation image in dB; kept in the store, so that a
-    ledger is judged again without the photographs."""
+    """Return `photo` (N,), and `noisy` and `zero` (N,): the PSNR in dB of each validation image as it is, and black.
+
+    Kept in the store, so that a ledger is judged again without the photographs.
+    """
 
     def compute():
         from .metrics import psnr
 
-        return {"arrays": {"photo": corpus.val.photo, "noisy": psnr(corpus.val.clean, corpus.val.a, data_range=255)}}
+        val = corpus.val
+        noisy, zero = (psnr(val.clean, image, data_range=255) for image in (val.a, 0 * val.a))
+        return {"arrays": {"photo": val.photo, "noisy": noisy, "zero": zero}}
 
     return store.measurement("validation-images", {"corpus": corpus.fingerprint}, compute)["arrays"]
 

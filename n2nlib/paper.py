@@ -72,13 +72,14 @@ class Claim:
     b: str = ""
     metric: str = "psnr"
     number: str = ""
+    quantity: str = ""
     unit: str = "dB"
     above: float | None = None
     below: float | None = None
     published: float | None = None
     tolerance: float | None = None
     reason: str = ""
-    size: str = "paper"
+    size: str | int = "paper"
     scale: str = "linear"
     why: str = ""
 

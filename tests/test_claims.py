@@ -65,7 +65,7 @@ def test_a_wide_interval_decides_nothing():
 
 def test_small_runs_say_nothing_of_trained_networks():
     found = verdict("tnet-outperforms-unet", {"TNet": runs(0.0, size=QUICK), "UNet": runs(0.3, size=QUICK)})
-    assert found.verdict == TOO_SMALL and "12,000 training images" in found.why and found.p is None
+    assert found.verdict == TOO_SMALL and "after 12,000 training images, where 2,500,000" in found.why and found.p is None
 
 
 def test_missing_runs_are_named():
@@ -190,7 +190,8 @@ def test_claims_are_well_formed():
     for c in listed:
         assert {c.a, c.b} - {""} <= rows, c.id
         assert c.kind in ("difference", "quotient", "absolute", "number", "count", "ratio", "unrun"), c.id
-        assert c.size in ("paper", "any"), c.id
+        assert c.size == "paper" or 0 <= c.size < claims.paper_images(), c.id
+        assert c.quantity or c.kind != "number", c.id
         assert c.place and c.says.endswith(".") and c.shown, c.id
         assert (c.published is None) == (c.tolerance is None) or c.kind == "ratio", c.id
         assert c.tolerance is None or c.reason, c.id

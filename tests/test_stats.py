@@ -9,8 +9,8 @@ from scipy import stats as sps
 
 from n2nlib.errors import ReportError
 from n2nlib.spec import RunSpec
-from n2nlib.stats import (Interval, cluster_bootstrap, crossed, equivalence, holm, mean_interval, paired,
-                          psnr_difference, same_start, welch)
+from n2nlib.stats import (Interval, cluster_bootstrap, crossed, equal_means, equivalence, holm, mean_interval,
+                          mean_sd, paired, psnr_difference, same_start, welch)
 
 DRAWS = 4_000
 
@@ -136,6 +136,17 @@ def test_equal_values_have_no_spread_and_no_doubt():
 def test_holm():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert len(holm([])) == 0
+
+
+def test_equal_means_is_anova():
+    groups = np.random.default_rng(10).normal([[0.0], [0.1], [0.3]], 0.2, (3, 5))
+    ours = equal_means(groups.mean(axis=1), groups.std(axis=1, ddof=1), 5)
+    assert ours == pytest.approx(sps.f_oneway(*groups).pvalue, rel=1e-9)
+
+
+def test_mean_and_sd_as_text():
+    assert mean_sd([25.31, 25.32, 25.33]) == "25.32 ± 0.01"
+    assert mean_sd([25.31, 25.33]) == "25.32"      # no spread is printed from two
 
 
 def test_prints_with_its_interval():
