@@ -60,13 +60,22 @@ class Study:
         return self.profile.spec(self.fingerprint, **changes)
 
     def run(self, specs: Sequence[RunSpec]) -> list[Run]:
-        """Return the runs of some specs in their order, training those that the store lacks."""
+        """Return the runs of some specs in their order, training those that the store lacks.
+
+        With N2N_TRAIN=0 in the environment nothing is trained: what the store lacks is left out.
+        """
+        if os.environ.get("N2N_TRAIN") == "0":
+            return [self.store.get(s) for s in specs if self.store.has(s)]
         return sweep(specs, self._corpora, device=self.device, executor=self.executor, store=self.store)
 
     def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
-        """Return the runs of a table's rows; what is missing is trained in one sweep over all rows."""
+        """Return the runs of a table's rows; what is missing is trained in one sweep over all rows.
+
+        A row of which nothing is stored, where nothing may be trained, is left out.
+        """
         found = {run.spec: run for run in self.run([s for specs in rows.values() for s in specs])}
-        return {label: [found[s] for s in specs] for label, specs in rows.items()}
+        there = {label: [found[s] for s in specs if s in found] for label, specs in rows.items()}
+        return {label: runs for label, runs in there.items() if runs}
 
     def open_corpus(self, name: str, noise: str = "subpixel") -> Corpus:
         """Return another corpus at the same size; runs on it can be asked for from now on."""

@@ -218,49 +218,70 @@ def validation_psnr(network: torch.nn.Module, noisy: torch.Tensor, clean: torch.
     return total / len(noisy)
 
 
-class GraphedStep:
-    """The step of all replicas, captured once as a CUDA graph with a stream a replica, for one batch size.
+class BufferedStep:
+    """One step of all replicas that takes its images from buffers, at a position that lies on the device.
 
-    Each replay reads the next `size` images from the replicas' buffers at a shared, device-side position.
+    Nothing in it depends on the host, which is what lets a CUDA graph hold it.
     """
 
     def __init__(self, replicas: Sequence[Replica], buffers: list[tuple[torch.Tensor, ...]], position, size: int):
+        self.replicas, self.buffers, self.position = replicas, buffers, position
+        self.rows = torch.arange(size, device=position.device)
+
+    def __call__(self):
+        picked = self.position + self.rows
+        for replica, buffer in zip(self.replicas, self.buffers, strict=True):
+            with self.beside(replica):
+                replica.update(*(t.index_select(0, picked) for t in buffer))
+        self.join()
+        self.position += len(self.rows)
+
+    def beside(self, replica: Replica):
+        """Return the context in which a replica's step runs."""
+        return contextlib.nullcontext()
+
+    def join(self) -> None:
+        """Wait until every replica's step is done."""
+
+
+class GraphedStep(BufferedStep):
+    """The same, captured once as a CUDA graph with a stream a replica; calling it replays the graph."""
+
+    def __init__(self, *parts):
+        super().__init__(*parts)
+        self.streams = {id(r): torch.cuda.Stream() for r in self.replicas}
         self.graph = torch.cuda.CUDAGraph()
-        rows = torch.arange(size, device=position.device)
-
-        def step(streams):
-            main = torch.cuda.current_stream()
-            picked = position + rows
-            for replica, buffer, stream in zip(replicas, buffers, streams, strict=True):
-                stream.wait_stream(main)
-                with torch.cuda.stream(stream):
-                    replica.update(*(t.index_select(0, picked) for t in buffer))
-            for stream in streams:
-                main.wait_stream(stream)
-            position.add_(size)
-
-        for replica in replicas:
+        for replica in self.replicas:
+            make_optimiser_state(replica)
             self.graph.register_generator_state(replica.generator)
-        streams = [torch.cuda.Stream() for _ in replicas]
+        # The steps that warm up libraries and allocator must leave no trace.
+        kept = [(t, t.clone()) for t in (self.position, *(t for r in self.replicas for t in r.tensors()))]
+        generators = [r.generator.get_state() for r in self.replicas]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        # The steps that warm up libraries and allocator must leave no trace.
-        for replica in replicas:
-            make_optimiser_state(replica)
-        kept = [(t, t.clone()) for r in replicas for t in r.tensors()]
-        generators = [r.generator.get_state() for r in replicas]
         with torch.cuda.stream(side):
             for _ in range(3):
-                position.zero_()
-                step(streams)
+                self.position.zero_()
+                super().__call__()
         torch.cuda.synchronize()
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            step(streams)
+            super().__call__()
         with torch.no_grad():
             for tensor, value in kept:
                 tensor.copy_(value)
-        for replica, state in zip(replicas, generators, strict=True):
+        for replica, state in zip(self.replicas, generators, strict=True):
             replica.generator.set_state(state)
+
+    @contextlib.contextmanager
+    def beside(self, replica: Replica):
+        stream = self.streams[id(replica)]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            yield
+
+    def join(self) -> None:
+        for stream in self.streams.values():
+            torch.cuda.current_stream().wait_stream(stream)
 
     def __call__(self):
         self.graph.replay()
@@ -280,19 +301,20 @@ def make_optimiser_state(replica: Replica) -> None:
 
 
 class Stepper:
-    """Advances replicas through a chunk of an epoch: eagerly on a CPU, by replaying graphs on a GPU."""
+    """Advances replicas through a chunk of an epoch: batch by batch on a CPU, by replaying graphs on a GPU."""
 
-    def __init__(self, replicas: Sequence[Replica], device: torch.device):
+    def __init__(self, replicas: Sequence[Replica], device: torch.device, step: type[BufferedStep] | None = None):
         self.replicas, self.device = replicas, device
-        self.graphs: dict[int, GraphedStep] = {}
+        self.step_type = step or (GraphedStep if device.type == "cuda" else None)
+        self.steps: dict[int, BufferedStep] = {}
         self.buffers: list[tuple[torch.Tensor, ...]] | None = None
 
     def advance(self, epoch: int, start: int, stop: int) -> None:
         """Take the steps on images start..stop of an epoch (start at a batch's beginning)."""
         batch = self.replicas[0].spec.batch
         chunks = [r.samples.chunk(epoch, start, stop) for r in self.replicas]
-        if self.device.type == "cuda":
-            self._replay(chunks, stop - start, batch)
+        if self.step_type is not None:
+            self._from_buffers(chunks, stop - start, batch)
         else:
             for replica, chunk in zip(self.replicas, chunks, strict=True):
                 for i in range(0, stop - start, batch):
@@ -300,21 +322,20 @@ class Stepper:
         for replica in self.replicas:
             replica.step += math.ceil((stop - start) / batch)
 
-    def _replay(self, chunks, images: int, batch: int) -> None:
+    def _from_buffers(self, chunks, images: int, batch: int) -> None:
         if self.buffers is None:
-            size = CHUNK_STEPS * batch
-            self.buffers = [tuple(t.new_zeros(size, *t.shape[1:]) for t in chunk) for chunk in chunks]
+            self.buffers = [tuple(t.new_zeros(CHUNK_STEPS * batch, *t.shape[1:]) for t in chunk) for chunk in chunks]
             self.position = torch.zeros((), dtype=torch.int64, device=self.device)
         for buffer, chunk in zip(self.buffers, chunks, strict=True):
             for kept, new in zip(buffer, chunk, strict=True):
                 kept[:images].copy_(new)
         sizes = [batch] * (images // batch) + [images % batch] * (images % batch > 0)
         for size in dict.fromkeys(sizes):
-            if size not in self.graphs:
-                self.graphs[size] = GraphedStep(self.replicas, self.buffers, self.position, size)
+            if size not in self.steps:
+                self.steps[size] = self.step_type(self.replicas, self.buffers, self.position, size)
         self.position.zero_()
         for size in sizes:
-            self.graphs[size]()
+            self.steps[size]()
 
 
 def train(

@@ -1,0 +1,197 @@
+"""The engine against the textbook loop, its resume, and runs side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from n2nlib.corpus import open_corpus
+from n2nlib.errors import ReportError, TrainingError
+from n2nlib.metrics import denoise, psnr
+from n2nlib.models import build
+from n2nlib.plain import train_plain
+from n2nlib.spec import RunSpec
+from n2nlib.training import BufferedStep, Paused, Replica, Stepper, train
+
+#: 150 pairs: four full batches and one of 22.
+N = 150
+DROPOUT = {"options": {"dropout": 0.2}}
+TRICKS = {"augment": ("flip", "mix", "rotate", "shuffle"), "schedule": "cosine", "averaging": 0.9}
+VARIANTS = [{}, {"loss": "L1"}, {"options": {"batch_norm": True}}, DROPOUT, TRICKS, {"scheme": "noise2void"}]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return open_corpus("bundled", n_train=N, n_val=20)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def spec(**changes):
+    return RunSpec(corpus="c" * 16, n_train=N, **{"epochs": 2, **changes})
+
+
+@pytest.mark.parametrize("network, epochs", [("TNet", 4), ("BaseNet", 2), ("UNet", 1)])
+def test_engine_and_textbook_loop_agree(corpus, network, epochs):
+    """The same arithmetic in another layout: sums in another order differ by rounding, about 1e-7 of a value a step."""
+    s = spec(network=network, epochs=epochs)
+    plain, losses = train_plain(s, corpus.train)
+    trained = train([s], corpus)[0]
+    batches = len(losses) // epochs
+    for epoch, row in enumerate(trained.history):
+        expected = np.mean(losses[epoch * batches : (epoch + 1) * batches])
+        assert row["loss"] == pytest.approx(expected, rel=1e-4)
+    for name, tensor in plain.state_dict().items():
+        assert (trained.weights[name] - tensor).abs().max() < 2e-4  # a tenth of what one step of Adam moves
+    before = build(network, seed=0).state_dict()
+    moved = max((trained.weights[k] - v).abs().max().item() for k, v in before.items())
+    assert moved > 1e-3
+
+
+@pytest.mark.parametrize("changes", VARIANTS)
+def test_the_same_seed_gives_the_same_bits(corpus, changes):
+    first, second = (train([spec(**changes)], corpus)[0] for _ in range(2))
+    assert same(first, second)
+    other = train([spec(seed=1, **changes)], corpus)[0]
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize("changes", [{}, DROPOUT, TRICKS, {"options": {"batch_norm": True}}])
+def test_a_paused_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch, changes):
+    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 2)
+    whole = train([spec(**changes)], corpus)[0]
+    pauses = 0
+    while True:
+        try:
+            resumed = train([spec(**changes)], corpus, checkpoints=tmp_path, until=time.monotonic())[0]
+            break
+        except Paused:
+            pauses += 1
+            assert pauses < 10
+    assert pauses == 5  # six chunks of at most two steps
+    assert same(whole, resumed)
+    assert [r["loss"] for r in whole.history] == [r["loss"] for r in resumed.history]
+
+
+def test_a_killed_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch):
+    """SIGKILL at an arbitrary moment, checkpoints after each chunk; nothing of the dead process is needed."""
+    long = spec(epochs=40)
+    whole = train([long], corpus)[0]
+    process = multiprocessing.get_context("spawn").Process(target=_train_slowly, args=(long, corpus, tmp_path))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    state = torch.load(tmp_path / f"{long.id}.ckpt", weights_only=True)
+    assert 0 < state["step"] < 200
+    assert same(whole, train([long], corpus, checkpoints=tmp_path)[0])
+
+
+def _train_slowly(spec, corpus, folder):
+    import n2nlib.training as training
+
+    training.CHECKPOINT_SECONDS, training.CHUNK_STEPS = 0.0, 2
+    train([spec], corpus, checkpoints=folder, progress=lambda images: time.sleep(0.02))
+
+
+def test_a_truncated_checkpoint_is_not_believed(corpus, tmp_path):
+    whole = train([spec()], corpus)[0]
+    (tmp_path / f"{spec().id}.ckpt").write_bytes(b"PK\x03\x04 half of something")
+    assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
+
+
+def test_runs_side_by_side_end_as_each_would_alone(corpus):
+    group = [spec(**v) for v in VARIANTS] + [spec(seed=3), spec(network="BaseNet")]
+    for alone, beside in zip((train([s], corpus)[0] for s in group), train(group, corpus), strict=True):
+        assert same(alone, beside)
+
+
+@pytest.mark.parametrize("changes", [{}, TRICKS])
+def test_steps_from_buffers_are_the_same_steps(corpus, changes):
+    """What a CUDA graph holds, run without one: batches read from buffers at a position on the device."""
+    device = torch.device("cpu")
+    direct, buffered = ([Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(2)] for _ in range(2))
+    for replicas, step in ((direct, None), (buffered, BufferedStep)):
+        stepper = Stepper(replicas, device, step)
+        for epoch in range(2):
+            stepper.advance(epoch, 0, 64)
+            stepper.advance(epoch, 64, N)
+    for a, b in zip(direct, buffered, strict=True):
+        assert a.step == b.step == 10
+        assert all(torch.equal(x, y) for x, y in zip(a.tensors(), b.tensors(), strict=True))
+
+
+def test_numbers_of_a_run(corpus):
+    trained = train([spec()], corpus)[0]
+    network = build("TNet")
+    network.load_state_dict(trained.weights)
+    expected = psnr(corpus.val.clean, denoise(network, corpus.val.a), data_range=255)
+    np.testing.assert_array_equal(trained.psnr, expected)
+    assert trained.metrics["psnr"] == expected.mean()
+    assert trained.history[-1]["psnr"] == pytest.approx(expected.mean(), abs=1e-6)
+    assert trained.metrics["published_loss"] == pytest.approx(trained.history[-1]["loss"] * 1563 / 32)
+    assert trained.metrics["images"] == 2 * N
+
+
+def test_never_updated_weights_stay_at_their_initialisation(corpus):
+    trained = train([spec(network="BaseNet", optimiser="never-updated")], corpus)[0]
+    for name, tensor in build("BaseNet", seed=0).state_dict().items():
+        assert torch.equal(trained.weights[name], tensor)
+
+
+def test_cosine_schedule_ends_at_zero(corpus):
+    """The last step's rate is lr/2 * (1 + cos(pi * 9/10)) of ten steps: 2.4 % of lr."""
+    replica = Replica(spec(schedule="cosine"), corpus.train, torch.device("cpu"), {})
+    stepper = Stepper([replica], torch.device("cpu"))
+    rates = []
+    for epoch in range(2):
+        for start in range(0, N, 32):
+            stepper.advance(epoch, start, min(start + 32, N))
+            rates.append(replica.optimiser.param_groups[0]["lr"])
+    expected = 5e-4 / 2 * (1 + np.cos(np.pi * np.arange(10) / 10))
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+
+
+def test_divergence_stops_the_run_with_a_sentence(corpus):
+    with pytest.raises(TrainingError, match="diverged in epoch .*Lower lr"):
+        train([spec(lr=0.9, epochs=30)], corpus)
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"loss": "L3"}, "unknown loss 'L3'"),
+        ({"precision": "fp16"}, "unknown precision 'fp16'"),
+        ({"augment": ("flips",)}, "unknown augmentation 'flips': did you mean 'flip'"),
+        ({"epochs": 0}, "RunSpec.epochs is 0"),
+        ({"lr": 5.0}, "RunSpec.lr is 5.0"),
+        ({"averaging": 1.0}, "RunSpec.averaging"),
+        ({"learning_rate": 1e-3}, "unknown RunSpec field 'learning_rate'"),
+        ({"network": "TNett"}, "unknown network 'TNett': did you mean 'TNet'"),
+        ({"options": {"batchnorm": True}}, "unknown option of TNet 'batchnorm': did you mean 'batch_norm'"),
+        ({"n_train": 151}, "fewer than the 151 asked for"),
+        ({"scheme": "noise2void", "loss": "L1"}, "defined with loss L2"),
+    ],
+)
+def test_impossible_specifications_say_why(corpus, changes, sentence):
+    with pytest.raises(ReportError, match=sentence):
+        train([spec().replace(**changes)], corpus)
+
+
+def same(a, b) -> bool:
+    return all(torch.equal(a.weights[k], b.weights[k]) for k in a.weights) and np.array_equal(a.psnr, b.psnr)
