@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..errors import ReportError
+from ..errors import ReportError, unknown_name
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,9 +50,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _settings(args):
+    from ..sweep import EXECUTORS
     from . import plan, run
     from .device import resolve
 
+    if args.executor.partition(":")[0] not in EXECUTORS:
+        raise unknown_name("executor", args.executor, EXECUTORS)
     device = resolve(args.device)
     profile = args.profile or ("paper" if device == "cuda" else "quick")
     plan.spec.profile(profile)
@@ -81,9 +84,9 @@ def _plan(args):
 
 
 def _diff(args):
-    from .diff import diff
+    from ..compare import main as compare
 
-    return diff(*args.reports)
+    return compare(*args.reports)
 
 
 def _notebooks(args):

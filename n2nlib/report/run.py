@@ -220,7 +220,7 @@ def _typed(name: str, text: str, default: Any) -> Any:
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if type(value) is not type(default):
-        raise ReportError(f"notebook parameter {name} = {text!r}: give a {type(default).__name__}, like {default!r}.")
+        raise ReportError(f"notebook parameter {name} = {text!r}: give a value of type {type(default).__name__}, like {default!r}.")
     return value
 
 

@@ -1,0 +1,167 @@
+"""The chain, end to end on small chapters: what is made, what is not made twice, and what happens when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_chapters import chapter, notebook, write
+from filelock import FileLock
+
+from n2nlib.errors import ReportError
+from n2nlib.report import plan, run
+from n2nlib.report.__main__ import main
+
+FAILS = ("code", "values = {}\nraise ReportError('there is no such thing: choose another.')")
+
+
+@pytest.fixture
+def two(fake_report, tmp_path, monkeypatch):
+    """A report of two chapters, without rendering."""
+    (tmp_path / "notebooks" / "02_networks.ipynb").unlink()
+    monkeypatch.setattr("n2nlib.report.render.render", lambda settings: [])
+    return fake_report
+
+
+def test_a_report_is_made_once(fake_report, capsys):
+    assert run.make(fake_report)
+    folder = fake_report.folder
+    assert {p.name for p in folder.glob("*.*") if not p.name.startswith(".")} == {"report.html", "report.pdf", "state.json"}
+    assert {p.name for p in (folder / "notebooks").iterdir()} == {"01_data.ipynb", "02_networks.ipynb", "07_report.ipynb"}
+    assert {p.name for p in fake_report.figures.iterdir()} == {f"{n}.{s}" for n in ("psnr", "curves") for s in ("pdf", "png")}
+    steps = plan.State(fake_report).steps
+    assert "tables/models.csv" in steps["02_networks"]["outputs"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[-3:]] == ["07_report", "report.html", "done:"]
+    assert len(lines) == 6  # one a step
+
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    start = time.monotonic()
+    assert not run.make(fake_report)
+    assert time.monotonic() - start < 5
+    assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+def test_parameters_reach_the_chapters(two):
+    run.make(plan.Settings(two.corpus, two.profile, two.device, {"repeats": 5}))
+    printed = json.loads(two.file("notebooks/01_data.ipynb").read_text())["cells"]
+    assert any("bundled smoke 5 1.5" in "".join(o.get("text", "")) for c in printed for o in c.get("outputs", []))
+
+
+def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path):
+    write(tmp_path / "notebooks", "02_bad", chapter("Bad", FAILS))
+    with pytest.raises(ReportError) as error:
+        run.make(two)
+    assert "chapter 02_bad stopped in cell 'cell-3' (`values = {}`):\n  ReportError: there is no such thing: choose another." in str(error.value)
+    assert not two.file("notebooks/02_bad.ipynb").exists()
+    assert two.file("notebooks/02_bad.failed.ipynb").exists()
+    assert "07_report" not in plan.State(two).steps  # it would have read what is not there
+    assert {step.name for step in plan.plan(two) if step.reason} >= {"02_bad", "07_report", "report"}
+
+    write(tmp_path / "notebooks", "02_bad", chapter("Mended"))
+    run.make(two)
+    assert two.file("notebooks/02_bad.ipynb").exists() and not two.file("notebooks/02_bad.failed.ipynb").exists()
+
+
+def test_a_kernel_that_dies_is_a_sentence(two, tmp_path):
+    write(tmp_path / "notebooks", "02_bad", chapter("Bad", ("code", "import os\nos.kill(os.getpid(), 9)")))
+    with pytest.raises(ReportError, match="02_bad stopped in its kernel, which died"):
+        run.make(two)
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, {tests!r})
+import fake_chapters
+from n2nlib.report import plan, run
+plan.Settings.opened = fake_chapters.opened()
+run.missing_runs = lambda settings: []
+if __name__ == "__main__":
+    run.make(plan.Settings("bundled", "smoke", "cpu"))
+"""
+
+
+def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path):
+    slow = tmp_path / "slow"
+    slow.touch()
+    write(tmp_path / "notebooks", "02_networks", chapter("Slow", ("code", f"import os, time\nwhile os.path.exists({str(slow)!r}): time.sleep(0.1)")))
+    driver = tmp_path / "driver.py"
+    driver.write_text(DRIVER.format(tests=str(Path(__file__).parent)))
+    child = subprocess.Popen([sys.executable, driver], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while "01_data" not in plan.State(fake_report).steps and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    slow.unlink()
+    first = fake_report.file("notebooks/01_data.ipynb")
+    made = first.stat().st_mtime_ns
+    assert not fake_report.file("notebooks/02_networks.ipynb").exists()
+
+    assert run.make(fake_report)
+    assert first.stat().st_mtime_ns == made  # not executed again
+    assert fake_report.file("report.pdf").exists()
+
+
+def test_two_reports_do_not_work_in_one_folder(fake_report):
+    fake_report.folder.mkdir(parents=True)
+    with FileLock(fake_report.folder / ".lock"), pytest.raises(ReportError, match="another `make report` is at work"):
+        run.make(fake_report)
+
+
+def test_asking_for_a_chapter_executes_that_one_again(two):
+    run.make(two)
+    made = {name: two.file(f"notebooks/{name}.ipynb").stat().st_mtime_ns for name in ("01_data", "07_report")}
+    assert run.make(two, only="07_report")
+    assert two.file("notebooks/01_data.ipynb").stat().st_mtime_ns == made["01_data"]
+    assert two.file("notebooks/07_report.ipynb").stat().st_mtime_ns > made["07_report"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-p", "repeat", "3"], "unknown notebook parameter 'repeat': did you mean 'repeats'?"),
+        (["-p", "repeats", "many"], "notebook parameter repeats = 'many': give a value of type int, like 2."),
+        (["-p", "repeats", "2.5"], "notebook parameter repeats = '2.5': give a value of type int, like 2."),
+        (["-p", "scale", "wide"], "notebook parameter scale = 'wide': give a value of type float, like 1.5."),
+        (["--profile", "smoky"], "unknown profile 'smoky': did you mean 'smoke'?"),
+        (["--device", "gpu"], "unknown device 'gpu'"),
+        (["--chapter", "9"], "unknown chapter '9'"),
+        (["--executor", "lokal", "--profile", "smoke"], "unknown executor 'lokal': did you mean 'local'?"),
+    ],
+)
+def test_what_the_caller_got_wrong_is_one_sentence(fake_report, capsys, arguments, sentence):
+    assert main(["make", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+
+
+def test_an_unknown_corpus_is_one_sentence(tmp_path, results, monkeypatch, capsys):
+    monkeypatch.setenv("N2N_ROOT", str(tmp_path))
+    write(tmp_path / "notebooks", "01_data", notebook())
+    assert main(["make", "--corpus", "bundle", "--profile", "smoke"]) == 2
+    assert "unknown corpus 'bundle': did you mean 'bundled'?" in capsys.readouterr().err
+
+
+def test_parameters_take_the_type_of_their_default(fake_report):
+    assert run.checked({"repeats": "4", "scale": "2", "corpus": "7"}) == {"repeats": 4, "scale": 2.0, "corpus": "7"}
+
+
+def test_plan_prints_chapters_reasons_and_missing_runs(fake_report, monkeypatch, capsys):
+    monkeypatch.setattr(plan, "missing_runs", lambda settings: [plan.spec.profile("quick").spec("f" * 16)] * 12)
+    assert main(["plan", "--profile", "smoke"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=1) for line in lines[:-1]] == [[n, "never made"] for n in ("01_data", "02_networks", "07_report", "report")]
+    assert lines[-1].startswith("12 training runs missing, about ")
+
+
+def test_planning_needs_no_torch(fake_report):
+    """The quick answer of a second `make report` must not wait seconds for an import."""
+    code = "import sys, n2nlib.report.run, n2nlib.report.plan, n2nlib.report.device, n2nlib.corpus; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
