@@ -19,6 +19,9 @@ from skimage import restoration
 from .errors import ReportError, unknown_name
 from .metrics import to_uint8
 
+#: Raised by hand whenever a filter or its tuning would give other numbers: stored measurements carry it.
+VERSION = 1
+
 #: At most so many values are added to either end of one parameter's grid: enough to cross two decades.
 MOST_EXTENSIONS = 24
 
