@@ -20,6 +20,8 @@ EXECUTORS = ("local",)
 COST = {"TNet": 1.0, "BaseNet": 4.0, "UNet": 10.0}
 #: Runs that a GPU trains side by side: enough to fill it, few enough that a slice ends in time.
 GROUP = {"TNet": 12, "BaseNet": 5, "UNet": 5}
+#: Work (in TNet images) that is done sooner in this process than processes start for it.
+SMALL = 5_000
 
 
 def choose_device(name: str) -> str:
@@ -123,7 +125,7 @@ def _on_cpu(missing, corpora, store, until, bar) -> list[Exception]:
     ordered = sorted(missing, key=lambda s: -s.images * COST.get(s.network, 1.0))
     workers = min(cores(), len(ordered))
     errors: list[Exception] = []
-    if workers == 1 or sum(s.images * COST.get(s.network, 1.0) for s in ordered) < 5_000:
+    if workers == 1 or sum(s.images * COST.get(s.network, 1.0) for s in ordered) < SMALL:
         for spec in ordered:
             try:
                 _train_here([spec], corpora[spec.corpus], store, "cpu", until, bar.add)

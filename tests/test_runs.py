@@ -1,0 +1,219 @@
+"""The run store believes only what is whole, and the sweep trains only what is missing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from n2nlib.corpus import open_corpus
+from n2nlib.errors import ReportError, StoreError, TrainingError
+from n2nlib.runs import WEIGHTS, RunStore, whole
+from n2nlib.spec import RunSpec
+from n2nlib.sweep import choose_device, groups, sweep
+from n2nlib.training import Paused, train
+
+N = 64
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return open_corpus("bundled", n_train=N, n_val=12)
+
+
+@pytest.fixture(scope="module")
+def trained(corpus):
+    return train([spec(corpus)], corpus)[0]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path / "store")
+
+
+def spec(corpus, **changes):
+    return RunSpec(corpus=corpus.fingerprint, n_train=N, **{"epochs": 1, **changes})
+
+
+def test_what_goes_in_comes_out(store, corpus, trained):
+    store.put(trained)
+    run = store.get(spec(corpus))
+    np.testing.assert_array_equal(run.psnr, trained.psnr)
+    assert run.metrics == trained.metrics
+    assert list(run.history["loss"]) == [row["loss"] for row in trained.history]
+    assert all(torch.equal(v, trained.weights[k]) for k, v in run.model().state_dict().items())
+    assert {"torch", "device", "commit", "seconds"} <= set(run.env)
+    assert [r.id for r in store.all()] == [run.id]
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "history.csv", "metrics.json", "psnr.npy", "spec.json"])
+def test_an_altered_run_is_never_believed(store, corpus, trained, name):
+    path = store.put(trained).folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert not store.has(spec(corpus))
+    with pytest.raises(StoreError, match="half-written or altered"):
+        store.get(spec(corpus))
+    assert sweep([spec(corpus)], {corpus.fingerprint: corpus}, store=store, device="cpu")[0].metrics["psnr"] == trained.metrics["psnr"]
+    assert store.has(spec(corpus))
+
+
+def test_a_run_without_its_last_file_is_not_there(store, corpus, trained):
+    (store.put(trained).folder / "FINISHED").unlink()
+    assert not store.has(spec(corpus)) and store.all() == []
+
+
+def test_a_full_disk_leaves_nothing_behind(store, trained, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(StoreError, match="No space left on device.*free some space"):
+        store.put(trained)
+    assert list((store.folder / "runs").iterdir()) == []
+
+
+def test_a_slim_run_keeps_its_numbers(store, corpus, trained):
+    store.put(trained)
+    store.slim(spec(corpus))
+    run = store.get(spec(corpus))
+    assert run.metrics["psnr"] == trained.metrics["psnr"]
+    with pytest.raises(StoreError, match="weights of run .* are not kept"):
+        run.model()
+
+
+def test_identity_is_what_defines_the_run(corpus):
+    base = spec(corpus)
+    changes = [{"seed": 1}, {"lr": 1e-3}, {"epochs": 2}, {"precision": "bf16"}, {"options": {"dropout": 0.1}},
+               {"augment": ("mix",)}, {"network": "UNet"}, {"corpus": "d" * 16}]  # fmt: skip
+    ids = {base.id, *(base.replace(**c).id for c in changes)}
+    assert len(ids) == 1 + len(changes)
+    assert base.replace(lr=5e-4).id == base.id  # a default spelled out is still the default
+    assert RunSpec.from_dict(json.loads(json.dumps(base.to_dict()))) == base
+    assert hash(base.replace(options={"dropout": 0.1})) == hash(base.replace(options={"dropout": 0.1}))
+
+
+def test_a_finished_run_is_never_trained_twice(store, corpus, trained, monkeypatch):
+    store.put(trained)
+    monkeypatch.setattr("n2nlib.training.train", lambda *_, **__: pytest.fail("trained again"))
+    run = sweep([spec(corpus)] * 2, {corpus.fingerprint: corpus}, store=store, device="cpu")
+    assert [r.metrics["psnr"] for r in run] == [trained.metrics["psnr"]] * 2
+
+
+def test_processes_give_the_bits_of_one(store, corpus, monkeypatch):
+    """Enough runs for a pool of two processes; the same runs in this process end alike."""
+    monkeypatch.setattr("n2nlib.sweep.SMALL", 0)
+    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    specs = [spec(corpus, seed=s) for s in range(3)]
+    pooled = sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
+    for run, direct in zip(pooled, train(specs, corpus), strict=True):
+        assert all(torch.equal(v, direct.weights[k]) for k, v in run.model().state_dict().items())
+
+
+def test_one_failing_run_does_not_take_the_others_along(store, corpus):
+    specs = [spec(corpus, lr=0.9, epochs=40), spec(corpus, seed=5)]
+    with pytest.raises(TrainingError, match="diverged"):
+        sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
+    assert store.has(specs[1]) and not store.has(specs[0])
+
+
+def test_a_slice_ends_and_the_next_goes_on(store, corpus, monkeypatch):
+    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 1)
+    long = spec(corpus, epochs=3)
+    with pytest.raises(Paused):
+        sweep([long], {corpus.fingerprint: corpus}, store=store, device="cpu", seconds=0)
+    assert list(store.checkpoints.glob("*.ckpt"))
+    run = sweep([long], {corpus.fingerprint: corpus}, store=store, device="cpu")[0]
+    alone = train([long], corpus)[0]
+    assert run.metrics["psnr"] == alone.metrics["psnr"]
+    assert not list(store.checkpoints.glob("*.ckpt"))
+
+
+def test_a_killed_sweep_leaves_no_process_and_loses_no_run(tmp_path, corpus):
+    """Kill the parent of two workers: the workers end by themselves, and the next sweep finishes the job."""
+    script = tmp_path / "long_sweep.py"
+    script.write_text(
+        "import sys\n"
+        "from n2nlib import sweep as s\n"
+        "from n2nlib.corpus import open_corpus\n"
+        "from n2nlib.runs import RunStore\n"
+        "from n2nlib.spec import RunSpec\n"
+        "if __name__ == '__main__':\n"
+        f"    s.SMALL, s.cores = 0, lambda: 2\n"
+        f"    c = open_corpus('bundled', n_train={N}, n_val=12)\n"
+        f"    specs = [RunSpec(c.fingerprint, {N}, 100_000, seed=i) for i in range(2)]\n"
+        f"    s.sweep(specs, {{c.fingerprint: c}}, store=RunStore({str(tmp_path / 'store')!r}), device='cpu')\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)])
+    children = []
+    deadline = time.monotonic() + 60
+    while len(children) < 3 and time.monotonic() < deadline:  # two workers and multiprocessing's resource tracker
+        time.sleep(0.2)
+        listed = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True)
+        children = [int(pid) for pid in listed.stdout.split()]
+    assert len(children) >= 3
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(alive(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(alive(pid) for pid in children)
+    assert RunStore(tmp_path / "store").all() == []
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_unknown_names_say_so(store, corpus):
+    with pytest.raises(ReportError, match="unknown device 'gpu'"):
+        choose_device("gpu")
+    with pytest.raises(ReportError, match="unknown executor 'dusk'"):
+        sweep([spec(corpus)], {}, executor="dusk", store=store)
+    with pytest.raises(TrainingError, match="needs the corpus"):
+        sweep([spec(corpus)], {}, store=store, device="cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_asked_for():
+    with pytest.raises(ReportError, match="PyTorch sees no GPU"):
+        choose_device("cuda")
+
+
+def test_groups_hold_runs_that_can_share_a_graph(corpus):
+    specs = [spec(corpus, seed=i) for i in range(15)] + [spec(corpus, network="UNet", seed=i) for i in range(7)]
+    specs += [spec(corpus, epochs=2)]
+    found = groups(specs)
+    assert sorted(len(g) for g in found) == [1, 2, 3, 5, 12]
+    assert all(len({(s.network, s.epochs) for s in g}) == 1 for g in found)
+    assert {s for g in found for s in g} == set(specs)
+
+
+def test_a_measurement_is_made_once(store):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"auc": np.float64(0.75), "arrays": {"curve": np.arange(3.0)}}
+
+    for _ in range(2):
+        found = store.measurement("saliency/auc", {"run": "abc", "n": 3}, compute)
+        assert found["auc"] == 0.75
+        np.testing.assert_array_equal(found["arrays"]["curve"], [0, 1, 2])
+    assert len(calls) == 1
+    store.measurement("saliency/auc", {"run": "abc", "n": 4}, compute)
+    assert len(calls) == 2
+    assert all(whole(f) for f in (store.folder / "measurements" / "saliency" / "auc").iterdir())
