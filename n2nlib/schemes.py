@@ -131,11 +131,13 @@ class Samples:
         hidden = random[..., :1] < HIDDEN_OUT_OF_256
         offsets = torch.tensor(_NEIGHBOURS, device=self.device)[random[..., 1] * len(_NEIGHBOURS) >> 8]  # (n,H,W,2)
 
-        def reflect(place, size):
-            return (size - 1) - ((size - 1) - place.abs()).abs()
+        def moved(size, shape, by):
+            """Return the neighbour's place; an offset that leaves the image is turned round, never back onto the pixel."""
+            place = torch.arange(size, device=self.device).view(shape)
+            there = place + by
+            return torch.where((there < 0) | (there >= size), place - by, there)
 
-        rows = reflect(torch.arange(height, device=self.device)[:, None] + offsets[..., 0], height)
-        columns = reflect(torch.arange(width, device=self.device) + offsets[..., 1], width)
+        rows, columns = moved(height, (-1, 1), offsets[..., 0]), moved(width, (1, -1), offsets[..., 1])
         other = x[torch.arange(n, device=self.device)[:, None, None], rows, columns]
         return torch.where(hidden, other, x), x, hidden.to(torch.uint8)
 
