@@ -1,0 +1,141 @@
+"""Losses and metrics: the conventions of FACTS section 2, against scikit-image and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from n2nlib.losses import LOSSES, hdr, l1, l2
+from n2nlib.metrics import MSE_FLOOR, denoise, global_psnr, mse, psnr, ssim, to_uint8
+from n2nlib.models import build
+
+
+def pictures(n=7, seed=0):
+    """Random images and noisy ones, uint8 (n,3,32,32); the noise grows from image to image."""
+    generator = np.random.default_rng(seed)
+    clean = generator.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
+    noise = generator.normal(0, 1, clean.shape) * np.linspace(2, 60, n)[:, None, None, None]
+    return clean, np.clip(clean + noise, 0, 255).astype(np.uint8)
+
+
+def test_psnr_is_that_of_scikit_image():
+    clean, noisy = pictures()
+    theirs = [peak_signal_noise_ratio(c, n, data_range=255) for c, n in zip(clean, noisy, strict=True)]
+    np.testing.assert_allclose(psnr(clean, noisy, data_range=255), theirs, rtol=1e-12)
+    scaled = psnr(clean / 255, noisy / 255, data_range=1)
+    np.testing.assert_allclose(scaled, theirs, rtol=1e-12)
+
+
+def test_ssim_is_that_of_scikit_image():
+    clean, noisy = pictures(3)
+    theirs = [structural_similarity(c, n, channel_axis=0, data_range=255) for c, n in zip(clean, noisy, strict=True)]
+    np.testing.assert_allclose(ssim(clean, noisy, data_range=255), theirs, rtol=1e-12)
+
+
+def test_uint8_does_not_wrap_around():
+    black, white = np.zeros((1, 3, 4, 4), np.uint8), np.full((1, 3, 4, 4), 255, np.uint8)
+    assert mse(black, white, data_range=255) == [1.0] == mse(white, black, data_range=255)
+    assert psnr(black, white, data_range=255) == [0.0]
+
+
+def test_a_perfect_image_is_80_db():
+    clean, _ = pictures(2)
+    assert psnr(clean, clean, data_range=255) == pytest.approx([-10 * np.log10(MSE_FLOOR)] * 2) == [80, 80]
+    assert global_psnr(clean, clean, data_range=255) == pytest.approx(80)
+
+
+def test_global_psnr_is_below_the_mean_of_images():
+    """The logarithm is concave: the PSNR of the mean error is the lower of the two, never to be mixed with it."""
+    clean, noisy = pictures()
+    error = mse(clean, noisy, data_range=255)
+    assert global_psnr(clean, noisy, data_range=255) == pytest.approx(-10 * np.log10(error.mean()), rel=1e-12)
+    assert global_psnr(clean, noisy, data_range=255) < psnr(clean, noisy, data_range=255).mean() - 1
+
+
+def test_a_data_range_is_demanded():
+    clean, noisy = pictures(1)
+    with pytest.raises(TypeError):
+        psnr(clean, noisy)
+
+
+def test_shapes_must_agree():
+    clean, noisy = pictures(2)
+    with pytest.raises(ValueError, match=r"\(2, 3, 32, 32\).*\(1, 3, 32, 32\)"):
+        psnr(clean, noisy[:1], data_range=255)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_predictions_are_cut_not_rounded(make):
+    values = make([[-0.2, 0.0, 0.9999 / 255, 127.99 / 255, 1.0, 1.7]])
+    assert to_uint8(values).tolist() == [[0, 0, 0, 127, 255, 255]]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 7, 250])
+def test_denoise_does_not_depend_on_the_batch(batch):
+    """Seven images in threes leave an uneven last batch: per image and in the mean nothing may change.
+
+    Convolutions of another batch size may sum in another order (float32), which the cut can turn into one grey level.
+    """
+    network = build("TNet", seed=0, batch_norm=True)
+    clean, noisy = pictures()
+    whole = denoise(network, noisy, batch=7)
+    parts = denoise(network, noisy, batch=batch)
+    assert parts.shape == noisy.shape and parts.dtype == np.uint8
+    assert np.abs(parts.astype(int) - whole).max() <= 1 and (parts != whole).mean() < 1e-3
+    difference = psnr(clean, parts, data_range=255) - psnr(clean, whole, data_range=255)
+    assert np.abs(difference).max() < 1e-3
+
+
+def test_denoise_is_the_network_in_eval_mode_cut_to_8_bits():
+    network = build("TNet", seed=0, batch_norm=True, dropout=0.5)
+    network.norm1.running_mean.fill_(0.1)
+    _, noisy = pictures(2)
+    with torch.no_grad():
+        wanted = to_uint8(network.eval()(torch.from_numpy(noisy).float() / 255))
+    for mode in (True, False):
+        network.train(mode)
+        assert np.abs(denoise(network, noisy).astype(int) - wanted).max() <= 1
+        assert network.training is mode and network.norm1.training is mode
+    assert network.norm1.running_mean.eq(0.1).all()
+
+
+def test_denoise_leaves_the_mode_when_it_fails():
+    network = build("BaseNet", seed=0).train()
+    with pytest.raises(ValueError, match="32x32"):
+        denoise(network, np.zeros((1, 3, 40, 40), np.uint8))
+    assert network.training
+
+
+def test_denoise_of_no_image():
+    assert denoise(build("TNet", seed=0), np.zeros((0, 3, 32, 32), np.uint8)).shape == (0, 3, 32, 32)
+
+
+# --- losses --------------------------------------------------------------------------------------------------------
+
+
+def test_losses_by_hand():
+    y, target = torch.tensor([[0.5, 0.2]]), torch.tensor([[0.1, 0.3]])
+    assert float(l2(y, target)) == pytest.approx((0.16 + 0.01) / 2, rel=1e-6)
+    assert float(l1(y, target)) == pytest.approx((0.4 + 0.1) / 2, rel=1e-6)
+    assert float(hdr(y, target)) == pytest.approx((0.16 / 0.51**2 + 0.01 / 0.21**2) / 2, rel=1e-6)
+    assert list(LOSSES) == ["L2", "L1", "HDR"] and all(loss(y, target).ndim == 0 for loss in LOSSES.values())
+
+
+def test_the_denominator_of_hdr_carries_no_gradient():
+    """d/dy of (y - t)^2 / c with c constant is 2 (y - t) / c; with a gradient in c it would have a second term."""
+    y = torch.tensor([0.5, 0.2], dtype=torch.float64, requires_grad=True)
+    target = torch.tensor([0.1, 0.3], dtype=torch.float64)
+    hdr(y, target).backward()
+    wanted = (2 * (y - target) / (y + 0.01) ** 2 / 2).detach()
+    torch.testing.assert_close(y.grad, wanted, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("loss, statistic", [(l2, np.mean), (l1, np.median)])
+def test_what_a_loss_settles_on(loss, statistic):
+    """Against many noisy targets of one pixel, L2 is least at their mean and L1 at their median (section 2.3.2)."""
+    targets = np.random.default_rng(0).exponential(0.2, 2_001)
+    grid = np.linspace(0, 1, 2_001)
+    losses = [float(loss(torch.full((2_001,), float(g), dtype=torch.float64), torch.from_numpy(targets))) for g in grid]
+    assert grid[int(np.argmin(losses))] == pytest.approx(statistic(targets), abs=1 / 2_000)  # one step of the grid
