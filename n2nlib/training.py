@@ -388,7 +388,7 @@ def _train(replicas, corpus, device, checkpoints, until, progress):
                 replica.end_epoch(validation)
         elif device.type == "cpu":
             for replica in replicas:
-                replica.check(replica.loss_sum.item() / (step + 1), epoch + 1)
+                replica.check(replica.loss_sum.item() / (stop / spec.batch), epoch + 1)
         now = time.monotonic()
         for replica in replicas:
             replica.seconds += (now - before) / len(replicas)

@@ -172,6 +172,13 @@ def test_divergence_stops_the_run_with_a_sentence(corpus):
         train([spec(lr=0.9, epochs=30)], corpus)
 
 
+def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(corpus, monkeypatch):
+    """The mean over the steps so far is what is judged: here about 0.3 a step, with a limit of 1."""
+    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 4)
+    monkeypatch.setattr("n2nlib.training.DIVERGED", 1.0)
+    assert train([spec(epochs=1)], corpus)[0].metrics["loss"] < 1
+
+
 @pytest.mark.parametrize(
     "changes, sentence",
     [

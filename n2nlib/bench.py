@@ -1,0 +1,226 @@
+"""`make bench`: how fast the engine is, as a ratio to the textbook loop in the same process, and how near the floor.
+
+Plain loop and engine alternate, at least five times, so that a busy machine slows both; what is reported is the
+median ratio with its range. The floor counts operations only: 6 per multiply-add (forward, and twice as much
+backward) over the rate of a large matrix product on the same cores.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import platform
+import resource
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import paths
+from .corpus import Pairs, bench_pairs
+from .corpus.bench import bench_plain
+from .metrics import denoise
+from .models import build
+from .models.summary import summary
+from .plain import train_plain
+from .runs import commit, cores, processor, write_json
+from .schemes import words
+from .spec import RunSpec
+from .study import pipe_table
+from .training import CHUNK_STEPS, Replica, Stepper, settings
+
+REPETITIONS = 5
+BATCH = 32
+#: Steps that are timed at once: about two seconds of the plain loop on two cores.
+STEPS = {"TNet": 64, "BaseNet": 24, "UNet": 8}
+LR = {"TNet": 5e-4, "BaseNet": 5e-4, "UNet": 1e-3}
+#: Runs side by side on a GPU; on a CPU there is one a core.
+TOGETHER = {"TNet": 12, "BaseNet": 5, "UNet": 5}
+
+
+def pairs(n: int) -> Pairs:
+    """Return n pairs of random bytes: the time of a step does not depend on what they show."""
+    a, b = (words(0, name, 0, 0, n, 384).view(np.uint8).reshape(n, 3, 32, 32) for name in "ab")
+    return Pairs("random bytes", a, b, a, np.zeros(n, np.int32))
+
+
+def engine_rate(network: str, precision: str, device: str, replicas: int = 1, steps: int | None = None) -> float:
+    """Return images/s of the engine over `replicas` runs that train together, after one chunk to warm up."""
+    where, steps = torch.device(device), steps or STEPS[network]
+    with settings(where, precision):
+        resident: dict = {}
+        specs = [
+            RunSpec("b" * 16, steps * BATCH, 1, network=network, lr=LR[network], seed=s, precision=precision)
+            for s in range(replicas)
+        ]
+        stepper = Stepper([Replica(s, pairs(steps * BATCH), where, resident) for s in specs], where)
+        stepper.advance(0, 0, min(steps, 8) * BATCH)
+        _wait(where)
+        start = time.perf_counter()
+        for first in range(0, steps, CHUNK_STEPS):
+            stepper.advance(0, first * BATCH, min(first + CHUNK_STEPS, steps) * BATCH)
+        _wait(where)
+        return replicas * steps * BATCH / (time.perf_counter() - start)
+
+
+def plain_rate(network: str, device: str) -> float:
+    """Return images/s of the textbook loop, with PyTorch's own number of threads."""
+    spec = RunSpec("b" * 16, STEPS[network] * BATCH, 2, network=network, lr=LR[network])
+    data = pairs(spec.n_train)
+    train_plain(spec, data, device, steps=4)
+    start = time.perf_counter()
+    train_plain(spec, data, device, steps=STEPS[network])
+    return spec.n_train / (time.perf_counter() - start)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def peak_rate(device: str) -> float:
+    """Return the operations/s of a large fp32 matrix product (no TF32): the ceiling that the floor divides by."""
+    n = 8192 if device == "cuda" else 2048
+    a = torch.rand(n, n, device=device)
+    a @ a
+    _wait(torch.device(device))
+    start = time.perf_counter()
+    for _ in range(3):
+        a @ a
+    _wait(torch.device(device))
+    return 3 * 2 * n**3 / (time.perf_counter() - start)
+
+
+def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -> list[dict]:
+    """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each precision."""
+    precisions = ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16")
+    side = TOGETHER[network] if device == "cuda" else cores()
+    rates: dict[tuple, list[float]] = {}
+    for _ in range(REPETITIONS):
+        rates.setdefault(("plain", "fp32", 1), []).append(plain_rate(network, device))
+        for precision in precisions:
+            for n in (1, side):
+                if pool is None:
+                    steps = 4 * CHUNK_STEPS
+                    rate = engine_rate(network, precision, device, n, steps)
+                else:
+                    jobs = [pool.submit(engine_rate, network, precision, device) for _ in range(n)]
+                    rate = sum(job.result() for job in jobs)
+                rates.setdefault(("engine", precision, n), []).append(rate)
+    plain = rates[("plain", "fp32", 1)]
+    multiply_adds = int(summary(build(network, seed=0))["multiply-adds"].sum())
+    floor = peak_rate(device) / (6 * multiply_adds)
+    rows = []
+    for (loop, precision, n), values in rates.items():
+        ratios = [v / p for v, p in zip(values, plain, strict=True)]
+        rows.append(
+            {
+                "network": network,
+                "loop": loop,
+                "precision": "as PyTorch" if loop == "plain" else precision,
+                "runs": n,
+                "images/s": statistics.median(values),
+                "ratio": statistics.median(ratios),
+                "ratio low": min(ratios),
+                "ratio high": max(ratios),
+                "share of the floor": statistics.median(values) / floor,
+            }
+        )
+    return rows
+
+
+def inference_seconds(device: str, images: int = 1000) -> float:
+    """Return the seconds in which TNet denoises so many images, uint8 in and out: the best of three."""
+    network = build("TNet", seed=0).to(device, memory_format=torch.channels_last).eval()
+    noisy, best = pairs(images).a, float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        denoise(network, noisy)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def measure(device: str) -> dict:
+    """Return the whole record of this machine."""
+    pool = None
+    if device == "cpu":
+        pool = ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
+    try:
+        rows = [row for network in STEPS for row in training_rows(network, device, pool)]
+    finally:
+        if pool is not None:
+            pool.shutdown()
+    ours, plain = zip(*((bench_pairs(), bench_plain()) for _ in range(3)), strict=True)
+    own, children = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    gpu = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else None
+    return {
+        "machine": torch.cuda.get_device_name() if device == "cuda" else f"{processor()}, {cores()} cores",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "commit": commit(),
+        "repetitions": REPETITIONS,
+        "training": rows,
+        "corpus": {"pairs/s": statistics.median(ours), "plain pairs/s": statistics.median(plain),
+                   "ratio": statistics.median(o / p for o, p in zip(ours, plain, strict=True))},
+        "inference": {"images": 1000, "seconds": inference_seconds(device)},
+        "peak memory (GiB)": {"process": own, "largest worker": children, "device": gpu},
+    }  # fmt: skip
+
+
+def table(record: dict | None, device: str) -> pd.DataFrame:
+    """Return a record as a table; without a record, one row that says so."""
+    if record is None:
+        return pd.DataFrame([{"network": "all", "loop": device, "images/s": "not measured"}])
+    rows = [
+        {
+            "network": r["network"],
+            "loop": r["loop"] if r["loop"] == "plain" else f"engine, {r['runs']} run{'s' * (r['runs'] > 1)}",
+            "precision": r["precision"],
+            "images/s": f"{r['images/s']:,.0f}",
+            "ratio to plain": f"{r['ratio']:.2f} ({r['ratio low']:.2f} to {r['ratio high']:.2f})",
+            "share of the floor": f"{100 * r['share of the floor']:.0f} %",
+        }
+        for r in record["training"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def records() -> dict[str, dict | None]:
+    """Return the stored record of each kind of device, None where none was made."""
+    out: dict[str, dict | None] = {}
+    for device in ("cpu", "cuda"):
+        path = paths.results() / "bench" / f"{device}.json"
+        out[device] = json.loads(path.read_text()) if path.exists() else None
+    return out
+
+
+def main() -> int:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    record = measure(device)
+    folder = paths.results() / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{device}.json", record)
+    lines = []
+    for kind, found in records().items():
+        lines += [f"## {'CPU' if kind == 'cpu' else 'GPU'}: {found['machine'] if found else 'not measured'}", ""]
+        lines += [pipe_table(table(found, kind).fillna("").astype(str)), ""]
+        if found:
+            corpus, inference = found["corpus"], found["inference"]
+            memory = ", ".join(f"{k} {v:.2f}" for k, v in found["peak memory (GiB)"].items() if v is not None)
+            lines += [
+                f"Pairs: {corpus['pairs/s']:,.0f} a second, {corpus['ratio']:.1f} times the plain loop. "
+                f"TNet denoises {inference['images']:,} images in {inference['seconds']:.2f} s. "
+                f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
+                "",
+            ]
+    text = "\n".join(lines)
+    (folder / "README.md").write_text(f"# Speed, measured by `make bench`\n\n{text}")
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
