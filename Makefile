@@ -7,9 +7,12 @@ READY  := $(VENV)/.ready
 
 # PROFILE=smoke|quick|paper  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH  DEVICE=auto|cpu|cuda
 # EXECUTOR=local  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
+# TRAIN=0 (train nothing: show what is stored)
 size    = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(DEVICE),--device '$(DEVICE)')
 options = $(size) $(if $(EXECUTOR),--executor '$(EXECUTOR)') $(if $(CHAPTER),--chapter '$(CHAPTER)') \
           $(if $(filter-out 0,$(FRESH)),--fresh)
+
+train   = $(if $(filter 0,$(TRAIN)),N2N_TRAIN=0)
 
 .DEFAULT_GOAL := help
 .PHONY: help report plan test lab bench verify notebooks clean
@@ -18,10 +21,10 @@ help:       ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 report: $(READY)     ## make the report: results/<corpus>-<profile>/report.html and report.pdf
-	@$(PY) -m n2nlib.report make $(options)
+	@$(train) $(PY) -m n2nlib.report make $(options)
 
 plan: $(READY)       ## say what `make report` would do, and why
-	@$(PY) -m n2nlib.report plan $(options)
+	@$(train) $(PY) -m n2nlib.report plan $(options)
 
 test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
 	@$(PY) -m pytest -n 2 --dist loadfile

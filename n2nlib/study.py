@@ -16,7 +16,7 @@ import pandas as pd
 from . import figures, paths
 from .corpus import Corpus, Pairs, open_corpus
 from .errors import ReportError, unknown_name
-from .runs import Run, RunStore, environment, write_json
+from .runs import Run, RunStore, environment, may_train, write_json
 from .spec import Profile, RunSpec
 from .spec import profile as profile_of
 from .sweep import EXECUTORS, choose_device, sweep
@@ -62,9 +62,9 @@ class Study:
     def run(self, specs: Sequence[RunSpec]) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.
 
-        With N2N_TRAIN=0 in the environment nothing is trained: what the store lacks is left out.
+        Where nothing may be trained (`runs.may_train`), what the store lacks is left out.
         """
-        if os.environ.get("N2N_TRAIN") == "0":
+        if not may_train():
             return [self.store.get(s) for s in specs if self.store.has(s)]
         return sweep(specs, self._corpora, device=self.device, executor=self.executor, store=self.store)
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from .. import paths, spec
 from ..errors import ReportError, unknown_name
+from ..experiments import all_runs
+from ..runs import RunStore, may_train
 from .closure import closure, code_of, data_files, load_notebook
 
 #: Packages whose version may change a result.
@@ -149,6 +151,8 @@ def _parameters(settings: Settings) -> dict[str, str]:
     out = {f"parameter {name}": repr(value) for name, value in chosen.items()}
     out["the corpus"] = settings.opened.fingerprint
     out |= {f"{package} version": version(package) for package in PACKAGES}
+    if not may_train():
+        out["the stored runs"] = digest(" ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode())
     return out | {"Python version": ".".join(platform.python_version_tuple()[:2])}
 
 
@@ -201,14 +205,14 @@ class State:
         os.replace(part, self.path)
 
 
-def missing_runs(settings: Settings) -> list[spec.RunSpec]:
-    """Return the training runs that the report needs and the store does not hold."""
-    from ..experiments import all_runs
-    from ..runs import RunStore
+def wanted_runs(settings: Settings) -> list[spec.RunSpec]:
+    """Return the training runs that the report needs."""
+    return all_runs(spec.profile(settings.profile), settings.opened.fingerprint)
 
-    store = RunStore()
-    wanted = all_runs(spec.profile(settings.profile), settings.opened.fingerprint)
-    return [s for s in wanted if not store.has(s)]
+
+def missing_runs(settings: Settings) -> list[spec.RunSpec]:
+    """Return the runs that are to be trained: those that the store does not hold, unless nothing may be trained."""
+    return [s for s in wanted_runs(settings) if not RunStore().has(s)] if may_train() else []
 
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
