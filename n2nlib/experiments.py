@@ -35,10 +35,11 @@ def table2(profile: Profile, fingerprint: str) -> Rows:
         return initialisations(profile, fingerprint, n, **changes)
 
     shared = {"network": "UNet", "options": {"shared_decoder": True}, "lr": UNET_LR}
-    second = profile.seeds if profile.seeds >= 3 else profile.extra_seeds  # half of a laptop's time, otherwise
+    n = profile.unet_seeds
+    second = n if n >= 3 else profile.extra_seeds  # half of a laptop's time, otherwise
     return {
         "BaseNet": row(network="BaseNet"),
-        "UNet": row(network="UNet", lr=UNET_LR),
+        "UNet": row(n, network="UNet", lr=UNET_LR),
         "UNet (shared decoder)": row(second, **shared),
         "TNet": row(),
         "TNet+L1": row(loss="L1"),
