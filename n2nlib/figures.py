@@ -38,8 +38,9 @@ def style() -> None:
 
 
 def colour(name: str) -> str:
-    """Return a method's colour; a variant without its own ("TNet (stride)") has its network's, anything else grey."""
-    return COLOURS.get(name) or COLOURS.get(name.split("+")[0].split(" (")[0].strip(), "#777777")
+    """Return a method's colour; a variant without its own ("TNet, ReLU") has its network's, anything else is grey."""
+    known = [method for method in COLOURS if name.startswith(method)]
+    return COLOURS[max(known, key=len)] if known else "#777777"
 
 
 def picture_grid(

@@ -1,0 +1,56 @@
+"""Figures: same bytes for the same figure, text that stays text, and colours that mean a method."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from n2nlib import figures
+from n2nlib.errors import ReportError
+
+
+@pytest.fixture(autouse=True)
+def styled():
+    with matplotlib.rc_context():
+        figures.style()
+        yield
+    plt.close("all")
+
+
+def draw():
+    ramp = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
+    return figures.picture_grid([[ramp, (ramp * 255).astype(np.uint8)]], ["float", "8-bit"], psnr=[[21.5, None]])
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path):
+    first, second = (figures.save(draw(), tmp_path / name) for name in ("one", "two"))
+    for a, b in zip(first, second, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+    pdf = first[0].read_bytes()
+    assert b"CreationDate" not in pdf and b"/Type3" not in pdf and b"FontFile2" in pdf  # TrueType, embedded
+
+
+def test_a_stem_may_hold_a_dot(tmp_path):
+    assert [p.name for p in figures.save(draw(), tmp_path / "lr_0.5")] == ["lr_0.5.pdf", "lr_0.5.png"]
+
+
+def test_pictures_share_one_range_and_carry_their_psnr():
+    axes = draw().axes
+    assert [image.norm.vmax for ax in axes for image in ax.images] == [1.0, 255]
+    assert [ax.get_xlabel() for ax in axes] == ["21.50 dB", ""]
+    assert all(ax.images[0].get_interpolation() == "nearest" for ax in axes)
+
+
+def test_every_picture_needs_a_title():
+    with pytest.raises(ReportError, match="1 titles, but rows of \\[2\\]"):
+        figures.picture_grid([[np.zeros((3, 8, 8))] * 2], ["noisy"])
+
+
+def test_a_variant_has_its_networks_colour():
+    assert figures.colour("TNet, strided convolution") == figures.COLOURS["TNet"]
+    assert figures.colour("UNet (shared decoder)") != figures.colour("UNet") == figures.colour("UNet at 5e-4")
+    assert figures.colour("median") == "#777777"
+    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
