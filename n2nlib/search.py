@@ -1,0 +1,222 @@
+"""`make search`: look for the better small network through a named space, on training photographs only.
+
+Optuna proposes; each proposal is trained from scratch at a ninth, a third and all of the profile's epochs, and given up
+between them when it is behind the median. Networks that are larger than TNet are turned down untrained. Judged on
+photographs held back from the training side: validation is never looked at. The table of trials lies in the store and
+the next call goes on from it; at the paper profile: 48 trials of up to 2 million images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .corpus import Corpus, Pairs, open_corpus
+from .errors import CorpusError, ReportError
+from .models import build, count_parameters
+from .runs import RunStore
+from .spec import PROFILES, Profile, RunSpec
+from .spec import profile as profile_of
+from .study import pipe_table
+from .sweep import sweep
+
+#: Option of SmallNet (and the learning rate) -> the values that are tried; the first trial is SmallNet as it stands.
+SPACE = {
+    "width": (8, 12, 16, 20, 24),
+    "deep": (16, 19, 22, 26, 32),
+    "levels": (2, 3, 4),
+    "convs": (1, 2),
+    "activation": ("leaky", "relu", "silu"),
+    "down": ("max", "average", "stride"),
+    "up": ("nearest", "bilinear", "transposed"),
+    "correction": (True, False),
+    "kernel": (0, 3, 5),
+    "lr": (5e-4, 1e-3, 2e-3),
+}
+START = {"width": 16, "deep": 22, "levels": 3, "convs": 2, "activation": "leaky", "down": "max", "up": "nearest",
+         "correction": True, "kernel": 3, "lr": 5e-4}  # fmt: skip
+#: Trials that are proposed together, so that they can train side by side; fixed, or the proposals would depend on the machine.
+GENERATION = 4
+#: Every so many training photographs are held back to judge by.
+HELD_BACK = 5
+
+
+class Split:
+    """The training side of a corpus, split again by photograph: `train` without every fifth photograph, `val` of those."""
+
+    def __init__(self, corpus: Corpus):
+        self.corpus = corpus
+        self.name = f"{corpus.name}, training photographs split"
+        self.fingerprint = hashlib.sha256(f"{corpus.fingerprint}/search/{HELD_BACK}".encode()).hexdigest()[:16]
+
+    @cached_property
+    def train(self) -> Pairs:
+        """Pairs of the photographs that trials train on."""
+        return self._part(False)
+
+    @cached_property
+    def val(self) -> Pairs:
+        """Pairs of the photographs that trials are judged on; raises CorpusError where there are no clean images."""
+        if self.corpus.train.clean is None:
+            raise CorpusError(f"{self.corpus.name} has no clean training images to judge by: search on another corpus.")
+        part = self._part(True)
+        return part.subset(min(len(part), self.corpus.recipe["n_val"]))
+
+    def _part(self, held_back: bool) -> Pairs:
+        pairs = self.corpus.train
+        rows = np.flatnonzero((np.asarray(pairs.photo) % HELD_BACK == HELD_BACK - 1) == held_back)
+        if not len(rows):
+            raise CorpusError(f"{self.corpus.name} has fewer than {HELD_BACK} training photographs: too few to split.")
+        clean = None if pairs.clean is None else pairs.clean[rows]
+        return Pairs(self.name, pairs.a[rows], pairs.b[rows], clean, pairs.photo[rows])
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k not in ("train", "val")}
+
+
+def rungs(profile: Profile) -> list[int]:
+    """Return the numbers of epochs at which a trial is judged: a ninth, a third and all of the profile's."""
+    return sorted({max(1, profile.epochs // 9), max(1, profile.epochs // 3), profile.epochs})
+
+
+def table_path(corpus: Corpus, profile: Profile, store: RunStore) -> Path:
+    """Return where the trials of a search lie: under the hash of everything that decides them."""
+    identity = json.dumps([corpus.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK])
+    return store.folder / "search" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.csv"
+
+
+def trials(corpus: Corpus, profile: Profile, store: RunStore) -> pd.DataFrame:
+    """Return the trials made so far, in their order: state, parameters, options, lr and `psnr@<epochs>` (dB)."""
+    path = table_path(corpus, profile, store)
+    if not path.exists():
+        return pd.DataFrame(columns=["state", "parameters", *SPACE, *(f"psnr@{e}" for e in rungs(profile))])
+    return pd.read_csv(path)
+
+
+def best(table: pd.DataFrame, n: int = 10) -> pd.DataFrame:
+    """Return the n best finished trials, best first."""
+    last = [c for c in table if c.startswith("psnr@")][-1]
+    return table[table.state == "complete"].sort_values(last, ascending=False, kind="stable").head(n)
+
+
+def search(corpus: Corpus, profile: Profile, device: str = "auto", store: RunStore | None = None) -> pd.DataFrame:
+    """Make `profile.trials` trials, less those that are there already, and return them all.
+
+    Raises ReportError where Optuna is not installed or the corpus cannot be split.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ReportError("the search needs Optuna: install it with `pip install optuna`.") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    store, split = store or RunStore(), Split(corpus)
+    table = trials(corpus, profile, store)
+    while (table.state != "too large").sum() < profile.trials:
+        rows = pd.DataFrame(_generation(table, split, profile, device, store))
+        table = rows if table.empty else pd.concat([table, rows], ignore_index=True)
+        path = table_path(corpus, profile, store)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        table.to_csv(part, index=False)
+        part.replace(path)
+        table = pd.read_csv(io.StringIO(table.to_csv(index=False)))  # as the next call would read it
+    return table
+
+
+def _generation(table: pd.DataFrame, split: Split, profile: Profile, device: str, store: RunStore) -> list[dict]:
+    """Propose, train and judge one generation; all that it depends on is the table, so that a resume changes nothing."""
+    import optuna
+
+    study = _study(table, profile)
+    space = {name: optuna.distributions.CategoricalDistribution(values) for name, values in SPACE.items()}
+    if table.empty:
+        study.enqueue_trial(START)
+    rows, running = [], []
+    while len(running) < GENERATION:
+        trial = study.ask(space)
+        row = {"state": "complete", "parameters": parameters(trial.params), **trial.params}
+        rows.append(row)
+        if row["parameters"] > count_parameters(build("TNet")):
+            row["state"] = "too large"
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            running.append((trial, row))
+    for epochs in rungs(profile):
+        runs = sweep([_spec(row, epochs, split, profile) for _, row in running], {split.fingerprint: split},
+                     device=device, store=store)  # fmt: skip
+        going_on = []
+        for run, (trial, row) in zip(runs, running, strict=True):
+            row[f"psnr@{epochs}"] = run.metrics["psnr"]
+            trial.report(run.metrics["psnr"], epochs)
+            if epochs < profile.epochs and trial.should_prune():
+                row["state"] = "pruned"
+            else:
+                going_on.append((trial, row))
+        running = going_on
+    return rows
+
+
+def _study(table: pd.DataFrame, profile: Profile):
+    """Return an Optuna study that knows the table's trials, seeded by their number."""
+    import optuna
+
+    sampler = optuna.samplers.TPESampler(seed=len(table), multivariate=True, constant_liar=True)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=GENERATION)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    space = {name: optuna.distributions.CategoricalDistribution(values) for name, values in SPACE.items()}
+    for row in table.to_dict("records"):
+        judged = {e: row[f"psnr@{e}"] for e in rungs(profile) if not np.isnan(row.get(f"psnr@{e}", np.nan))}
+        complete = row["state"] == "complete"
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={name: row[name] for name in SPACE},
+                distributions=space,
+                intermediate_values=judged,
+                value=judged[profile.epochs] if complete else None,
+                state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.PRUNED,
+            )
+        )
+    return study
+
+
+def parameters(choice: dict) -> int:
+    """Return the number of parameters of a choice from the space."""
+    return count_parameters(build("SmallNet", **{k: v for k, v in choice.items() if k != "lr"}))
+
+
+def _spec(row: dict, epochs: int, split: Split, profile: Profile) -> RunSpec:
+    options = {name: row[name] for name in SPACE if name != "lr"}
+    return profile.spec(split.fingerprint, n_train=len(split.train), epochs=epochs, network="SmallNet", options=options,
+                        lr=row["lr"])  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Search from the command line and print the ten best trials."""
+    parser = argparse.ArgumentParser(prog="make search", description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", default="bundled")
+    parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    options = parser.parse_args(argv)
+    try:
+        profile = profile_of(options.profile)
+        corpus = open_corpus(options.corpus, n_train=profile.n_train, n_val=profile.n_val)
+        table = search(corpus, profile, options.device)
+    except ReportError as error:
+        print(f"make search: {error}", file=sys.stderr)
+        return 1
+    states = ", ".join(f"{n} {state}" for state, n in table.state.value_counts().items())
+    print(f"{len(table)} trials ({states}) in {table_path(corpus, profile, RunStore())}")
+    print(pipe_table(best(table).astype(str)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The search: it sees training photographs only, goes on where it stopped, and never trains what is too large."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+from n2nlib import search
+from n2nlib.corpus import open_corpus
+from n2nlib.errors import CorpusError
+from n2nlib.models import build, count_parameters
+from n2nlib.runs import RunStore
+from n2nlib.spec import profile
+
+pytest.importorskip("optuna")
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return open_corpus("bundled", n_train=160, n_val=16)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A profile of seconds; small networks only, so that a trial costs little."""
+    monkeypatch.setitem(search.SPACE, "width", (8, 16))
+    monkeypatch.setitem(search.SPACE, "deep", (16, 22, 64))
+    monkeypatch.setattr(search, "GENERATION", 2)
+    return dataclasses.replace(profile("smoke"), epochs=2, trials=4)
+
+
+def test_split_is_by_photograph_and_of_the_training_side(corpus):
+    split = search.Split(corpus)
+    there, held_back = set(split.train.photo.tolist()), set(split.val.photo.tolist())
+    assert there and held_back and not there & held_back
+    assert there | held_back == set(np.asarray(corpus.train.photo).tolist())
+    assert split.fingerprint != corpus.fingerprint
+    assert len(split.val) <= 16
+    assert len(pickle.dumps(split)) < 10_000  # travels to worker processes without its arrays
+    alone = dataclasses.replace(corpus.train, photo=np.zeros(160, np.int32))
+    one = search.Split(corpus)
+    one.corpus = type("One", (), {"train": alone, "name": "one", "recipe": corpus.recipe})()
+    with pytest.raises(CorpusError, match="too few to split"):
+        _ = one.val
+
+
+def test_search_resumes_to_the_same_trials(corpus, tiny, tmp_path):
+    whole = search.search(corpus, tiny, "cpu", RunStore(tmp_path / "a"))
+    store = RunStore(tmp_path / "b")
+    half = search.search(corpus, dataclasses.replace(tiny, trials=search.GENERATION), "cpu", store)
+    assert len(half) < len(whole)
+    resumed = search.search(corpus, tiny, "cpu", store)
+    assert resumed.equals(whole)
+    before = set((store.folder / "runs").iterdir())
+    assert search.search(corpus, tiny, "cpu", store).equals(whole)  # nothing left to do
+    assert set((store.folder / "runs").iterdir()) == before
+
+    assert whole.loc[0, list(search.START)].to_dict() == search.START
+    assert (whole.state != "too large").sum() == tiny.trials
+    limit = count_parameters(build("TNet"))
+    assert ((whole.parameters > limit) == (whole.state == "too large")).all()
+    for row in whole.to_dict("records"):
+        assert row["parameters"] == search.parameters({name: row[name] for name in search.SPACE})
+        assert np.isnan(row["psnr@2"]) == (row["state"] != "complete")
+        assert np.isnan(row["psnr@1"]) == (row["state"] == "too large")
+    top = search.best(whole, 3)
+    assert top["psnr@2"].iloc[0] == whole["psnr@2"].max()
+
+
+def test_rungs_end_at_the_whole_run():
+    assert search.rungs(profile("paper")) == [5, 16, 50]
+    assert search.rungs(profile("smoke")) == [1, 2]
+
+
+def test_no_trials_yet(corpus, tiny, tmp_path):
+    table = search.trials(corpus, tiny, RunStore(tmp_path))
+    assert table.empty and {"state", "parameters", *search.SPACE} <= set(table.columns)
+
+
+def test_an_unknown_corpus_is_one_sentence(capsys):
+    assert search.main(["--corpus", "bundeld", "--profile", "smoke"]) == 1
+    assert "did you mean 'bundled'" in capsys.readouterr().err
