@@ -15,7 +15,7 @@ options = $(size) $(if $(EXECUTOR),--executor '$(EXECUTOR)') $(if $(CHAPTER),--c
 train   = $(if $(filter 0,$(TRAIN)),N2N_TRAIN=0)
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan test lab bench verify notebooks clean
+.PHONY: help report plan test lab bench verify search notebooks clean
 
 help:       ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +39,9 @@ bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop
 verify: $(READY)     ## retrain a sample of the stored runs and compare
 	@$(PY) -m n2nlib.verify
 
+search: $(READY)     ## look for a better small network on training photographs (PROFILE=, CORPUS=, DEVICE=)
+	@$(PY) -m n2nlib.search $(size)
+
 notebooks: $(READY)  ## execute the chapters in place at smoke size, so that they are committed with their outputs
 	@$(PY) -m n2nlib.report notebooks
 
@@ -48,6 +51,6 @@ clean:               ## remove every report and cache; stored runs stay
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("This needs Python 3.11 or later: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[lab,test,dask]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[lab,test,search,dask]'
 	$(PY) -m n2nlib.report kernel
 	@touch $@

@@ -94,8 +94,13 @@ def read(settings: Settings) -> Document:
             blocks = [_promoted(block) for block in blocks]
             for heading, section in _sections(blocks):
                 kind = heading.lower()
-                place = abstract if kind == ABSTRACT else opening if kind.startswith(FRONT) else body
-                place += section[1:] if kind == ABSTRACT else section
+                if kind == ABSTRACT:
+                    abstract += section[1:]
+                elif not kind:  # its contract is for who opens the notebook; its code stays
+                    abstract += [block for block in section if isinstance(block, Code)]
+                else:
+                    place = opening if kind.startswith(FRONT) else body
+                    place += section
         else:
             body += blocks
     document = Document(title, abstract, opening, body, settings)

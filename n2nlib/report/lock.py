@@ -13,7 +13,7 @@ from .. import paths
 from ..errors import ReportError
 
 #: Extras that the tested set holds; bm3d is left out, being licensed for non-commercial use only.
-EXTRAS = ("lab", "test", "dask")
+EXTRAS = ("lab", "test", "search", "dask")
 
 HEADER = """\
 # The tested set: exact versions of everything that pyproject.toml asks for, and of what that needs in turn.

@@ -1,0 +1,187 @@
+"""The two documents: self-contained, complete, numbered alike, and the same bytes from the same chapters."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from fake_chapters import TABLE, WIDE, write
+
+from n2nlib.errors import ReportError
+from n2nlib.report import document, pdf, plan
+from n2nlib.report.html import html
+from n2nlib.report.markdown import convert
+
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+#: A page of one blue square, small enough to write by hand.
+PDF = (
+    b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d 100]/Contents 4 0 R/Resources<<>>>>endobj\n"
+    b"4 0 obj<</Length 31>>stream\n0 0 1 rg 10 10 80 80 re f       \nendstream endobj\ntrailer<</Root 1 0 R>>\n%%%%EOF\n"
+)
+
+
+def shown(kind: str, data: dict, **mark) -> dict:
+    return {"output_type": "display_data", "data": data, "metadata": {"n2n": {"kind": kind, **mark}}}
+
+
+def figure(name: str) -> dict:
+    return shown("figure", {"image/png": PNG, "text/plain": "<Image>"}, name=name, caption=f"The *{name}* figure, $x^2$.")
+
+
+def table(name: str, text: str) -> dict:
+    return shown("table", {"text/markdown": text}, name=name, caption=f"The {name} table.")
+
+
+def code(source: str, *outputs: dict) -> dict:
+    return {"cell_type": "code", "id": "c", "metadata": {}, "source": source, "outputs": list(outputs), "execution_count": 1}
+
+
+def text(source: str) -> dict:
+    return {"cell_type": "markdown", "id": "m", "metadata": {}, "source": source}
+
+
+CHAPTERS = {
+    "01_data": [
+        text("# Data\n\nEquations: $E[y_1] = x$ and\n\n$$\\frac{1}{n} \\sum_i y_i$$\n\nA list:\n- one\n- two"),
+        code("import numpy as np\nprint('secret detail')", {"output_type": "stream", "name": "stdout", "text": "secret detail\n"},
+             {"output_type": "stream", "name": "stderr", "text": "a progress bar"}),  # fmt: skip
+        code("study.figure(fig, 'narrow', '...')", figure("narrow"), shown("caption", {"text/markdown": "*Figure narrow.* again"})),
+        code("study.say('...')", shown("prose", {"text/markdown": "Measured: **20.72** dB, <5 % off."}),
+             shown("provenance", {"text/markdown": "commit abc"})),  # fmt: skip
+    ],
+    "02_networks": [text("# Networks"), code("study.table(...)", table("models", TABLE)), code("study.figure(...)", figure("wide"))],
+    "07_report": [
+        text("# A thin denoiser, *done again*"),
+        text("## Abstract"),
+        code("say", shown("prose", {"text/markdown": "In short: it works."})),
+        text("## Headline\n\nOne table."),
+        code("study.table(...)", table("headline", TABLE)),
+        text("## Claims"),
+        code("study.table(...)", table("claims", WIDE)),
+    ],
+}
+
+
+@pytest.fixture
+def report(fake_report):
+    """The settings of a report whose chapters have been executed."""
+    for name, cells in CHAPTERS.items():
+        write(fake_report.folder / "notebooks", name, {"cells": cells})
+    fake_report.figures.mkdir(parents=True)
+    for name, width in [("narrow", 240), ("wide", 497)]:
+        (fake_report.figures / f"{name}.pdf").write_bytes(PDF % width)
+    return fake_report
+
+
+@pytest.fixture
+def page(report):
+    return html(document.read(report))
+
+
+class Loads(HTMLParser):
+    """Collects what a browser would fetch, and whether every tag that must be closed is."""
+
+    VOID = {"meta", "link", "img", "br", "hr", "input", "col"}
+
+    def __init__(self):
+        super().__init__()
+        self.fetched, self.open = [], []
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag in ("script", "iframe", "object", "embed"):
+            self.fetched.append(tag)
+        wanted = attributes.get("src") or (attributes.get("href") if tag == "link" else None)
+        if wanted and not wanted.startswith("data:"):
+            self.fetched.append(wanted)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            while self.open.pop() != tag:
+                pass
+
+
+def test_html_needs_nothing_else(page):
+    loads = Loads()
+    loads.feed(page)
+    assert loads.fetched == []
+    assert loads.open == []
+    assert not re.search(r"url\(\s*['\"]?(?!data:)|@import", page)
+
+
+def test_html_shows_everything_in_its_place(page):
+    plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page[page.index("<main") :]))
+    order = ["A thin denoiser", "In short: it works.", "Headline", "Table 1.", "Data", "Figure 1.", "20.72", "Networks",
+             "Table 2.", "Figure 2.", "Claims", "Table 3.", "How this report was made", "0123456789abcdef"]  # fmt: skip
+    places = [plain.index(what) for what in order]
+    assert places == sorted(places)
+    assert page.count("<math") == 8  # two in prose, one in each figure's caption, two in each small table
+    assert "a progress bar" not in page and "*Figure narrow.*" not in page and "commit abc" not in page
+
+
+def test_html_folds_code_and_what_it_printed(page):
+    folded = re.findall(r"<details.*?</details>", page, re.DOTALL)
+    assert len(folded) == 8  # each cell of CHAPTERS, since outputs stand between them
+    assert "secret detail" in folded[2] and "secret detail" not in page.replace(folded[2], "")
+    assert "open" not in re.findall(r"<details([^>]*)>", page)[0]
+
+
+def test_each_figure_and_table_says_how_to_make_it_again(page):
+    assert page.count("make report PROFILE=smoke CORPUS=bundled CHAPTER=02") == 2
+    assert page.count("CHAPTER=07") == 2
+
+
+def test_pdf_leaves_code_out_and_numbers_as_the_page_does(report):
+    source = pdf.source(document.read(report))
+    assert "secret detail" not in source and "import numpy" not in source
+    assert source.index("The headline table.") < source.index("The models table.") < source.index("The claims table.")
+    assert '#figure(placement: auto, scope: "parent", image("figure2.pdf", width: 497.0pt)' in source
+    assert '#figure(placement: auto, image("figure1.pdf", width: 240.0pt)' in source
+    assert "#figure(placement: none," in source  # the small table stands where it is spoken of
+    assert source.count('#figure(placement: auto, scope: "parent"') == 2  # the wide figure and the wide table
+
+
+def test_pdf_is_the_same_bytes_twice(report):
+    first = pdf.pdf(document.read(report))
+    assert first == pdf.pdf(document.read(report))
+    assert first.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", first)) >= 1
+
+
+def test_a_chapter_that_was_not_executed_is_named(report):
+    report.file("notebooks/02_networks.ipynb").unlink()
+    with pytest.raises(ReportError, match="chapter 02_networks was not executed: run `make report PROFILE=smoke CORPUS=bundled`"):
+        document.read(report)
+
+
+def test_markdown_is_read_as_jupyter_reads_it():
+    page = convert("# A\ntext\n- one\n- two\n## B\nab~c~ 2^10 ~5 @name\n\n---\n\nend", "html5")
+    assert page.count("<li>") == 2 and "<h2" in page and "<hr" in page
+    assert "<sub>" not in page and "<sup>" not in page and "@name" in page
+
+
+def test_a_long_table_line_keeps_its_natural_width():
+    assert "colgroup" not in convert(WIDE, "html5")
+
+
+def test_a_file_that_is_no_pdf_is_named(tmp_path):
+    (tmp_path / "x.pdf").write_bytes(b"not one")
+    with pytest.raises(ReportError, match="x.pdf is not a PDF"):
+        pdf.page_width(tmp_path / "x.pdf")
+
+
+def test_state_and_notebooks_alone_make_the_documents(report):
+    """Rendering reads files only: no chapter is executed, nothing is trained."""
+    assert json.loads(report.file("notebooks/01_data.ipynb").read_text())["cells"]
+    assert plan.State(report).steps == {}
+    assert html(document.read(report))
