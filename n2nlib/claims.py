@@ -37,6 +37,7 @@ ALPHA = 0.05
 #: Rows of the report that are networks: how each is built, to count its weights.
 NETWORKS = {
     "TNet": ("TNet", {}),
+    "TNet+L1": ("TNet", {}),
     "TNet+BN": ("TNet", {"batch_norm": True}),
     "UNet": ("UNet", {}),
     "UNet (shared decoder)": ("UNet", {"shared_decoder": True}),
@@ -79,7 +80,7 @@ class Judged:
         """Return plain JSON values."""
         c = self.claim
         return {
-            "id": c.id, "place": c.place, "says": c.says, "unit": c.unit, "published": c.published, "above": c.above,
+            "id": c.id, "topic": c.topic, "place": c.place, "says": c.says, "unit": c.unit, "published": c.published, "above": c.above,
             "below": c.below, "tolerance": c.tolerance, "reason": c.reason, "size": c.size,
             "ours": None if self.ours is None else self.ours.to_dict(), "spread": self.spread, "p_holm": self.p,
             "verdict": self.verdict, "why": self.why, "shown": c.shown,
@@ -207,11 +208,16 @@ def interval_of(number) -> Interval:
     return Interval(value=number["value"], n=number.get("n", 0), method=number.get("method", ""), **known)
 
 
-def _count(claim: Claim, evidence: Evidence) -> _Measured:
+def count(row: str) -> int:
+    """Return the trainable weights of a row of Table 2, counted on the network itself."""
     from .models import build, count_parameters
 
-    count, *other = (count_parameters(build(name, **options)) for name, options in (NETWORKS[r] for r in (claim.a, claim.b) if r))
-    value = count / other[0] if other else count / (1000 if claim.unit == "thousand" else 1)
+    name, options = NETWORKS[row]
+    return count_parameters(build(name, **options))
+
+
+def _count(claim: Claim, evidence: Evidence) -> _Measured:
+    value = count(claim.a) / (count(claim.b) if claim.b else 1000 if claim.unit == "thousand" else 1)
     return _Measured(claim, Interval(value, value, value, 1, "count"))
 
 
@@ -267,19 +273,22 @@ def _tested(m: _Measured, p: float, tests: int) -> tuple[str, str]:
 def _counted(claim: Claim, ours: Interval, judged) -> Judged:
     if claim.kind == "ratio":
         good = ours.value > claim.above
-        return judged(REPRODUCED if good else CONTRADICTED, f"{describe(claim)} is {ours.value:.1f}.")
+        return judged(REPRODUCED if good else CONTRADICTED, f"{describe(claim)} is {ours.value:.1f}: {claim.why}.")
     good = abs(ours.value - claim.published) <= claim.tolerance
     text = f"{ours.value:,.0f}" if claim.unit == "" else f"{ours.value:.1f} thousand"
-    return judged(REPRODUCED if good else CONTRADICTED, f"counted on the network: {text} ({claim.reason}).")
+    return judged(REPRODUCED if good else CONTRADICTED, f"counted on the network, {text}; {claim.reason}.")
 
 
 def describe(claim: Claim) -> str:
     """Return the measured quantity of a claim in words, as "TNet - UNet"."""
-    if claim.kind in ("ratio", "quotient"):
-        return f"{claim.a} over {claim.b}"
     if claim.kind == "number":
         return claim.quantity
-    return f"{claim.a} − {claim.b}" if claim.b else claim.a
+    a, b = (f"TNet at {float(row):.0e}".replace("e-0", "e-") if row.startswith("0.") else row for row in (claim.a, claim.b))
+    if claim.kind == "ratio":
+        return f"the number of weights of {a} over {b}'s"
+    if claim.kind == "quotient":
+        return f"{claim.metric} of training, {a} over {b},"
+    return f"{a} − {b}" if b else a
 
 
 def _from(m: _Measured) -> str:
@@ -308,7 +317,8 @@ def _number_text(x: float, claim: Claim) -> str:
 def number_format(claim: Claim) -> str:
     """Return how a claim's values are printed: decibels to two digits, losses to five, differences with a sign."""
     digits = ".5f" if "loss" in claim.metric else ".2f"
-    return f"+{digits}" if claim.kind == "difference" else digits
+    signed = claim.kind == "difference" or claim.kind == "number" and claim.unit == "dB"
+    return f"+{digits}" if signed else digits
 
 
 def _p(p: float) -> str:

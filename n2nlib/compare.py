@@ -21,10 +21,10 @@ def compare(a: Path, b: Path) -> pd.DataFrame:
     """Return what moved between two report folders: where, number, before, after, change, spread, beyond.
 
     `spread` is the larger sample standard deviation over initialisations of the two (NaN where none is known, then
-    `beyond` is None); changed verdicts come first, then claims, then cells of `tables/*.csv`.
+    `beyond` is None); changed verdicts come first, then claims, numbers that chapters kept, cells of `tables/*.csv`.
     Raises ReportError when a folder is no report.
     """
-    rows = [*_claims(ledger.read(a), ledger.read(b)), *_tables(a / "tables", b / "tables")]
+    rows = [*_claims(ledger.read(a), ledger.read(b)), *_numbers(ledger.numbers(a), ledger.numbers(b)), *_tables(a / "tables", b / "tables")]
     columns = ["where", "number", "before", "after", "change", "spread", "beyond"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -35,11 +35,12 @@ def main(a: str, b: str) -> int:
     if moved.empty:
         print(f"nothing moved between {a} and {b}")
         return 0
-    beyond = moved.beyond.map(lambda x: {True: "yes", False: "no"}.get(x, "unknown"))
+    numbers = moved.change.notna()
+    beyond = moved.beyond.map({True: "yes", False: "no"}).fillna("unknown").where(numbers, "")
     with pd.option_context("display.width", 200, "display.max_colwidth", 60):
         print(moved.assign(beyond=beyond).rename(columns={"beyond": "beyond the spread"}).to_string(index=False, na_rep="", float_format="{:.4g}".format))
-    print(f"{len(moved)} moved: {(beyond == 'yes').sum()} by more than the spread over initialisations, "
-          f"{(beyond == 'no').sum()} within it, {(beyond == 'unknown').sum()} without a known spread")  # fmt: skip
+    print(f"{(moved['where'] == 'verdict').sum()} verdicts changed; {numbers.sum()} numbers moved: {(beyond == 'yes').sum()} by more than the "
+          f"spread over initialisations, {(beyond == 'no').sum()} within it, {(beyond == 'unknown').sum()} without a known spread")  # fmt: skip
     return 0
 
 
@@ -60,6 +61,13 @@ def _claims(a: dict, b: dict) -> list[list]:
         if x and y:
             values += _moved("claim", key, x["value"], y["value"], before[key]["spread"], after[key]["spread"])
     return [*verdicts, *sorted(absent, key=lambda row: row[1]), *values]
+
+
+def _numbers(a: dict, b: dict) -> list[list]:
+    plain = (int, float)
+    before, after = ({k: v["value"] if isinstance(v, dict) and "value" in v else v for k, v in side.items()} for side in (a, b))
+    return [row for key in before if isinstance(before[key], plain) and isinstance(after.get(key), plain)
+            for row in _moved("number", key, before[key], after[key])]  # fmt: skip
 
 
 def _tables(a: Path, b: Path) -> list[list]:

@@ -88,12 +88,20 @@ def read(folder: Path) -> dict:
 
 
 def table(judged: list[Judged]) -> pd.DataFrame:
-    """Return the ledger as a table for readers: claim, place, the paper's value, ours, verdict, why, where shown."""
+    """Return the ledger as a table for readers: claim, place, the paper's value, ours, verdict, chapter."""
     return pd.DataFrame([
         {"claim": j.claim.says, "place": j.claim.place, "paper": _text(j.claim.published, j),
-         "ours": _text(j.ours, j), "verdict": j.verdict, "why": j.why, "shown in": j.claim.shown}
+         "ours": _text(j.ours, j), "verdict": j.verdict, "chapter": j.claim.shown[:2]}
         for j in judged
     ])  # fmt: skip
+
+
+def reason(judged: Judged) -> str:
+    """Return a claim, why it is judged as it is, and a link to the table or figure of report.html that shows it (Markdown)."""
+    chapter, _, anchor = judged.claim.shown.partition("#")
+    # Plain HTML: a reader of the PDF sees the words, and no link to a label that only the page has.
+    where = f'<a href="#{anchor}">chapter {chapter[:2]}</a>' if anchor else f"chapter {chapter[:2]}"
+    return f"*{judged.claim.says}* ({judged.claim.place}; {where}.) {judged.why}"
 
 
 def accept(folder: Path) -> Path:
@@ -116,7 +124,7 @@ def judge_again(corpus_name: str, profile_name: str, store=None) -> list[Judged]
 
 def _text(x: Interval | float | None, j: Judged) -> str:
     if x is None:
-        return ""
+        return "–"
     claim = j.claim
     if claim.kind == "count":
         return f"{getattr(x, 'value', x):{',.0f' if claim.unit == '' else '.1f'}}"

@@ -64,6 +64,7 @@ class Claim:
     """
 
     id: str
+    topic: str
     place: str
     says: str
     kind: str

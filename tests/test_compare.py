@@ -25,12 +25,15 @@ def two(tmp_path):
     a = report(tmp_path / "a", [claim("x", 0.08, 0.01), claim("y", 0.5, None), claim("same", 1.0, 0.1)], csv.format(tnet=25.32))
     b = report(tmp_path / "b", [claim("x", 0.10, 0.01), claim("y", 0.6, None, "contradicted"), claim("same", 1.0, 0.1)],
                csv.format(tnet=25.325).replace("25.24 ± 0.08", "25.40 ± 0.07"))
+    for folder, value in ((a, 0.9), (b, 0.8)):
+        (folder / "numbers").mkdir()
+        (folder / "numbers" / "05.json").write_text(json.dumps({"auc": {"value": value}, "same": 1, "absent": None}))
     return a, b
 
 
 def test_lists_what_moved_and_by_how_much(two):
     moved = compare.compare(*two).set_index("number")
-    assert list(moved.index) == ["y", "x", "y", "TNet / psnr", "UNet / psnr"]
+    assert list(moved.index) == ["y", "x", "y", "auc", "TNet / psnr", "UNet / psnr"]
     assert moved.loc["x", "change"] == pytest.approx(0.02) and moved.loc["x", "beyond"]
     assert not moved.loc["TNet / psnr", "beyond"] and moved.loc["TNet / psnr", "spread"] == 0.01
     assert moved.loc["UNet / psnr", "beyond"] and moved.loc["UNet / psnr", "spread"] == 0.08
@@ -41,7 +44,7 @@ def test_lists_what_moved_and_by_how_much(two):
 def test_prints_a_summary(two, capsys):
     assert compare.main(*map(str, two)) == 0
     printed = capsys.readouterr().out
-    assert "5 moved: 2 by more than the spread" in printed and "contradicted" in printed
+    assert "1 verdicts changed; 5 numbers moved: 2 by more than the spread" in printed and "contradicted" in printed
     assert compare.main(str(two[0]), str(two[0])) == 0
     assert "nothing moved" in capsys.readouterr().out
 

@@ -1,0 +1,38 @@
+"""Reviewed verdicts: a claim whose runs are stored must still get the verdict that somebody has looked at.
+
+After looking at what changed, `python -m n2nlib.ledger results/<corpus>-<profile>` takes the new verdicts as reviewed.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from n2nlib import ledger
+from n2nlib.runs import RunStore
+
+ROOT = Path(__file__).resolve().parent.parent
+SNAPSHOTS = sorted((ROOT / "tests" / "ledger").glob("*.json"))
+
+
+class ReadOnly(RunStore):
+    """A store that tests cannot write to."""
+
+    def measurement(self, name, inputs, compute):
+        def refuse():
+            pytest.fail(f"{name} of this corpus is not in the store: run chapter 07, then commit it")
+
+        return super().measurement(name, inputs, refuse)
+
+
+@pytest.mark.parametrize("file", SNAPSHOTS, ids=lambda f: f.stem)
+def test_verdicts_are_the_reviewed_ones(file, monkeypatch):
+    for name in ("N2N_RESULTS", "N2N_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    reviewed = json.loads(file.read_text(encoding="utf-8"))
+    judged = {j.claim.id: j for j in ledger.judge_again(reviewed["corpus"], reviewed["profile"], ReadOnly())}
+    assert judged.keys() == reviewed["verdicts"].keys(), "claims came or went: review the ledger again"
+    # A claim whose runs or numbers are not in the checkout cannot be judged here.
+    changed = [f"{key}: {reviewed['verdicts'][key]} -> {j.verdict}. {j.why}" for key, j in judged.items()
+               if j.ours is not None and j.verdict != reviewed["verdicts"][key]]
+    assert not changed, "verdicts changed; look at them, then accept them:\n" + "\n".join(changed)
