@@ -32,6 +32,7 @@ import torch
 from scipy import ndimage, stats
 
 from . import classical
+from .detail import local_detail
 from .smoothgrad import SAMPLES, SIGMA, loss_gradient, output, output_gradient
 from .stats import Interval, cluster_bootstrap
 
@@ -94,11 +95,8 @@ def matched(error: np.ndarray, clean: np.ndarray) -> list[tuple[np.ndarray, np.n
 
     Indices are into the flattened H*W pixels; the outermost pixels are left out, since their ring is not whole.
     """
-    light = grey(clean)
-    mean = ndimage.uniform_filter(light, (0, 5, 5))
-    variance = ndimage.uniform_filter(light**2, (0, 5, 5)) - mean**2
     # A thousandth (a quarter of a grey level) keeps the ratio of two flat surroundings finite.
-    detail = np.log(np.sqrt(np.maximum(variance, 0)) + 1e-3)
+    detail = np.log(local_detail(clean) + 1e-3)
     inside = np.zeros(error.shape[1:], dtype=bool)
     inside[1:-1, 1:-1] = True
     quiet = (error <= np.median(error, axis=(1, 2), keepdims=True)) & inside
@@ -253,10 +251,10 @@ def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.nda
 
 
 def log_same_side(weights: np.ndarray) -> np.ndarray:
-    """Return the logarithm of own side over other side for each image: (N,6,2) -> (N,), NaN without edge pixels."""
-    total = (weights * _COUNTS[:, None]).sum(1)
+    """Return the logarithm of own side over other side for each image: (...,N,6,2) -> (...,N), NaN without edge pixels."""
+    own, other = np.moveaxis((weights * _COUNTS[:, None]).sum(-2), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where((total > 0).all(1), np.log(total[:, 0] / total[:, 1]), np.nan)
+        return np.where((own > 0) & (other > 0), np.log(own / other), np.nan)
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -285,12 +283,14 @@ def average(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> Int
     return Interval(math.exp(found.value), low, high, found.n, found.method)
 
 
-def ledger(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> dict:
-    """Return `average` as the claims ledger reads it: value, low, high (None without an interval), n images."""
+def ledger(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> dict | None:
+    """Return `average` as the claims ledger reads it, `images` added; None where no image qualifies.
+
+    `n` counts photographs, as in `Interval`; `low` and `high` are None for fewer than three.
+    """
     found = average(values, photo, logs=logs)
-    n = int(np.isfinite(np.atleast_2d(values).mean(0)).sum())
-    value = found.value if math.isfinite(found.value) else None
-    return {"value": value, "low": found.low, "high": found.high, "n": n, "photographs": found.n}
+    images = int(np.isfinite(np.atleast_2d(values).mean(0)).sum())
+    return found.to_dict() | {"images": images} if images else None
 
 
 # --- filters ---------------------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ def cascade(network: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
 
 def _images(x) -> Tensor:
     """Return images as float32 on a [0, 1] scale, on the CPU: uint8 is divided by 255, floats are taken as they are."""
-    x = torch.as_tensor(np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x).cpu()
+    x = torch.from_numpy(np.array(x)) if isinstance(x, np.ndarray) else x.cpu()  # a copy: pairs are read-only
     return x.float() / 255 if x.dtype == torch.uint8 else x.detach().float()
 
 
