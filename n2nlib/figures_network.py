@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -67,7 +67,7 @@ class Diagram:
 
 def diagram(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> Diagram:
     """Return the blocks, operations and skip connections of a network as an image of that shape passes through it."""
-    steps = trace(network, shape)
+    steps = _arithmetic_as_one(trace(network, shape))
     uses = [sum(i in step.inputs for step in steps) for i in range(len(steps))]
     shared = {step.name for step in steps if step.again}
     out = Diagram([], [], [], sorted({step.text for step in steps if step.kind == "activation"}))
@@ -90,25 +90,49 @@ def diagram(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> Di
     return out
 
 
+def _arithmetic_as_one(steps: list[Step]) -> list[Step]:
+    """Draw functions in a row (slices, products, sums) as one step, where only the last one's result goes on."""
+    runs, start = [], 0
+    for i, step in enumerate(steps):
+        if step.kind != "other":
+            start = i + 1
+        elif i + 1 == len(steps) or steps[i + 1].kind != "other":
+            runs.append(range(start, i + 1))
+    number, out = {}, []
+    for i, step in enumerate(steps):
+        run = next((run for run in runs if i in run and len(run) > 1), range(i, i + 1))
+        if any(j in run[:-1] for later in steps[run[-1] + 1 :] for j in later.inputs):
+            run = range(i, i + 1)
+        if i == run[-1]:
+            outer = dict.fromkeys(number[j] for k in run for j in steps[k].inputs if j < run[0])
+            inputs = tuple(outer) if len(run) > 1 else tuple(number[j] for j in step.inputs)
+            number[i] = len(out)
+            out.append(replace(step, inputs=inputs, text="arithmetic") if len(run) > 1 else replace(step, inputs=inputs))
+    return out
+
+
 def _join(out: Diagram, step: Step, sources: list[int], alone: bool) -> int:
     """Let the newest of some blocks take the others in; the others arrive by skip connections."""
-    main = max(sources)
-    if not alone:  # something else needs the block as it was
-        block = out.blocks[main]
-        out.blocks.append(Block([(block.channels, None)], block.height, block.width))
-        out.arrows.append(Arrow(main, len(out.blocks) - 1, "other", "", step.text))
-        sources = [len(out.blocks) - 1 if s == main else s for s in sources]
-        main = len(out.blocks) - 1
+    main, new = max(sources), len(out.blocks)
+    if not alone or step.kind != "concatenation" and _size(out.blocks[main]) != step.shape:
+        # something else needs the block as it was, or it takes another shape
+        shape = _size(out.blocks[main]) if step.kind == "concatenation" else step.shape
+        out.blocks.append(Block([(shape[0], None)], *shape[1:]))
+        out.arrows.append(Arrow(main, new, "other", "", "copy" if step.kind == "concatenation" else step.text))
+        sources = [new if s == main else s for s in sources]
+        main = new
     others = [s for s in sources if s != main]
     out.skips += [(s, main) for s in others]
     if step.kind == "concatenation":
         out.blocks[main].parts = [(out.blocks[s].channels, s) for s in others] + out.blocks[main].parts
-    else:
+    elif main != new:
         out.blocks[main].marks.add(step.text)
     return main
 
 
 def _arrow(step: Step, source: int, target: int, shared: bool) -> Arrow:
+    if step.kind == "other":
+        return Arrow(source, target, "other", "", step.text)
     what, _, label = step.text.partition(",")[0].rpartition(" ")
     kind = step.kind
     if what.endswith("transposed convolution"):

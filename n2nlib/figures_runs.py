@@ -1,0 +1,51 @@
+"""Figures of finished runs in which every initialisation can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .figures import PAGE, colour
+from .runs import Run
+
+
+def learning_curves(rows: Mapping[str, Sequence[Run]], colours: Mapping[str, str], noisy: float) -> Figure:
+    """Draw training loss and validation PSNR against images seen: initialisations thin, their mean thick.
+
+    `noisy`: PSNR (dB) of the noisy validation images, dotted.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
+    for ax, column in zip(axes, ("published_loss", "psnr"), strict=True):
+        for label, runs in rows.items():
+            curves = [run.history.dropna(subset=[column]).set_index("images")[column] for run in runs]
+            for curve in curves:
+                ax.plot(curve.index, curve, color=colours[label], lw=0.6, alpha=0.5)
+            mean = pd.concat(curves, axis=1).mean(axis=1)
+            ax.plot(mean.index, mean, color=colours[label], lw=1.8, label=label, marker="o" if len(mean) < 10 else None)
+        ax.set_xlabel("training images seen")
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:,g}k" if x else "0")
+    axes[0].set(ylabel="training loss (published scale)", yscale="log")
+    axes[0].yaxis.set_minor_formatter(lambda x, _: f"{x:g}")
+    axes[0].yaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes[0].legend(title="learning rate", title_fontsize=8)
+    axes[1].set_ylabel("validation PSNR (dB)")
+    axes[1].axhline(noisy, color=colour("noisy"), ls=":", lw=1)
+    axes[1].annotate("noisy", (1, noisy), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8, color=colour("noisy"))
+    return fig
+
+
+def dots(ax, rows: Mapping[str, Sequence[float]], colours: Mapping[str, str] | None = None) -> None:
+    """Draw a row of dots for each label, one an initialisation, and a stroke at their mean; first row on top."""
+    for y, (label, values) in enumerate(rows.items()):
+        ink = (colours or {}).get(label) or colour(label)
+        # Spread up and down, so that equal values do not hide each other.
+        spread = (np.arange(len(values)) - (len(values) - 1) / 2) * min(0.14, 0.5 / len(values))
+        ax.scatter(values, y + spread, color=ink, s=14, zorder=3, linewidths=0)
+        ax.plot([np.mean(values)] * 2, [y - 0.34, y + 0.34], color=ink, lw=1.6, zorder=2)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)

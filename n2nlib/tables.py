@@ -1,0 +1,150 @@
+"""The paper's tables beside ours: rows made from finished runs, and the sentences that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from . import claims, paper, stats
+from .models import build
+from .models.summary import trace
+from .runs import Run
+from .spec import Profile
+from .stats import Interval
+
+Runs = Mapping[str, Sequence[Run]]
+
+#: Rows that stand for the same row of the paper.
+PAPER_ROW = {"UNet (shared decoder)": "UNet"}
+#: The published loss of an epoch over its mean squared error (FACTS section 2).
+LOSS_FACTOR = paper.value("published_loss.batches") / paper.value("published_loss.batch")
+
+
+def psnr(runs: Sequence[Run]) -> list[float]:
+    """Mean PSNR (dB) of each initialisation."""
+    return [float(run.psnr.mean()) for run in runs]
+
+
+def mean_sd(values: Sequence[float], sd: Sequence[float] | float | None = None, digits: int = 2) -> str:
+    """Return "mean ± sd" of values over initialisations; `sd` given: of one published value and its deviation."""
+    return stats.mean_sd(values, digits) if sd is None else f"{values:.{digits}f} ± {sd:.{digits}f}"
+
+
+def table1(columns: Runs) -> pd.DataFrame:
+    """Table 1 as the paper prints it, a column a learning rate, with our rows beneath the paper's.
+
+    `columns`: learning rate (as text) -> runs. The published loss is mean squared error x 1563/32 at every size.
+    """
+    published = paper.table1().set_index("lr")
+    rates = [float(rate) for rate in columns]
+    theirs = [published.loc[rate] for rate in rates]
+    runs = list(columns.values())
+    each = {m: [[run.metrics[m] for run in column] for column in runs] for m in ("loss", "published_loss")}
+    lines = {
+        ("PSNR (dB)", "paper"): [mean_sd(row.psnr, row.psnr_sd) for row in theirs],
+        ("", "ours"): [mean_sd(psnr(column)) for column in runs],
+        ("Loss (L2)", "paper"): [mean_sd(row.loss, row.loss_sd, 5) for row in theirs],
+        (" ", "ours"): [mean_sd(x, digits=5) for x in each["published_loss"]],
+        ("MSE against the noisy target", "paper, converted"): [mean_sd(row.loss / LOSS_FACTOR, row.loss_sd / LOSS_FACTOR, 6) for row in theirs],
+        ("  ", "ours"): [mean_sd(x, digits=6) for x in each["loss"]],
+        ("Initialisations", "paper"): [paper.value("table1.initialisations")] * len(runs),
+        ("   ", "ours"): [len(column) for column in runs],
+    }  # fmt: skip
+    names = [f"{1000 * rate:g}" for rate in rates]
+    return pd.DataFrame([{"LR × 1000": what.strip(), "": whose, **dict(zip(names, x, strict=True))} for (what, whose), x in lines.items()])
+
+
+def table2(rows: Runs) -> pd.DataFrame:
+    """Table 2 as the paper prints it, ours beside it: parameters, residual connections and batch norm from the network.
+
+    A row that the paper does not have is dashed in its columns; its one UNet row stands beside both of ours.
+    """
+    published = paper.table2()
+    out = []
+    for label, runs in rows.items():
+        network = build(runs[0].spec.network, **runs[0].spec.options)
+        name = PAPER_ROW.get(label, label)
+        theirs = published.loc[name] if name in published.index else None
+        out.append(
+            {
+                "model": label,
+                "#P, paper": "–" if theirs is None else f"{theirs.parameters_thousand:.1f}",
+                "#P, ours": f"{runs[0].metrics['parameters'] / 1000:.1f}",
+                "Res": "Yes" if has_skips(network) else "No",
+                "Loss": runs[0].spec.loss,
+                "BN": "Yes" if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()) else "No",
+                "PSNR, paper": "–" if theirs is None else mean_sd(theirs.psnr, theirs.psnr_sd),
+                "PSNR, ours": mean_sd(psnr(runs)),
+                "n": len(runs),
+            }
+        )
+    return pd.DataFrame(out)
+
+
+def has_skips(network: nn.Module) -> bool:
+    """Say whether anything bypasses a layer of the network: some step takes more than one earlier result."""
+    return any(len(step.inputs) > 1 for step in trace(network))
+
+
+def differences(rows: Runs, reference: str, photo: np.ndarray) -> dict[str, Interval]:
+    """PSNR (dB) of each row minus that of the reference row on the same images; `photo` numbers their photographs."""
+    return {label: stats.psnr_difference(runs, rows[reference], photo) for label, runs in rows.items() if label != reference}
+
+
+def difference_table(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.DataFrame:
+    """Show differences to a reference row, with each initialisation and the paper's difference where it has both."""
+    published = paper.table2()
+    out = []
+    for label, interval in found.items():
+        a, b = PAPER_ROW.get(label, label), PAPER_ROW.get(reference, reference)
+        theirs = published.psnr[a] - published.psnr[b] if {a, b} <= set(published.index) else None
+        out.append(
+            {
+                f"minus {reference}": label,
+                "paper (dB)": "–" if theirs is None else f"{theirs:+.2f}",
+                "ours (dB)": f"{interval.value:+.2f}",
+                "95 % interval": brackets(interval),
+                "each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(rows[label])),
+            }
+        )
+    return pd.DataFrame(out)
+
+
+def brackets(interval: Interval, spec: str = "+.2f") -> str:
+    """Return the two ends of an interval as text, a dash where there is none."""
+    return f"[{interval.low:{spec}}, {interval.high:{spec}}]" if interval else "–"
+
+
+def compared(a: str, b: str, found: Interval) -> str:
+    """Return how two rows compare in PSNR, calling it a difference only where the interval (one test alone) shows one."""
+    if not found:
+        return f"{a} ends {abs(found.value):.2f} dB {'above' if found.value > 0 else 'below'} {b} (no interval)"
+    if found.low <= 0 <= found.high:
+        return f"no difference between {a} and {b} is shown ({found:+.2f} dB)"
+    return f"{a} ends {'above' if found.value > 0 else 'below'} {b} ({found:+.2f} dB)"
+
+
+def listed(items: Sequence[str], link: str = "and") -> str:
+    """Return items as words: "a, b and c"."""
+    *head, last = items
+    return f"{', '.join(head)} {link} {last}" if head else last
+
+
+def size_note(profile: Profile) -> str:
+    """Return what a report of this size cannot say, in one or two sentences; nothing at the paper's size."""
+    seen, enough, whole = profile.n_train * profile.epochs, paper.value("calibration.gaussian_passed_at"), claims.paper_images()
+    text = ""
+    if seen < enough:
+        text = (
+            f"**Not tested at this size.** Each run sees {seen:,} training images; on photographs like the paper's, TNet passes a tuned "
+            f"Gaussian filter only near {enough:,}. The numbers compare networks in the first steps of their training and say "
+            "nothing about the paper's, which were trained. "
+        )
+    elif seen < whole:
+        text = f"Each run sees {seen:,} training images, {100 * seen / whole:.2g} % of the paper's: orders may still change with more training. "
+    if profile.seeds < stats.FEWEST:
+        text += f"With {profile.seeds} initialisations at most there is no interval, and no difference is called one."
+    return text.strip()
