@@ -29,6 +29,8 @@ COLOURS = {
     "gaussian": "#009E73",
     "mean": "#7CC9A9",
     "linear": "#00563F",
+    "bilateral": "#8FB339",
+    "nlm": "#4E6E1E",
 }
 
 

@@ -93,12 +93,13 @@ def grey(images: np.ndarray) -> np.ndarray:
 def matched(error: np.ndarray, clean: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pair the noisy pixels of each image with quiet pixels of equal detail: (N,H,W), uint8 (N,3,H,W) -> index pairs.
 
-    Indices are into the flattened H*W pixels; the outermost pixels are left out, since their ring is not whole.
+    Indices are into the flattened H*W pixels; the outermost two rows and columns are left out, where the windows of
+    detail are not whole and every convolution meets its padding.
     """
     # A thousandth (a quarter of a grey level) keeps the ratio of two flat surroundings finite.
     detail = np.log(local_detail(clean) + 1e-3)
     inside = np.zeros(error.shape[1:], dtype=bool)
-    inside[1:-1, 1:-1] = True
+    inside[2:-2, 2:-2] = True
     quiet = (error <= np.median(error, axis=(1, 2), keepdims=True)) & inside
     noisy = noisiest(error) & inside
     out = []
