@@ -91,6 +91,11 @@ class Corpus:
         return list(chosen)
 
     @property
+    def at_hand(self) -> bool:
+        """Say whether the photographs are on this machine, so that nothing has to be downloaded."""
+        return all(p.path.exists() for p in (*self._source.train, *self._source.val))
+
+    @property
     def provenance(self) -> dict[str, str]:
         """What may alter the bytes but is not in the recipe: the version of the image decoder."""
         return {"decoder": photos.decoder()}
@@ -126,6 +131,10 @@ class EpflCorpus(Corpus):
     def photographs(self, split: str) -> list[Photograph]:
         """The files hold no photographs, only pairs: raises CorpusError."""
         raise CorpusError(f"{self.name} holds pairs only, no photographs.")
+
+    @property
+    def at_hand(self) -> bool:
+        return True
 
     @property
     def provenance(self) -> dict[str, str]:
