@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ReportError
@@ -71,7 +71,6 @@ class Document:
     opening: list[Block]
     body: list[Block]
     settings: Settings
-    provenance: dict[str, str] = field(default_factory=dict)
 
     def blocks(self) -> Iterator[Block]:
         """Yield every block in the order of the page."""
@@ -103,6 +102,7 @@ def read(settings: Settings) -> Document:
                     place += section
         else:
             body += blocks
+    abstract.sort(key=lambda block: isinstance(block, Code))  # the text first, then what made it
     document = Document(title, abstract, opening, body, settings)
     return _numbered(document)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +13,8 @@ from .markdown import convert, one_line
 from .provenance import provenance
 
 HERE = Path(__file__).parent
+#: A picture of more pixels across than this is not squeezed into a phone's width, but scrolls.
+WIDE = 1_000
 
 
 def html(document: Document) -> str:
@@ -19,12 +22,14 @@ def html(document: Document) -> str:
     parts = [f'<div class="abstract">\n\n{_all(document, document.abstract)}\n\n</div>'] if document.abstract else []
     parts += [_all(document, document.opening), _all(document, document.body)]
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in provenance(document.settings).items())
-    return convert(
+    page = convert(
         "\n\n".join(parts), "html5", "--mathml", "--embed-resources", "--standalone", "--toc", "--toc-depth=3",
         "--shift-heading-level-by=1", f"--template={HERE / 'page.html'}", f"--css={HERE / 'style.css'}",
         "-M", f"title={document.title}", "-V", f"corpus={document.settings.corpus}",
         "-V", f"profile={document.settings.profile}", "-V", f"provenance={rows}",
     )  # fmt: skip
+    # On a phone the contents are one line: chapters by the part of their title before the colon.
+    return re.sub(r'(<a href="#[^>]*id="toc-[^>]*>[^<:]*)(:[^<]*)</a>', r"\1<span>\2</span></a>", page)
 
 
 def _all(document: Document, blocks: list[Block]) -> str:
@@ -39,9 +44,10 @@ def _block(document: Document, block: Prose | Figure | Table) -> str:
         return block.text
     kind = "Figure" if isinstance(block, Figure) else "Table"
     how = escape(document.settings.command_for(block.chapter))
+    size = "wide" if isinstance(block, Figure) and _width(block.png) > WIDE else "narrow"
     content = (
-        f'<img alt="{escape(one_line(block.caption), quote=True)}" '
-        f'src="data:image/png;base64,{base64.b64encode(block.png).decode()}">'
+        f'<div class="scroll {size}" tabindex="0"><img alt="{escape(one_line(block.caption), quote=True)}" '
+        f'src="data:image/png;base64,{base64.b64encode(block.png).decode()}"></div>'
         if isinstance(block, Figure)
         else f'<div class="scroll" tabindex="0">\n\n{block.text}\n\n</div>'
     )
@@ -60,3 +66,8 @@ def _code(cells: list[Code]) -> str:
     lines = sum(cell.source.count("\n") + 1 for cell in cells)
     summary = f"<summary>Code <small>{lines} line{'s' if lines > 1 else ''}</small></summary>"
     return f'<details class="code">\n{summary}{text}\n\n</details>'
+
+
+def _width(png: bytes) -> int:
+    """Return a PNG's width in pixels, from its header."""
+    return int.from_bytes(png[16:20])

@@ -63,13 +63,20 @@ def _typst(document: Document, blocks: list[Block]) -> str:
 
 def _block(document: Document, block: Block) -> str:
     if isinstance(block, Prose):
-        return block.text
+        return _for_paper(block.text)
     if isinstance(block, Figure):
         width = page_width(pdf_of(document, block))
         start = f'#figure({WIDE if width > COLUMN * 1.05 else FLOATING}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
         return f"{raw(start, 'typst')}\n{one_line(block.caption)}\n{raw('])', 'typst')}"
     where = WIDE if _characters(block) > COLUMN_CHARACTERS else HERE
     return f"{raw('// placed ' + where, 'typst')}\n{block.text}\n\n: {one_line(block.caption)}\n"
+
+
+def _for_paper(text: str) -> str:
+    """Leave out what only who runs a chapter needs (how long it takes, what it reads and writes), and its number."""
+    text = re.sub(r"^\*\*(Takes|How long|Reads|Writes)\b.*?(\n\n|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^# 0\d\b[ ·.:]*", "# ", text, flags=re.MULTILINE)
+    return re.sub(r"^# References$", "# References {.unnumbered}", text, flags=re.MULTILINE)
 
 
 def _unnumbered(block: Block) -> Block:
