@@ -19,7 +19,7 @@ SCHEMES = ("noise2noise", "noise2clean", "noise2void", "neighbor2neighbor")
 AUGMENTATIONS = ("mix", "swap", "flip", "rotate", "shuffle")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "tf32", "bf16")
-#: `never-updated` is the loop whose Adam was built on another network's parameters: gradients, but no step.
+#: `never-updated` is the loop whose Adam was built on another network's parameters: it computes losses and moves nothing.
 OPTIMISERS = ("adam", "never-updated")
 
 

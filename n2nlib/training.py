@@ -88,11 +88,11 @@ class Replica:
         """Take one step of Adam on a batch of uint8 tensors (B,H,W,C); runs alike inside and outside a CUDA graph."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16", cache_enabled=False):
             loss = self.objective(self.network, *batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.spec.schedule == "cosine":
-            self._set_rate()
-        if self.spec.optimiser == "adam":
+        if self.spec.optimiser == "adam":  # gradients that no optimiser sees need not be computed
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            if self.spec.schedule == "cosine":
+                self._set_rate()
             self.optimiser.step()
         if self.average is not None:
             with torch.no_grad():
