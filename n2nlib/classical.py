@@ -81,7 +81,7 @@ def tune(name: str, pairs, n: int) -> Tuned:
     inside it or at a limit. Clean images are never looked at.
     Raises ReportError for an unknown filter, no pairs or no second noisy copy.
     """
-    chosen = _find(name)
+    chosen = find(name)
     if pairs.b is None or n < 1 or len(pairs.a) == 0:
         raise ReportError(f"tuning {name!r} needs noisy pairs (a, b): give at least one pair with both copies.")
     a, b = np.asarray(pairs.a[:n]), np.asarray(pairs.b[:n])
@@ -106,7 +106,7 @@ def filter_float(name: str, images: np.ndarray, **parameters) -> np.ndarray:
 
     Raises ReportError for an unknown filter, an unknown or missing parameter, or another shape.
     """
-    chosen = _find(name)
+    chosen = find(name)
     images = np.asarray(images, dtype=np.float64)
     if images.ndim != 4 or images.shape[1] != 3:
         raise ReportError(f"filters take images of shape (N,3,H,W), these are {images.shape}.")
@@ -120,7 +120,7 @@ def filter_float(name: str, images: np.ndarray, **parameters) -> np.ndarray:
     return chosen.function(images, **parameters)
 
 
-def _find(name: str) -> Filter:
+def find(name: str) -> Filter:
     if name not in FILTERS:
         raise unknown_name("filter", name, FILTERS)
     return FILTERS[name]
