@@ -255,10 +255,10 @@ def _tested(m: _Measured, p: float, tests: int) -> tuple[str, str]:
     """Return the verdict that an interval carries, and the reason."""
     claim = m.claim
     support, against = m.sides
-    bounds, holm_p = _bounds(claim), f"Holm over {tests} tests, {_p(p)}"
+    bounds, holm_p = _bounds(claim), f"adjusted {_p(p)}"
     if p >= ALPHA:
         if 2 * min(support, against) < ALPHA:
-            return NOT_REPRODUCED, f"taken alone {'' if support < against else 'not '}{bounds}, but not surely among so many ({holm_p})"
+            return NOT_REPRODUCED, f"taken alone {'' if support < against else 'not '}{bounds}, but not surely among {tests} tests ({holm_p})"
         return NOT_REPRODUCED, f"this does not decide whether it lies {bounds} ({holm_p})"
     if against < support:
         return CONTRADICTED, f"not {bounds}, as the claim has it ({holm_p})"
@@ -293,10 +293,11 @@ def describe(claim: Claim) -> str:
 
 def _from(m: _Measured) -> str:
     """Return how many values a measurement comes from, in words."""
-    n = m.ours.n
-    if m.values:
-        return f" from {n} initialisation{'s' if n > 1 else ''}"
-    return f" from n = {n}" if n else ""
+    n, method = m.ours.n, m.ours.method
+    what = "initialisation" if m.values or method.startswith(("crossed", "difference")) else "photograph" if "photograph" in method else ""
+    if not n or not what:
+        return f" (n = {n})" if n else ""
+    return f" from {n} {what}{'s' if n > 1 else ''}"
 
 
 def _bounds(claim: Claim) -> str:
