@@ -137,10 +137,10 @@ class Still:
 
 def test_number_of_threads_and_batch_size_change_no_byte(monkeypatch):
     chosen = photos.bundled().train[:3]
-    one = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, processes=1)
-    two = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, processes=2)
+    one = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, threads=1)
+    two = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, threads=2)
     monkeypatch.setattr("n2nlib.corpus.building._CHUNK", 7)
-    small = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, processes=3)
+    small = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, threads=3)
     for name in one:
         assert one[name].tobytes() == two[name].tobytes() == small[name].tobytes(), name
 

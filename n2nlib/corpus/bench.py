@@ -11,11 +11,11 @@ from .building import build
 from .sampling import SIDE
 
 
-def bench_pairs(n: int = 2_000, processes: int | None = None) -> float:
+def bench_pairs(n: int = 2_000, threads: int | None = None) -> float:
     """Return pairs per second, decoding included, for n training pairs of the bundled photographs."""
     source = photos.bundled()
     start = time.perf_counter()
-    build(source.train, n, fractions=source.fractions, split="train", seed=0, processes=processes)
+    build(source.train, n, fractions=source.fractions, split="train", seed=0, threads=threads)
     return n / (time.perf_counter() - start)
 
 

@@ -24,11 +24,11 @@ _ARRAYS = ("a", "b", "clean", "photo")
 
 
 def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float, float], split: str, seed: int,
-          noise: str = "subpixel", processes: int | None = None) -> dict[str, np.ndarray]:
+          noise: str = "subpixel", threads: int | None = None) -> dict[str, np.ndarray]:
     """Return n pairs as arrays a, b, clean (n, 3, 32, 32) uint8 and photo (n,) int32.
 
     Pairs are spread evenly over the photographs (over the scenes first, then over the views of a scene) and stored in a
-    seeded permutation. `processes` threads work on one photograph each: decoding and array arithmetic release Python's
+    seeded permutation. Each of `threads` works on one photograph at a time: decoding and array arithmetic release Python's
     lock, so threads scale like processes without copying arrays or starting interpreters. Their number changes no byte.
     Raises CorpusError for a photograph that cannot be read.
     """
@@ -43,7 +43,7 @@ def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float
             out["photo"][rows] = photographs[index].group
             _sample(photographs[index].load(), index, rows, out, fractions, split, seed, noise)
 
-    with quiet(), ThreadPoolExecutor(processes or workers()) as pool:
+    with quiet(), ThreadPoolExecutor(threads or workers()) as pool:
         futures = [pool.submit(one, i) for i in range(len(photographs))]
         try:
             for future in futures:
