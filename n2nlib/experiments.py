@@ -5,6 +5,7 @@ Row names are those of the tables. A run that several tables need is one run: th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -118,7 +119,13 @@ def schemes(profile: Profile, fingerprint: str) -> Rows:
 
 
 def training_tricks(profile: Profile, fingerprint: str) -> Rows:
-    """Chapter 06: ways to train TNet better, each alone and together."""
+    """Chapter 06: ways to train TNet better, each alone and together.
+
+    The average of the weights looks back over a fiftieth of the run (an epoch at the paper's size): one that looked
+    back further would still hold the first, random weights at the end of a short run.
+    """
+    batch = profile.spec(fingerprint).batch
+    averaging = round(max(1 - 50 / (math.ceil(profile.n_train / batch) * profile.epochs), 0.5), 6)
 
     def row(**changes):
         return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
@@ -129,8 +136,8 @@ def training_tricks(profile: Profile, fingerprint: str) -> Rows:
         "flips and quarter turns": row(augment=("flip", "rotate")),
         "shuffled order": row(augment=("shuffle",)),
         "cosine schedule": row(schedule="cosine"),
-        "weight averaging": row(averaging=0.999),
-        "all together": row(augment=("flip", "mix", "rotate", "shuffle"), schedule="cosine", averaging=0.999),
+        "weight averaging": row(averaging=averaging),
+        "all together": row(augment=("flip", "mix", "rotate", "shuffle"), schedule="cosine", averaging=averaging),
     }
 
 
