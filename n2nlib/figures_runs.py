@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 from .figures import PAGE, colour
 from .runs import Run
 
+#: Rows further from the reference than this (dB) would squeeze all others into a line.
+FAR = 1.0
+
 
 def learning_curves(rows: Mapping[str, Sequence[Run]], colours: Mapping[str, str], noisy: float) -> Figure:
     """Draw training loss and validation PSNR against images seen: initialisations thin, their mean thick.
@@ -49,3 +52,31 @@ def dots(ax, rows: Mapping[str, Sequence[float]], colours: Mapping[str, str] | N
     ax.set_yticks(range(len(rows)), list(rows))
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
+
+
+def dots_around(rows: Mapping[str, Sequence[float]], reference: str, colours: Mapping[str, str] | None = None) -> Figure:
+    """Draw PSNR minus the reference row's mean, a dot an initialisation; a second panel looks closer where it must.
+
+    `rows`: PSNR (dB) of each initialisation by label, the reference among them. The closer look leaves out rows whose
+    mean is further than `FAR` from the reference and points to the side where they are.
+    """
+    zero = np.mean(rows[reference])
+    shifted = {label: np.asarray(values) - zero for label, values in rows.items()}
+    far = {label for label, values in shifted.items() if abs(values.mean()) > FAR}
+    closer = bool(far) and len(far) < len(rows) - 1
+    fig, axes = plt.subplots(1, 1 + closer, figsize=(PAGE, 0.24 * len(rows) + 0.65), sharey=True, squeeze=False)
+    for i, ax in enumerate(axes[0]):
+        ax.axvline(0, color=colour(reference), lw=0.8, zorder=1)
+        dots(ax, {label: x * np.nan if i and label in far else x for label, x in shifted.items()}, colours)
+        ax.set_xlabel(f"PSNR minus {reference}'s mean (dB)")
+    if closer:
+        ax = axes[0, 1]
+        near = np.concatenate([values for label, values in shifted.items() if label not in far])
+        margin = 0.15 * max(np.ptp(near), 0.02)
+        ax.set(xlim=(near.min() - margin, near.max() + margin), title="closer")
+        for y, (label, values) in enumerate(shifted.items()):
+            if label in far:
+                mean, low = f"{values.mean():+.1f}".replace("-", "−"), values.mean() < 0
+                ax.annotate(f"← {mean}" if low else f"{mean} →", (0.01 if low else 0.99, y), fontsize=8, va="center",
+                            xycoords=("axes fraction", "data"), ha="left" if low else "right", color="#444444")  # fmt: skip
+    return fig

@@ -113,6 +113,24 @@ def difference_table(rows: Runs, reference: str, found: Mapping[str, Interval]) 
     return pd.DataFrame(out)
 
 
+def ablation(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.DataFrame:
+    """Show rows that the paper gives no numbers for beside the reference row: size, PSNR and difference (dB)."""
+    return pd.DataFrame(
+        [
+            {
+                "model": label,
+                "#P": f"{runs[0].metrics['parameters'] / 1000:.1f}",
+                "PSNR (dB)": mean_sd(psnr(runs)),
+                "n": len(runs),
+                f"minus {reference} (dB)": f"{found[label].value:+.2f}" if label in found else "–",
+                "95 % interval": brackets(found[label]) if label in found else "–",
+                "each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(runs)),
+            }
+            for label, runs in rows.items()
+        ]
+    )
+
+
 def brackets(interval: Interval, spec: str = "+.2f") -> str:
     """Return the two ends of an interval as text, a dash where there is none."""
     return f"[{interval.low:{spec}}, {interval.high:{spec}}]" if interval else "–"
@@ -121,16 +139,27 @@ def brackets(interval: Interval, spec: str = "+.2f") -> str:
 def compared(a: str, b: str, found: Interval) -> str:
     """Return how two rows compare in PSNR, calling it a difference only where the interval (one test alone) shows one."""
     if not found:
-        return f"{a} ends {abs(found.value):.2f} dB {'above' if found.value > 0 else 'below'} {b} (no interval)"
+        return f"no interval, so nothing is said of {a} and {b}"
     if found.low <= 0 <= found.high:
         return f"no difference between {a} and {b} is shown ({found:+.2f} dB)"
     return f"{a} ends {'above' if found.value > 0 else 'below'} {b} ({found:+.2f} dB)"
 
 
-def listed(items: Sequence[str], link: str = "and") -> str:
+def outcome(reference: str, found: Mapping[str, Interval], profile: Profile) -> str:
+    """Return which rows end above or below the reference, as far as intervals show it, and what the size leaves open."""
+    groups: dict[str, list[str]] = {"below": [], "above": [], "neither": []}
+    for label, interval in found.items():
+        if interval:
+            side = "above" if interval.low > 0 else "below" if interval.high < 0 else "neither"
+            groups[side].append(f"{label} ({interval:+.2f} dB)")
+    texts = {"below": f"Below {reference} end", "above": f"Above {reference} end", "neither": f"No difference to {reference} is shown for"}
+    return " ".join([*(f"{texts[side]}: {listed(labels)}." for side, labels in groups.items() if labels), size_note(profile)]).strip()
+
+
+def listed(items: Sequence[str]) -> str:
     """Return items as words: "a, b and c"."""
     *head, last = items
-    return f"{', '.join(head)} {link} {last}" if head else last
+    return f"{', '.join(head)} and {last}" if head else last
 
 
 def size_note(profile: Profile) -> str:

@@ -1,0 +1,114 @@
+"""The paper's tables beside ours: what rows say, and that sentences say no more than intervals and size carry."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from n2nlib import paper, tables
+from n2nlib.figures_runs import dots_around
+from n2nlib.models import build, count_parameters
+from n2nlib.spec import PROFILES
+from n2nlib.stats import Interval
+
+
+def made_up(network="TNet", levels=(25.0, 25.1, 25.2), mse=0.0145, seed=0, **spec):
+    """Runs of given mean PSNR (dB) on ten images of five photographs; nothing is trained."""
+    options = spec.pop("options", {})
+    images = np.random.default_rng(seed).normal(0, 1, 10)
+    images -= images.mean()
+    profile = PROFILES["paper"]
+    return [
+        SimpleNamespace(
+            spec=profile.spec("0" * 16, network=network, options=options, seed=i, **spec),
+            psnr=level + images,
+            metrics={"loss": mse, "published_loss": mse * tables.LOSS_FACTOR, "parameters": count_parameters(build(network, **options))},
+        )
+        for i, level in enumerate(levels)
+    ]
+
+
+PHOTO = np.repeat(np.arange(5), 2)
+
+
+def test_published_loss_and_mean_squared_error_agree():
+    """FACTS section 2: a published loss of 0.709, which is rounded to three digits, is a mean squared error of 0.01451."""
+    rounding = 0.0005 / tables.LOSS_FACTOR
+    assert paper.value("published_loss.value") / tables.LOSS_FACTOR == pytest.approx(paper.value("published_loss.mse"), abs=rounding)
+
+
+def test_table1_has_the_papers_layout():
+    table = tables.table1({"0.0001": made_up(lr=1e-4), "0.0005": made_up(), "0.0009": made_up(lr=9e-4, levels=(25.0, 25.1))})
+    assert list(table.columns) == ["LR × 1000", "", "0.1", "0.5", "0.9"]
+    rows = {(what, whose): list(table.iloc[i, 2:]) for i, (what, whose) in enumerate(table.iloc[:, :2].to_numpy())}
+    assert rows["PSNR (dB)", "paper"] == ["25.31 ± 0.01", "25.33 ± 0.02", "25.32 ± 0.02"]
+    assert list(table.iloc[1, 2:]) == ["25.10 ± 0.10", "25.10 ± 0.10", "25.05"]  # no spread from two values
+    assert rows["Loss (L2)", "paper"][1] == "0.70859 ± 0.00056"
+    assert list(table.iloc[3, 2:4]) == [f"{0.0145 * 1563 / 32:.5f} ± 0.00000"] * 2
+    assert list(table.iloc[-1, 2:]) == [3, 3, 2]
+
+
+def test_table2_reads_the_networks():
+    rows = {
+        "BaseNet": made_up("BaseNet"),
+        "UNet (shared decoder)": made_up("UNet", options={"shared_decoder": True}),
+        "TNet": made_up(),
+        "TNet+BN": made_up(options={"batch_norm": True}),
+        "TNet without skip connections": made_up(options={"skips": False}),
+    }
+    table = tables.table2(rows).set_index("model")
+    assert list(table["#P, ours"]) == ["166.9", "576.1", "43.1", "43.5", "28.7"]
+    assert list(table["Res"]) == ["No", "Yes", "Yes", "Yes", "No"]
+    assert list(table["BN"]) == ["No", "No", "No", "Yes", "No"]
+    assert table.loc["UNet (shared decoder)", "PSNR, paper"] == "25.24 ± 0.08"  # the paper's one UNet row
+    assert table.loc["TNet without skip connections", "PSNR, paper"] == "–"
+
+
+def test_differences_are_to_the_reference():
+    rows = {"TNet": made_up(), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
+    found = tables.differences(rows, "TNet", PHOTO)
+    assert list(found) == ["TNet+L1"] and found["TNet+L1"].value == pytest.approx(-0.5)
+    line = tables.difference_table(rows, "TNet", found).iloc[0]
+    assert line["paper (dB)"] == "-0.03" and line["ours (dB)"] == "-0.50" and line["each initialisation (dB)"] == "24.50, 24.60, 24.70"
+    assert tables.ablation(rows, "TNet", found)["minus TNet (dB)"].tolist() == ["–", "-0.50"]
+
+
+def test_no_interval_no_difference():
+    """Two initialisations: the table has a value, and no sentence calls it a difference."""
+    rows = {"TNet": made_up(levels=(25.0, 25.1)), "TNet+BN": made_up(levels=(20.0, 20.1), options={"batch_norm": True})}
+    found = tables.differences(rows, "TNet", PHOTO)
+    assert tables.brackets(found["TNet+BN"]) == "–"
+    assert "no interval" in tables.compared("TNet+BN", "TNet", found["TNet+BN"])
+    text = tables.outcome("TNet", found, PROFILES["quick"])
+    assert "TNet+BN" not in text and text.startswith("**Not tested at this size.**")
+
+
+@pytest.mark.parametrize(
+    "low, high, says",
+    [(0.1, 0.3, "Above TNet end: X (+0.20 dB)."), (-0.3, -0.1, "Below TNet end: X (-0.20 dB)."), (-0.1, 0.5, "No difference to TNet is shown for: X (+0.20 dB).")],
+)
+def test_outcome_follows_the_interval(low, high, says):
+    value = (low + high) / 2
+    text = tables.outcome("TNet", {"X": Interval(value, low, high, 5, "t")}, PROFILES["paper"])
+    assert text == says.replace(f"{value:+.2f} dB", f"{value:+.2f} [{low:+.2f}, {high:+.2f}] dB")
+
+
+def test_what_a_size_cannot_say():
+    assert tables.size_note(PROFILES["paper"]) == ""
+    overnight, quick = tables.size_note(PROFILES["overnight"]), tables.size_note(PROFILES["quick"])
+    assert "Not tested at this size" in quick and "12,000" in quick and "no interval" in quick
+    assert "Not tested at this size" in overnight and "no interval" not in overnight
+
+
+def test_dots_around_looks_closer_only_where_a_row_is_far():
+    near = {"TNet": [25.0, 25.1], "TNet, ReLU": [24.9, 25.0]}
+    assert len(dots_around(near, "TNet").axes) == 1
+    fig = dots_around(near | {"TNet without skip connections": [19.0, 19.2]}, "TNet")
+    assert len(fig.axes) == 2
+    low, high = fig.axes[1].get_xlim()
+    assert -1 < low < -0.15 and 0.05 < high < 1
+    assert [t.get_text() for t in fig.axes[1].texts] == ["← −6.0"]
+    plt.close("all")
