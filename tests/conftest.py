@@ -1,20 +1,13 @@
-"""What every test shares: one thread, results in a folder of its own, and how nbval compares."""
+"""Fixtures that several files of tests use."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
-
-# Two pytest workers share the cores, and a run's bits are defined for one thread. Before torch is imported.
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-os.environ.setdefault("MPLBACKEND", "agg")
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """Send everything that is computed to a folder of the test's own; return it."""
+    """Send everything that is computed to a folder of the test's own, the store included; return it."""
     monkeypatch.setenv("N2N_RESULTS", str(tmp_path / "results"))
     return tmp_path / "results"
 

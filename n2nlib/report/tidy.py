@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -19,10 +18,16 @@ KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME,
         "language_info": {"name": "python"}}  # fmt: skip
 
 
-def tidy_all() -> None:
-    """Execute every chapter with its own parameters and write it back with its outputs.
+def committed() -> list[Path]:
+    """Return the chapters in their order, then what else there is to open in JupyterLab."""
+    numbered = [paths.notebooks() / f"{name}.ipynb" for name in chapters()]
+    return numbered + sorted(set(paths.notebooks().glob("*.ipynb")) - set(numbered))
 
-    Raises ReportError naming the chapter and the cell that failed; that chapter's file is left as it was.
+
+def tidy_all() -> None:
+    """Execute every notebook with its own parameters and write it back with its outputs.
+
+    Raises ReportError naming the notebook that failed and why; its file is left as it was.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -30,8 +35,7 @@ def tidy_all() -> None:
 
     os.environ.update(ONE_THREAD)
     kernel.install()
-    for name in chapters():
-        path = paths.notebooks() / f"{name}.ipynb"
+    for path in committed():
         start = time.monotonic()
         notebook = from_dict(tidy(load_notebook(path)))
         client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False,
@@ -39,9 +43,9 @@ def tidy_all() -> None:
         try:
             client.execute()
         except CellExecutionError as error:
-            raise ReportError(f"chapter {name}: {error.ename}: {error.evalue}") from None
+            raise ReportError(f"{path.name}: {error.ename}: {error.evalue}") from None
         _write(path, tidy(notebook))
-        print(f"{name:<28}{time.monotonic() - start:7.1f} s", flush=True)
+        print(f"{path.stem:<28}{time.monotonic() - start:7.1f} s", flush=True)
 
 
 def tidy(notebook: dict) -> dict:
@@ -65,7 +69,9 @@ def _volatile(output: dict) -> bool:
 
 
 def _write(path: Path, content: dict) -> None:
-    """Write a notebook's JSON in one move."""
+    """Write a notebook in one move, in the form that Jupyter saves."""
+    from nbformat import from_dict, writes
+
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(writes(from_dict(content)) + "\n", encoding="utf-8")
     os.replace(part, path)
