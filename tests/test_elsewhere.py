@@ -1,0 +1,56 @@
+"""Away from home: whole photographs, equal noise, and data sets that grow with their photographs."""
+
+import numpy as np
+import pytest
+
+from n2nlib import elsewhere, experiments
+from n2nlib.corpus import Pairs, open_corpus
+from n2nlib.errors import CorpusError
+from n2nlib.metrics import psnr
+from n2nlib.spec import profile
+
+
+def test_a_whole_photograph_is_sampled_fairly_and_always_alike():
+    photograph = next(p for p in open_corpus("bundled").photographs("val") if p.name == "chelsea.png")
+    height, width = photograph.load().shape[:2]
+    for cell in elsewhere.CELLS:
+        noisy, clean = elsewhere.whole(photograph, cell)
+        assert noisy.shape == clean.shape == (1, 3, height // cell, width // cell)
+        assert np.array_equal(noisy, elsewhere.whole(photograph, cell)[0])
+        error = (noisy.astype(float) - clean).mean(axis=1)
+        assert abs(error.mean()) < 4 * error.std() / error.size**0.5  # the mean of as many independent draws
+    assert elsewhere.whole(photograph, height // 10) is None
+
+
+def test_gaussian_noise_of_equal_psnr():
+    level = 21.0
+    kind, sigma = elsewhere.equal_noise(level).split(":")
+    assert kind == "gaussian"
+    assert 20 * np.log10(255 / float(sigma)) == pytest.approx(level, abs=0.02)  # sigma has one decimal
+    corpus = open_corpus("bundled", n_train=1, n_val=60, noise=f"{kind}:{sigma}")
+    # cut to 8 bits, noise beyond black and white is lost, so the PSNR can only be higher
+    assert 0 < psnr(corpus.val.clean, corpus.val.a, data_range=255).mean() - level < 1.5
+
+
+def test_nothing_is_downloaded_to_judge(tmp_path, monkeypatch):
+    monkeypatch.setenv("N2N_PHOTOS", str(tmp_path))
+    corpus = open_corpus("imagenet-sample", n_train=8, n_val=8)
+    assert not corpus.at_hand and open_corpus("bundled").at_hand
+    with pytest.raises(CorpusError, match="not on this machine"):
+        elsewhere.judge([], corpus)
+
+
+@pytest.mark.parametrize("photographs", [1, 6, 900, 50_000])
+def test_data_sizes_hold_the_pairs_that_they_ask_for(photographs):
+    size = profile("paper")
+    photo = np.random.default_rng(0).permutation(np.arange(size.n_train) % photographs).astype(np.int32)
+    image = np.zeros((size.n_train, 1, 1, 1), np.uint8)
+    pairs = Pairs("", image, image, image, photo)
+    for rows in experiments.data_sizes(size, "f", photo).values():
+        for (spec, *_) in rows.values():
+            assert len(pairs.subset(spec.n_train, spec.n_photos)) == spec.n_train
+            if spec.n_photos > 1:  # one photograph fewer would not do
+                assert (photo < spec.n_photos - 1).sum() < spec.n_train
+            steps = np.ceil(spec.n_train / spec.batch) * spec.epochs
+            whole = np.ceil(size.n_train / spec.batch) * size.epochs
+            assert abs(steps / whole - 1) < 0.05  # a set's last, smaller batch and whole epochs: a few per cent
