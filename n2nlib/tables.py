@@ -153,7 +153,13 @@ def outcome(reference: str, found: Mapping[str, Interval], profile: Profile) -> 
             side = "above" if interval.low > 0 else "below" if interval.high < 0 else "neither"
             groups[side].append(f"{label} ({interval:+.2f} dB)")
     texts = {"below": f"Below {reference} end", "above": f"Above {reference} end", "neither": f"No difference to {reference} is shown for"}
-    return " ".join([*(f"{texts[side]}: {listed(labels)}." for side, labels in groups.items() if labels), size_note(profile)]).strip()
+    return " ".join([*(f"{texts[side]}: {listed(labels)}." for side, labels in groups.items() if labels), verdict_note(profile)]).strip()
+
+
+def verdict_note(profile: Profile) -> str:
+    """Return the sentence that keeps a result at a small size from being read as a verdict on the paper; else nothing."""
+    early = profile.n_train * profile.epochs < paper.value("calibration.gaussian_passed_at")
+    return "**Not tested at this size**: these networks are early in their training." if early else ""
 
 
 def listed(items: Sequence[str]) -> str:
@@ -168,9 +174,9 @@ def size_note(profile: Profile) -> str:
     text = ""
     if seen < enough:
         text = (
-            f"**Not tested at this size.** Each run sees {seen:,} training images; on photographs like the paper's, TNet passes a tuned "
+            f"Each run sees {seen:,} training images; on photographs like the paper's, TNet passes a tuned "
             f"Gaussian filter only near {enough:,}. The numbers compare networks in the first steps of their training and say "
-            "nothing about the paper's, which were trained. "
+            "nothing about the paper's, which were trained to the end. "
         )
     elif seen < whole:
         text = f"Each run sees {seen:,} training images, {100 * seen / whole:.2g} % of the paper's: orders may still change with more training. "

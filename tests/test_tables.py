@@ -83,7 +83,7 @@ def test_no_interval_no_difference():
     assert tables.brackets(found["TNet+BN"]) == "–"
     assert "no interval" in tables.compared("TNet+BN", "TNet", found["TNet+BN"])
     text = tables.outcome("TNet", found, PROFILES["quick"])
-    assert "TNet+BN" not in text and text.startswith("**Not tested at this size.**")
+    assert "TNet+BN" not in text and text.startswith("**Not tested at this size**")
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,9 @@ def test_outcome_follows_the_interval(low, high, says):
 def test_what_a_size_cannot_say():
     assert tables.size_note(PROFILES["paper"]) == ""
     overnight, quick = tables.size_note(PROFILES["overnight"]), tables.size_note(PROFILES["quick"])
-    assert "Not tested at this size" in quick and "12,000" in quick and "no interval" in quick
-    assert "Not tested at this size" in overnight and "no interval" not in overnight
+    assert "first steps of their training" in quick and "12,000" in quick and "no interval" in quick
+    assert "first steps of their training" in overnight and "no interval" not in overnight
+    assert tables.verdict_note(PROFILES["paper"]) == "" and "Not tested" in tables.verdict_note(PROFILES["overnight"])
 
 
 def test_dots_around_looks_closer_only_where_a_row_is_far():
