@@ -1,4 +1,4 @@
-"""The command line behind the make targets: `python -m n2nlib.report make|plan|diff|notebooks|clean|kernel|lock`."""
+"""The command line behind the make targets: `python -m n2nlib.report make|plan|diff|notebooks|clean|kernel|lock|readme`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
         command.add_argument("--corpus", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH")
-        command.add_argument("--profile", help="smoke, quick or paper (default: paper with a GPU, quick without)")
+        command.add_argument("--profile", help="smoke, quick, overnight or paper (default: paper with a GPU, quick without)")
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument("--executor", default="local", help="where runs are trained: local")
         command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
         ("clean", _clean, "remove reports, figures and caches; stored runs stay"),
         ("kernel", _kernel, "install the Jupyter kernel"),
         ("lock", _lock, "write requirements.lock from what is installed"),
+        ("readme", _readme, "copy the tracked tables into the README"),
     ]:
         commands.add_parser(name, help=text).set_defaults(run=run)
     return top
@@ -111,6 +112,12 @@ def _lock(args):
     from . import lock
 
     print(lock.write())
+
+
+def _readme(args):
+    from . import readme
+
+    print("README.md was brought up to date" if readme.update() else "README.md is up to date")
 
 
 if __name__ == "__main__":
