@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -189,9 +190,13 @@ def cell(value: Any, digits: int) -> str:
     return str(value)
 
 
+#: A number as tables print it: sign, digits, perhaps a percentage, a spread and an interval.
+_NUMBER = re.compile(r"[+\u2212-]?[\d,]*\.?\d+(e[+-]?\d+)?( %)?( ± [\d.]+)?( \[.*\])?")
+
+
 def pipe_table(texts: pd.DataFrame) -> str:
-    """Return a frame of texts as a Markdown pipe table; columns that hold numbers are set to the right."""
-    numeric = [all(t.strip("–+-") == "" or t.lstrip("+-−")[:1].isdigit() for t in texts[c]) for c in texts.columns]
+    """Return a frame of texts as a Markdown pipe table; columns of numbers and dashes alone are set to the right."""
+    numeric = [all(t in ("", "–") or _NUMBER.fullmatch(t) for t in texts[c]) for c in texts.columns]
     rows = [[str(c) for c in texts.columns], ["--:" if n else ":--" for n in numeric], *texts.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(t.replace("|", "\\|").replace("\n", " ") for t in row) + " |" for row in rows)
 
@@ -199,7 +204,7 @@ def pipe_table(texts: pd.DataFrame) -> str:
 def latex_table(texts: pd.DataFrame, name: str, caption: str) -> str:
     """Return a frame of texts as a LaTeX table (booktabs)."""
     special = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-    special |= {"±": r"$\pm$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "–": "--", "σ": r"$\sigma$"}
+    special |= {"±": r"$\pm$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "–": "--", "σ": r"$\sigma$", "→": r"$\rightarrow$"}
 
     def escape(text: str) -> str:
         return "".join(special.get(c, c) for c in text)
