@@ -20,6 +20,8 @@ TEMPLATE = Path(__file__).with_name("template.typ")
 COLUMN, PAGE = 241, 497
 #: A table of up to so many characters a line fits a column.
 COLUMN_CHARACTERS = 50
+#: Lines of a table that fit one page.
+LONGEST = 52
 
 #: Where a figure or table stands: across the page, at the top or foot of a column, or right here.
 WIDE, FLOATING, HERE = 'placement: auto, scope: "parent"', "placement: auto", "placement: none"
@@ -68,15 +70,26 @@ def _block(document: Document, block: Block) -> str:
         width = page_width(pdf_of(document, block))
         start = f'#figure({WIDE if width > COLUMN * 1.05 else FLOATING}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
         return f"{raw(start, 'typst')}\n{one_line(block.caption)}\n{raw('])', 'typst')}"
-    where = WIDE if _characters(block) > COLUMN_CHARACTERS else HERE
-    return f"{raw('// placed ' + where, 'typst')}\n{block.text}\n\n: {one_line(block.caption)}\n"
+    table = f"{block.text}\n\n: {one_line(block.caption)}\n"
+    if block.text.count("\n") > LONGEST:  # longer than a page: it breaks, and only what stands in a column can
+        return f"{raw('// placed ' + HERE, 'typst')}\n{table}"
+    if _characters(block) > COLUMN_CHARACTERS:
+        return f"{raw('// placed ' + WIDE, 'typst')}\n{table}"
+    return f"{raw('#block(breakable: false)[', 'typst')}\n{raw('// placed ' + HERE, 'typst')}\n{table}\n{raw(']', 'typst')}"
 
 
 def _for_paper(text: str) -> str:
     """Leave out what only who runs a chapter needs (how long it takes, what it reads and writes), and its number."""
     text = re.sub(r"^\*\*(Takes|How long|Reads|Writes)\b.*?(\n\n|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"\$\$(.*?)\$\$", _stacked, text, flags=re.DOTALL)
     text = re.sub(r"^# 0\d\b[ ·.:]*", "# ", text, flags=re.MULTILINE)
     return re.sub(r"^# References$", "# References {.unnumbered}", text, flags=re.MULTILINE)
+
+
+def _stacked(equation: re.Match) -> str:
+    """Put equations that stand side by side under one another: a column has no room for them."""
+    parts = equation[1].split(r"\qquad")
+    return equation[0] if len(parts) == 1 else r"$$\begin{gathered}" + r" \\ ".join(parts) + r"\end{gathered}$$"
 
 
 def _unnumbered(block: Block) -> Block:

@@ -9,7 +9,6 @@ from pathlib import Path
 from .. import paths
 from ..errors import ReportError
 from . import kernel
-from .closure import load_notebook
 from .plan import chapters
 from .run import ONE_THREAD
 
@@ -31,13 +30,13 @@ def tidy_all() -> None:
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from nbformat import from_dict
+    from nbformat import from_dict, read
 
     os.environ.update(ONE_THREAD)
     kernel.install()
     for path in committed():
         start = time.monotonic()
-        notebook = from_dict(tidy(load_notebook(path)))
+        notebook = from_dict(tidy(read(path, as_version=4)))
         client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False,
                                 resources={"metadata": {"path": path.parent}})  # fmt: skip
         try:
