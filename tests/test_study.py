@@ -1,0 +1,101 @@
+"""What a chapter talks to: parameters that are refused, tables and numbers that are kept, rows that are left out."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from n2nlib import study as module
+from n2nlib.errors import ReportError
+from n2nlib.study import Study, pipe_table, refuse_unknown_parameters
+
+
+@pytest.fixture
+def study(results):
+    return Study.open("03_lr_grid_search", corpus="bundled", profile="smoke", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"corpus": "bundeld"}, "unknown corpus 'bundeld': did you mean 'bundled'"),
+        ({"profile": "quik"}, "unknown profile 'quik': did you mean 'quick'"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"executor": "dusk"}, "unknown executor 'dusk'"),
+        ({"profile": 3}, "parameter profile is 3: give a text"),
+        ({"corpus": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(results, changes, sentence):
+    with pytest.raises(ReportError, match=sentence):
+        Study.open("01_data", **{"corpus": "bundled", "profile": "smoke", **changes})
+
+
+def test_an_injected_parameter_that_the_notebook_lacks_is_refused(monkeypatch):
+    own = 'corpus = "bundled"\nprofile = "smoke"'
+
+    def history(injected):
+        shell = SimpleNamespace(user_ns={"In": ["", own, injected, "import torch"]})
+        monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+
+    history('# Parameters\nprofile = "quick"\n')
+    refuse_unknown_parameters()
+    history('# Parameters\nprofil = "quick"\n')
+    with pytest.raises(ReportError, match="unknown notebook parameter 'profil': did you mean 'profile'"):
+        refuse_unknown_parameters()
+
+
+def test_a_table_is_shown_and_written(study, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module, "show_markdown", lambda text, mark: shown.append((text, mark)))
+    frame = pd.DataFrame({"model": ["TNet", "a|b"], "PSNR": [25.316, float("nan")], "#P": [43064, 991203]})
+    study.table(frame, "t", "Caption & more.", digits=1)
+    markdown, mark = shown[0]
+    assert markdown.splitlines() == ["| model | PSNR | #P |", "| :-- | --: | --: |", "| TNet | 25.3 | 43,064 |", "| a\\|b | – | 991,203 |"]
+    assert mark == {"kind": "table", "name": "t", "caption": "Caption & more. Corpus bundled, profile smoke."}
+    pd.testing.assert_frame_equal(pd.read_csv(study.folder / "tables/t.csv"), frame)
+    latex = (study.folder / "tables/t.tex").read_text()
+    assert r"\caption{Caption \& more. Corpus bundled, profile smoke.}" in latex and r"TNet & 25.3 & 43,064 \\" in latex
+    assert (study.folder / "tables/t.md").read_text().startswith(markdown)
+
+
+def test_columns_of_numbers_are_set_to_the_right():
+    frame = pd.DataFrame({"a": ["1e-4 minus 5e-4"], "b": ["25.32 ± 0.01"], "c": ["–"], "d": ["3×32×32"], "e": ["−0.5 [−0.9, 0.1]"]})
+    assert pipe_table(frame).splitlines()[1] == "| :-- | --: | --: | :-- | --: |"
+
+
+def test_a_full_disk_leaves_the_table_that_was_there(study, monkeypatch):
+    study._write("tables/t.csv", "old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ReportError, match="t.csv cannot be written .*free some space"):
+        study._write("tables/t.csv", "new")
+    assert [p.name for p in (study.folder / "tables").iterdir()] == ["t.csv"]
+    assert (study.folder / "tables/t.csv").read_text() == "old"
+
+
+def test_numbers_are_kept_for_the_ledger(study):
+    study.number("lr.best", {"value": 25.3, "low": None})
+    study.number("lr.n", 5)
+    assert json.loads((study.folder / "numbers/03_lr_grid_search.json").read_text()) == {"lr.best": {"value": 25.3, "low": None}, "lr.n": 5}
+    assert Study.open("07_report", corpus="bundled", profile="smoke").numbers()["lr.n"] == 5
+
+
+def test_where_nothing_may_be_trained_rows_are_left_out(study, monkeypatch):
+    there, absent = study.spec(), study.spec(seed=1)
+    study.run([there])
+    monkeypatch.setenv("N2N_TRAIN", "0")
+    found = study.runs({"both": [there, absent], "one": [absent]})
+    assert {label: [run.spec for run in runs] for label, runs in found.items()} == {"both": [there]}
+
+
+def test_pictures_are_bundled_whatever_the_corpus(study):
+    assert study.pictures.name.startswith("bundled") and len(study.pictures) == study.profile.n_val
