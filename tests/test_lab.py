@@ -70,10 +70,9 @@ def run_all(browser, address: str, folder: Path, name: str) -> list[dict]:
     """Open a notebook, Run All, save; return its cells as saved."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     base, token = address.split("/lab?")
-    page.goto(f"{base}/lab/tree/notebooks/{name}.ipynb?{token}")
-    # Each of these waits for what comes next: a kernel that is not idle yet would lose the click.
-    page.get_by_text("Python (n2n)", exact=False).first.wait_for(timeout=60_000)
-    page.get_by_text(re.compile(r"\| Idle$")).first.wait_for(timeout=60_000)
+    page.goto(f"{base}/lab/tree/notebooks/{name}.ipynb?reset&{token}")
+    # A kernel that is not idle yet would lose the click.
+    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"Python \(n2n\) \| Idle")).wait_for(timeout=60_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     path = folder / "notebooks" / f"{name}.ipynb"
