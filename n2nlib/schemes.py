@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -164,10 +165,16 @@ def _noise2void(network, x, target, hidden):
     return error.sum() / (hidden.sum().clamp(min=1) * x.shape[-1])
 
 
+@cache
+def _adjacent(device: torch.device) -> torch.Tensor:
+    """Return the pairs on the device, made once: a CUDA graph cannot hold a copy from the host."""
+    return torch.tensor(_ADJACENT, device=device)
+
+
 def _neighbor2neighbor(network, y, codes):
     """Squared error between neighbours plus its regulariser, weight 1 (Huang et al. 2021, equation 6)."""
     y = scale(y)
-    table = torch.tensor(_ADJACENT, device=y.device)[codes[..., 0].long()]  # (B,H/2,W/2,2)
+    table = _adjacent(y.device)[codes[..., 0].long()]  # (B,H/2,W/2,2)
 
     def halves(images):
         """Return the two sub-sampled images: (B,C,H,W) -> twice (B,C,H/2,W/2)."""

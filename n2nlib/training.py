@@ -64,8 +64,9 @@ class Replica:
         self.network = build(spec.network, seed=spec.seed, **spec.options)
         self.network.to(device, memory_format=torch.channels_last).train()
         self.objective = objective(spec)
-        rate = torch.tensor(spec.lr, device=device) if device.type == "cuda" else spec.lr
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=rate, fused=True)
+        graphed = device.type == "cuda"  # a CUDA graph replays addresses: the rate must be a tensor, the step count too
+        rate = torch.tensor(spec.lr, device=device) if graphed else spec.lr
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=rate, fused=True, capturable=graphed)
         self.average = copy.deepcopy(self.network).requires_grad_(False) if spec.averaging else None
         self.generator = torch.Generator(device).manual_seed(spec.seed)
         for module in self.network.modules():
