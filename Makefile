@@ -27,7 +27,7 @@ plan: $(READY)       ## say what `make report` would do, and why
 	@$(train) $(PY) -m n2nlib.report plan $(options)
 
 test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
-	@$(PY) -m pytest -n 2 --dist loadgroup --nbval-lax notebooks tests
+	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
 
 lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with a token)
 	@$(PY) -m jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \

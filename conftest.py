@@ -35,8 +35,13 @@ def pytest_collectstart(collector):
         collector.skip_compare += ("stderr",)
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Keep the tests of a file on one worker, and all chapters on one: the last reads what the others wrote."""
-    for item in items:
-        group = "chapters" if item.path.suffix == ".ipynb" else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadFileScheduling
+
+    class Chapters(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return "chapters" if ".ipynb" in nodeid else super()._split_scope(nodeid)
+
+    return Chapters(config, log)
