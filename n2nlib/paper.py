@@ -136,3 +136,11 @@ def _rows(table: str) -> pd.DataFrame:
     node, _ = _walk(table)
     rows = {name: row for name, row in node.items() if isinstance(row, Mapping)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("row")
+
+
+def loss_factor() -> float:
+    """Return the published loss of an epoch over its mean squared error.
+
+    The authors' notebooks add up (batch mean squared error / batch size) over the batches of an epoch (Table 1).
+    """
+    return value("published_loss.batches") / value("published_loss.batch")

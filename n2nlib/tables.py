@@ -19,8 +19,6 @@ Runs = Mapping[str, Sequence[Run]]
 
 #: Rows that stand for the same row of the paper.
 PAPER_ROW = {"UNet (shared decoder)": "UNet"}
-#: The published loss of an epoch over its mean squared error (FACTS section 2).
-LOSS_FACTOR = paper.value("published_loss.batches") / paper.value("published_loss.batch")
 
 
 def psnr(runs: Sequence[Run]) -> list[float]:
@@ -48,7 +46,7 @@ def table1(columns: Runs) -> pd.DataFrame:
         ("", "ours"): [mean_sd(psnr(column)) for column in runs],
         ("Loss (L2)", "paper"): [mean_sd(row.loss, row.loss_sd, 5) for row in theirs],
         (" ", "ours"): [mean_sd(x, digits=5) for x in each["published_loss"]],
-        ("MSE against the noisy target", "paper, converted"): [mean_sd(row.loss / LOSS_FACTOR, row.loss_sd / LOSS_FACTOR, 6) for row in theirs],
+        ("MSE against the noisy target", "paper, converted"): [mean_sd(row.loss / paper.loss_factor(), row.loss_sd / paper.loss_factor(), 6) for row in theirs],
         ("  ", "ours"): [mean_sd(x, digits=6) for x in each["loss"]],
         ("Initialisations", "paper"): [paper.value("table1.initialisations")] * len(runs),
         ("   ", "ours"): [len(column) for column in runs],

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from . import paper
 from .errors import TrainingError
 from .metrics import MSE_FLOOR, denoise, global_psnr, psnr
 from .models import build, count_parameters
@@ -28,8 +29,6 @@ from .models.layers import Dropout
 from .schemes import Samples, objective
 from .spec import RunSpec
 
-#: The published loss is a sum over the paper's 1,563 batches of (batch mean squared error / 32): FACTS section 2.
-PUBLISHED_LOSS_FACTOR = 1563 / 32
 #: Steps between two looks at the clock; also the images that a CUDA graph reads from, times the batch.
 CHUNK_STEPS = 64
 CHECKPOINT_SECONDS = 60.0
@@ -133,7 +132,7 @@ class Replica:
                 "epoch": epoch,
                 "images": self.images_done,
                 "loss": loss,
-                "published_loss": loss * PUBLISHED_LOSS_FACTOR,
+                "published_loss": loss * paper.loss_factor(),
                 "psnr": validation_psnr(self.judged(), *validation) if shown else math.nan,
                 "seconds": self.seconds,
             }

@@ -1,4 +1,4 @@
-"""Losses and metrics: the conventions of FACTS section 2, against scikit-image and by hand."""
+"""Losses and metrics: the authors' conventions, against scikit-image and by hand."""
 
 from __future__ import annotations
 

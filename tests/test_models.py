@@ -1,4 +1,4 @@
-"""The networks: sizes, shapes and numbers of FACTS section 1, their summary, and the figure drawn from them."""
+"""The networks: sizes, shapes and numbers as the authors' code has them, their summary, and the figure drawn from them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_options_change_the_count_as_computed_by_hand():
 
 
 def literal(network: TNet, x, sigma=lambda t: F.leaky_relu(t, 0.1)):
-    """TNet word for word as FACTS section 1 has it: the activation first, then the pooling."""
+    """TNet word for word as the authors' code has it: the activation first, then the pooling."""
     n = network
     up = lambda t, k: F.interpolate(t, scale_factor=k, mode="nearest")  # noqa: E731
     x1 = n.norm1(sigma(n.conv1(sigma(x))))

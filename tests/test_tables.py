@@ -35,7 +35,7 @@ PHOTO = np.repeat(np.arange(5), 2)
 
 
 def test_published_loss_and_mean_squared_error_agree():
-    """FACTS section 2: a published loss of 0.709, which is rounded to three digits, is a mean squared error of 0.01451."""
+    """A published loss of 0.709, which is rounded to three digits, is a mean squared error of 0.01451."""
     rounding = 0.0005 / tables.LOSS_FACTOR
     assert paper.value("published_loss.value") / tables.LOSS_FACTOR == pytest.approx(paper.value("published_loss.mse"), abs=rounding)
 
