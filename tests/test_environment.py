@@ -80,5 +80,5 @@ def test_installed_packages_agree_with_one_another():
 def test_make_help_names_every_target():
     makefile = (ROOT / "Makefile").read_text()
     phony = makefile.split(".PHONY:")[1].splitlines()[0].split()
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert [line.split()[0] for line in told.splitlines()] == phony

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,19 +97,24 @@ def execute(settings: Settings, names: list[str]) -> None:
     state = State(settings)
     jobs = {name: _Job(settings, name, chapter_inputs(settings, name, state)) for name in names}
     workers = min(SIDE_BY_SIDE, cores(), len(jobs))
+    failures = []
     # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(_execute, job.source, job.part, job.parameters): job for job in jobs.values()}
-        failures = []
         for future in as_completed(running):
+            if future.cancelled():
+                continue
             job = running[future]
-            seconds, failure = future.result()
-            if failure:
-                os.replace(job.part, job.failed) if job.part.exists() else None
+            try:
+                seconds, failure = future.result()
+            except BrokenProcessPool:
+                raise ReportError(f"the process that executes {job.name} died: killed, or out of memory. Start again.") from None
+            if failure:  # what runs beside it may finish, what waits is not begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                if job.part.exists():
+                    os.replace(job.part, job.failed)
                 failures.append(f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}")
-                for waiting in running:
-                    waiting.cancel()
-                break
+                continue
             os.replace(job.part, job.target)
             job.failed.unlink(missing_ok=True)
             state.record(job.name, job.inputs, outputs_of(settings, job.name), seconds)
