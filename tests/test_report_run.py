@@ -14,6 +14,7 @@ import pytest
 from fake_chapters import chapter, notebook, write
 from filelock import FileLock
 
+from n2nlib import paths
 from n2nlib.errors import ReportError
 from n2nlib.report import plan, run
 from n2nlib.report.__main__ import main
@@ -165,3 +166,16 @@ def test_planning_needs_no_torch(fake_report):
     """The quick answer of a second `make report` must not wait seconds for an import."""
     code = "import sys, n2nlib.report.run, n2nlib.report.plan, n2nlib.report.device, n2nlib.corpus; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_clean_leaves_runs_and_what_git_tracks(fake_report, tmp_path, capsys):
+    for name in ("store/runs/a", "bundled-quick", "bundled-paper", ".cache"):
+        (paths.results() / name).mkdir(parents=True)
+        (paths.results() / name / "file").touch()
+    git = ["git", "-c", "init.defaultBranch=main"]
+    subprocess.run([*git, "init", "-q", tmp_path], check=True)
+    subprocess.run([*git, "-C", tmp_path, "add", paths.results() / "bundled-paper"], check=True)
+    assert main(["clean"]) == 0
+    assert sorted(p.name for p in paths.results().iterdir()) == ["bundled-paper", "store"]
+    assert (paths.results() / "store/runs/a/file").exists()
+    assert "removed 2 of 4" in capsys.readouterr().out
