@@ -103,7 +103,9 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
     precisions = ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16")
     side = TOGETHER[network] if device == "cuda" else cores()
     rates: dict[tuple, list[float]] = {}
+    peak = 0.0
     for _ in range(REPETITIONS):
+        peak = max(peak, peak_rate(device))
         rates.setdefault(("plain", "fp32", 1), []).append(plain_rate(network, device))
         for precision in precisions:
             for n in sorted({1, side}):
@@ -116,7 +118,7 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
                 rates.setdefault(("engine", precision, n), []).append(rate)
     plain = rates[("plain", "fp32", 1)]
     multiply_adds = int(summary(build(network, seed=0))["multiply-adds"].sum())
-    floor = peak_rate(device) / (6 * multiply_adds)
+    floor = peak / (6 * multiply_adds)
     rows = []
     for (loop, precision, n), values in rates.items():
         ratios = [v / p for v, p in zip(values, plain, strict=True)]
