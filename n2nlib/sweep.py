@@ -16,8 +16,8 @@ from .runs import Run, RunStore, cores
 from .spec import RunSpec
 
 EXECUTORS = ("local",)
-#: Relative cost of a training image, for longest-first order and for groups of like size (multiply-adds of TNet = 1).
-COST = {"TNet": 1.0, "SmallNet": 2.5, "BaseNet": 4.0, "UNet": 10.0}
+#: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet = 1).
+COST = {"TNet": 1.0, "SmallNet": 2.1, "BaseNet": 4.2, "UNet": 12.9}
 #: Runs that a GPU trains side by side: enough to fill it, few enough that a slice ends in time.
 GROUP = {"TNet": 12, "SmallNet": 8, "BaseNet": 5, "UNet": 5}
 #: Work (in TNet images) that is done sooner in this process than processes start for it.
