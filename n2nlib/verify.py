@@ -17,6 +17,7 @@ import torch
 
 from .corpus import Corpus, open_corpus
 from .errors import ReportError, StoreError
+from .models import NETWORKS
 from .runs import Run, RunStore
 from .spec import PROFILES
 from .study import pipe_table
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         known = corpora(options.corpus or ["bundled"])
-        runs = sample([r for r in RunStore().all() if r.spec.corpus in known], options.n)
+        runs = sample([r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS], options.n)
         if not runs:
             raise ReportError("the store holds no run on these corpora: make a report first, or name another with CORPUS=.")
         found = compare(runs, known, choose_device(options.device))
