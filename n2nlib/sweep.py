@@ -1,4 +1,4 @@
-"""Train the runs that are missing, many at a time: processes on a CPU, groups that share a graph on a GPU."""
+"""Train the runs that are missing, many at a time: processes on a CPU, groups that share a graph on a GPU, or Dask's workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from .errors import ReportError, TrainingError, unknown_name
 from .runs import Run, RunStore, cores
 from .spec import RunSpec
 
-EXECUTORS = ("local",)
+#: `local`: processes of this machine. `dask`: workers of this machine; `dask:tcp://HOST:PORT`: those of a scheduler
+#: that runs already and whose workers see the same results folder.
+EXECUTORS = ("local", "dask")
 #: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet = 1).
 COST = {"TNet": 1.0, "SmallNet": 2.1, "BaseNet": 4.2, "UNet": 12.9}
 #: Runs that a GPU trains side by side: enough to fill it, few enough that a slice ends in time.
@@ -52,7 +54,8 @@ def sweep(
     checkpoint. `quiet` shows no progress bar.
     Raises TrainingError if a run fails (all others are finished first), training.Paused when the time is over.
     """
-    if executor not in EXECUTORS:
+    kind, _, address = executor.partition(":")
+    if kind not in EXECUTORS or (address and kind == "local"):
         raise unknown_name("executor", executor, EXECUTORS)
     specs, store = list(specs), store or RunStore()
     missing = [s for s in dict.fromkeys(specs) if not store.has(s)]
@@ -62,7 +65,9 @@ def sweep(
     if missing:
         until = time.monotonic() + seconds if seconds is not None else None
         with _Bar(missing, quiet) as bar:
-            if choose_device(device) == "cuda":
+            if kind == "dask":
+                errors = _on_dask(missing, corpora, store, until, bar, device, address)
+            elif choose_device(device) == "cuda":
                 errors = _on_gpu(missing, corpora, store, until, bar)
             else:
                 errors = _on_cpu(missing, corpora, store, until, bar)
@@ -154,6 +159,46 @@ def _on_cpu(missing, corpora, store, until, bar) -> list[Exception]:
             time.sleep(0.1 if pending else 0)
     bar.set(counter.value)
     return errors
+
+
+def _on_dask(missing, corpora, store, until, bar, device, address) -> list[Exception]:
+    """Hand groups to Dask's workers, dearest first; a worker that dies is replaced and its group resumes from its checkpoints."""
+    try:
+        from dask.distributed import Client, LocalCluster, as_completed
+    except ImportError:
+        raise ReportError("executor 'dask' needs dask[distributed]: pip install -e '.[dask]', or use EXECUTOR=local.") from None
+
+    from .training import Paused
+
+    jobs = groups(missing) if device == "cuda" else [[s] for s in missing]
+    jobs.sort(key=lambda job: -sum(s.images * COST.get(s.network, 1.0) for s in job))
+    deadline = None if until is None else time.time() + until - time.monotonic()  # other machines have other clocks
+    errors: list[Exception] = []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_single_threaded())
+        if not address:
+            cluster = LocalCluster(min(cores(), len(jobs)), threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+            address = stack.enter_context(cluster).scheduler_address
+        try:
+            client = stack.enter_context(Client(address, timeout="10s"))
+        except OSError as error:
+            raise ReportError(f"no Dask scheduler answers at {address} ({error}): start one, or use EXECUTOR=dask.") from error
+        folder = store.folder.resolve()
+        sizes = {
+            client.submit(_on_worker, job, corpora[job[0].corpus], folder, device, deadline, pure=False): sum(s.images for s in job)
+            for job in jobs
+        }
+        for future in as_completed(sizes):
+            if (error := future.exception()) is not None:
+                known = isinstance(error, ReportError | Paused)
+                errors.append(error if known else TrainingError(f"a Dask worker gave up ({type(error).__name__}: {error}): look at its log."))
+            bar.add(sizes[future])
+    return errors
+
+
+def _on_worker(specs: Sequence[RunSpec], corpus, folder: Path, device: str, deadline: float | None) -> None:
+    until = None if deadline is None else time.monotonic() + deadline - time.time()
+    _train_here(specs, corpus, RunStore(folder), choose_device(device), until, lambda images: None)
 
 
 @contextlib.contextmanager

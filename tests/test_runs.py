@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -116,6 +118,48 @@ def test_processes_give_the_bits_of_one(store, corpus, monkeypatch):
     pooled = sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
     for run, direct in zip(pooled, train(specs, corpus), strict=True):
         assert all(torch.equal(v, direct.weights[k]) for k, v in run.model().state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("dask.distributed", reason="dask is an optional extra")
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as running:
+        yield running
+
+
+def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, corpus, cluster):
+    """Two workers; one is killed while the runs are under way, and the runs end as they do in this process."""
+    specs = [spec(corpus, seed=s, epochs=30) for s in range(3)]
+
+    killed = []
+
+    def kill_one():
+        deadline = time.monotonic() + 60
+        while not (store.folder / ".locks").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        killed.append(next(iter(cluster.workers.values())).pid)
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    address = cluster.scheduler_address
+    made = sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{address}", quiet=True)
+    killer.join()
+    assert killed
+    for run, direct in zip(made, train(specs, corpus), strict=True):
+        assert all(torch.equal(v, direct.weights[k]) for k, v in run.model().state_dict().items())
+
+
+def test_dask_hands_back_what_went_wrong(store, corpus, cluster):
+    specs = [spec(corpus, lr=0.9, epochs=40), spec(corpus, seed=7)]
+    with pytest.raises(TrainingError, match="diverged"):
+        sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{cluster.scheduler_address}")
+    assert store.has(specs[1]) and not store.has(specs[0])
+
+
+def test_a_scheduler_that_is_not_there_is_named(store, corpus):
+    with pytest.raises(ReportError, match="no Dask scheduler answers at tcp://127.0.0.1:1 "):
+        sweep([spec(corpus)], {corpus.fingerprint: corpus}, store=store, device="cpu", executor="dask:tcp://127.0.0.1:1")
 
 
 def test_one_failing_run_does_not_take_the_others_along(store, corpus):
