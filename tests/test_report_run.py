@@ -70,6 +70,22 @@ def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path)
     assert two.file("notebooks/02_bad.ipynb").exists() and not two.file("notebooks/02_bad.failed.ipynb").exists()
 
 
+def test_chapters_that_wait_behind_a_failing_one_are_not_begun(two, tmp_path, monkeypatch):
+    """Six chapters on one process, the first fails: those that nobody has taken up yet stay away, and the call ends."""
+    monkeypatch.setattr(run, "SIDE_BY_SIDE", 1)
+    for i in range(6):
+        write(tmp_path / "notebooks", f"0{i}_x", chapter("X", FAILS) if i == 0 else chapter("X"))
+    with pytest.raises(ReportError, match="chapter 00_x stopped"):
+        run.make(two)
+    assert not two.file("notebooks/05_x.ipynb").exists()
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence(capsys, monkeypatch):
+    monkeypatch.setattr("n2nlib.report.device._gpus", lambda: 0)
+    assert main(["make", "--device", "cuda", "--profile", "smoke"]) == 2
+    assert "there is no GPU" in capsys.readouterr().err
+
+
 def test_a_kernel_that_dies_is_a_sentence(two, tmp_path):
     write(tmp_path / "notebooks", "02_bad", chapter("Bad", ("code", "import os\nos.kill(os.getpid(), 9)")))
     with pytest.raises(ReportError, match="02_bad stopped in its kernel, which died"):

@@ -7,16 +7,17 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import unknown_name
+from ..errors import ReportError, unknown_name
 
 
 def resolve(device: str) -> str:
-    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`; raises ReportError for any other name."""
+    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`; raises ReportError for any other name or a GPU that is not there."""
     if device not in ("auto", "cpu", "cuda"):
         raise unknown_name("device", device, ("auto", "cpu", "cuda"))
-    if device == "auto":
-        return "cuda" if _built_for_cuda() and _gpus() else "cpu"
-    return device
+    there = device != "cpu" and _built_for_cuda() and _gpus() > 0
+    if device == "cuda" and not there:
+        raise ReportError("device 'cuda' was asked for and there is no GPU that the installed PyTorch can use: DEVICE=cpu does without.")
+    return "cuda" if there else "cpu"
 
 
 def _built_for_cuda() -> bool:

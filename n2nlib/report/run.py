@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,24 +101,25 @@ def execute(settings: Settings, names: list[str]) -> None:
     # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(_execute, job.source, job.part, job.parameters): job for job in jobs.values()}
-        for future in as_completed(running):
-            if future.cancelled():
-                continue
-            job = running[future]
-            try:
-                seconds, failure = future.result()
-            except BrokenProcessPool:
-                raise ReportError(f"the process that executes {job.name} died: killed, or out of memory. Start again.") from None
-            if failure:  # what runs beside it may finish, what waits is not begun
-                pool.shutdown(wait=False, cancel_futures=True)
-                if job.part.exists():
-                    os.replace(job.part, job.failed)
-                failures.append(f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}")
-                continue
-            os.replace(job.part, job.target)
-            job.failed.unlink(missing_ok=True)
-            state.record(job.name, job.inputs, outputs_of(settings, job.name), seconds)
-            print(f"{job.name:<28}{seconds:7.1f} s", flush=True)
+        pending = set(running)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = running[future]
+                try:
+                    seconds, failure = future.result()
+                except BrokenProcessPool:
+                    raise ReportError(f"the process that executes {job.name} died: killed, or out of memory. Start again.") from None
+                if failure:  # what runs beside it may finish, what waits is not begun
+                    pending = {other for other in pending if not other.cancel()}
+                    if job.part.exists():
+                        os.replace(job.part, job.failed)
+                    failures.append(f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}")
+                    continue
+                os.replace(job.part, job.target)
+                job.failed.unlink(missing_ok=True)
+                state.record(job.name, job.inputs, outputs_of(settings, job.name), seconds)
+                print(f"{job.name:<28}{seconds:7.1f} s", flush=True)
     if failures:
         raise ReportError("\n".join(failures))
 
