@@ -193,3 +193,8 @@ def all_runs(profile: Profile, fingerprint: str) -> list[RunSpec]:
     """Return every training run on the report's own corpus, so that one sweep makes them before the chapters ask."""
     tables = (learning_rates, table2, extras, architecture, suspects, schemes, training_tricks, small_network)
     return unique(*(table(profile, fingerprint) for table in tables))
+
+
+def possible(spec: RunSpec, corpus) -> bool:
+    """Say whether a run can be made on a corpus: the authors' files hold no clean training images."""
+    return corpus.clean_targets or spec.scheme != "noise2clean"

@@ -17,6 +17,7 @@ import pandas as pd
 from . import figures, paths
 from .corpus import Corpus, Pairs, open_corpus
 from .errors import ReportError, unknown_name
+from .experiments import possible
 from .runs import Run, RunStore, environment, may_train, write_json
 from .spec import Profile, RunSpec
 from .spec import profile as profile_of
@@ -63,8 +64,9 @@ class Study:
     def run(self, specs: Sequence[RunSpec]) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.
 
-        Where nothing may be trained (`runs.may_train`), what the store lacks is left out.
+        Where nothing may be trained (`runs.may_train`), what the store lacks is left out; so is what the corpus cannot do.
         """
+        specs = [s for s in specs if s.corpus not in self._corpora or possible(s, self._corpora[s.corpus])]
         if not may_train():
             return [self.store.get(s) for s in specs if self.store.has(s)]
         return sweep(specs, self._corpora, device=self.device, executor=self.executor, store=self.store)

@@ -158,3 +158,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_epfl(corpus, tmp_path)
     assert (tmp_path / "train_data.pkl").read_bytes() == before
     assert not list(tmp_path.glob(".*part"))
+
+
+def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
+    """The authors' training file holds no clean images: nothing that learns from them is asked for."""
+    from n2nlib import experiments
+    from n2nlib.report.plan import Settings, wanted_runs
+    from n2nlib.study import Study
+
+    write_epfl(open_corpus("bundled", n_train=256, n_val=40), tmp_path)
+    study = Study.open("06_beyond", corpus=f"epfl:{tmp_path}", profile="smoke", device="cpu")
+    assert study.run(experiments.schemes(study.profile, study.fingerprint)["Noise2Clean"]) == []
+    wanted = wanted_runs(Settings(f"epfl:{tmp_path}", "smoke", "cpu"))
+    assert wanted and "noise2clean" not in {s.scheme for s in wanted}

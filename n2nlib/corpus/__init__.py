@@ -49,8 +49,11 @@ class Corpus:
     """Training and validation pairs cut from photographs, and the recipe that they follow.
 
     name, noise: as opened; recipe: all that decides the pairs' bytes, as plain JSON values; warnings: sentences that a
-    report must show. Small: it pickles without its arrays, and knows its fingerprint without its photographs.
+    report must show; clean_targets: whether training images come with clean ones. Small: it pickles without its arrays,
+    and knows its fingerprint without its photographs.
     """
+
+    clean_targets = True
 
     def __init__(self, name: str, source: photos.Source, n_train: int, n_val: int, seed: int, noise: str):
         self.name, self.noise, self.warnings = name, noise, list(source.warnings)
@@ -119,6 +122,8 @@ class Corpus:
 
 class EpflCorpus(Corpus):
     """The authors' own pairs: the first n of each of their two files. Their noise is in the files."""
+
+    clean_targets = False
 
     def __init__(self, name: str, folder: str, n_train: int, n_val: int, noise: str):
         if noise != "subpixel":

@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import paths, spec
 from ..errors import ReportError, unknown_name
-from ..experiments import all_runs
+from ..experiments import all_runs, possible
 from ..runs import RunStore, may_train
 from .closure import closure, code_of, data_files, load_notebook
 
@@ -207,7 +207,8 @@ class State:
 
 def wanted_runs(settings: Settings) -> list[spec.RunSpec]:
     """Return the training runs that the report needs."""
-    return all_runs(spec.profile(settings.profile), settings.opened.fingerprint)
+    wanted = all_runs(spec.profile(settings.profile), settings.opened.fingerprint)
+    return [s for s in wanted if possible(s, settings.opened)]
 
 
 def missing_runs(settings: Settings) -> list[spec.RunSpec]:
