@@ -20,6 +20,8 @@ def train_plain(spec: RunSpec, pairs, device: str | torch.device = "cpu", steps:
     x = torch.from_numpy(np.array(pairs.a)).to(device).float() / 255
     target = torch.from_numpy(np.array(pairs.b)).to(device).float() / 255
     network = build(spec.network, seed=spec.seed, **spec.options).to(device)
+    if hasattr(network, "pool_first"):
+        network.pool_first = False  # the authors' order: activation, then pooling
     optimiser = torch.optim.Adam(network.parameters(), lr=spec.lr)
     loss_of, losses = LOSSES[spec.loss], []
     for _ in range(spec.epochs):
