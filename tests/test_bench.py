@@ -49,5 +49,5 @@ def test_every_rate_is_measured(monkeypatch):
     assert {(r["loop"], r["precision"]) for r in record["training"]} == {("plain", "as PyTorch"), ("engine", "fp32"), ("engine", "bf16")}
     for row in record["training"]:
         assert 0 < row["ratio low"] <= row["ratio"] <= row["ratio high"] < np.inf
-        assert 0 < row["share of the floor"] < np.inf
+        assert 0 < row["of a large convolution"] < np.inf
     assert len(bench.table(record, "cpu")) == 3
