@@ -7,6 +7,7 @@ import torch
 
 from .losses import LOSSES
 from .models import build
+from .models.layers import textbook
 from .spec import RunSpec
 
 
@@ -19,9 +20,7 @@ def train_plain(spec: RunSpec, pairs, device: str | torch.device = "cpu", steps:
     pairs = pairs.subset(spec.n_train, spec.n_photos)
     x = torch.from_numpy(np.array(pairs.a)).to(device).float() / 255
     target = torch.from_numpy(np.array(pairs.b)).to(device).float() / 255
-    network = build(spec.network, seed=spec.seed, **spec.options).to(device)
-    if hasattr(network, "pool_first"):
-        network.pool_first = False  # the authors' order: activation, then pooling
+    network = textbook(build(spec.network, seed=spec.seed, **spec.options)).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=spec.lr)
     loss_of, losses = LOSSES[spec.loss], []
     for _ in range(spec.epochs):

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from n2nlib.errors import ReportError
 from n2nlib.figures_network import diagram, network_figure
 from n2nlib.models import BaseNet, TNet, UNet, build, count_parameters
+from n2nlib.models.layers import ConvAfterDoubling, Upsample
 from n2nlib.models.summary import summary, trace
 
 NETWORKS = [
@@ -69,6 +70,7 @@ def test_pooling_before_the_activation_gives_the_same_numbers(batch_norm):
     are sums taken in another order: float32 to 1e-5 of the largest one.
     """
     network, x, target = build("TNet", seed=3, batch_norm=batch_norm), images(4, 3, 32, 32), images(4, 3, 32, 32, seed=1)
+    network.conv6.textbook = True
     theirs = literal(network, x)["y"]
     F.mse_loss(theirs, target).backward()
     wanted = [p.grad.clone() for p in network.parameters()]
@@ -78,6 +80,28 @@ def test_pooling_before_the_activation_gives_the_same_numbers(batch_norm):
     assert torch.equal(ours, theirs)
     for p, w in zip(network.parameters(), wanted, strict=True):
         assert torch.allclose(p.grad, w, rtol=0, atol=1e-5 * float(w.abs().max()))
+
+
+@pytest.mark.parametrize(("low", "skip", "outputs"), [(16, 16, 3), (96, 3, 64), (16, 0, 3)], ids=["TNet", "UNet", "no skip"])
+def test_doubling_and_convolving_at_once_gives_the_same_numbers(low, skip, outputs):
+    """Float32 sums in another order: outputs and gradients agree to 1e-5 of the largest, a hundred roundings."""
+    conv, up = build_layer(low + skip, outputs), Upsample(2)
+    inputs = [images(2, low, 8, 10).requires_grad_(), *([images(2, skip, 16, 20, seed=1).requires_grad_()] if skip else [])]
+    wanted = images(2, outputs, 16, 20, seed=2)
+    found = []
+    for conv.textbook in (True, False):
+        out = conv.after(up, *inputs)
+        found.append([out, *torch.autograd.grad(((out - wanted) ** 2).sum(), [*inputs, *conv.parameters()])])
+    for theirs, ours in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-5 * float(theirs.detach().abs().max()))
+    conv.eval()
+    assert torch.equal(conv.after(up, *inputs), found[0][0]), "in eval mode the published steps, to the bit"
+
+
+def build_layer(inputs: int, outputs: int) -> ConvAfterDoubling:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ConvAfterDoubling(inputs, outputs)
 
 
 def test_average_pooling_is_not_exchanged_with_the_activation():

@@ -7,6 +7,14 @@ import torch.nn.functional as F
 from torch import nn
 
 
+def textbook(network: nn.Module, on: bool = True) -> nn.Module:
+    """Let a network take its steps as they are published, or (False, as built) a shorter way to the same numbers."""
+    for module in network.modules():
+        if hasattr(module, "textbook"):
+            module.textbook = on
+    return network
+
+
 class Upsample(nn.Module):
     """Nearest-neighbour upsampling by a whole factor: (B,C,H,W) -> (B,C,factor*H,factor*W)."""
 
@@ -19,6 +27,46 @@ class Upsample(nn.Module):
 
     def extra_repr(self):
         return f"factor={self.factor}"
+
+
+class ConvAfterDoubling(nn.Conv2d):
+    """A 3x3 convolution whose input is doubled in size first; both together are cheaper than one after the other.
+
+    Convolution is linear: that of doubled pixels equals four small ones of the pixels as they were, and that of a
+    concatenation equals a sum, so in training neither the doubled map nor the concatenation is ever made. The numbers
+    are the same within rounding. In eval mode, and where `textbook` is set, it takes the published steps.
+    """
+
+    textbook = False
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def after(self, double: nn.Module, low, *skip):
+        """Return conv(cat(double(low), *skip)): (B,C1,H/2,W/2), perhaps (B,C2,H,W) -> (B,outputs,H,W)."""
+        if self.textbook or not self.training or not isinstance(double, Upsample) or double.factor != 2:
+            high = double(low)
+            return self(torch.cat([high, *skip], dim=1) if skip else high)
+        weight, *others = self.weight.split([part.shape[1] for part in (low, *skip)], dim=1)
+        outputs, inputs = weight.shape[:2]
+        kernels = doubled(doubled(weight, 3), 3).reshape(4 * outputs, inputs, 3, 3)  # two rows x two columns
+        y = F.conv2d(low, kernels, self.bias.repeat(4), padding=1)  # -> (B,4*outputs,H/2,W/2)
+        b, _, h, w = y.shape
+        y = y.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, outputs).transpose(2, 3)  # -> (B,H/2,2,W/2,2,outputs)
+        y = y.reshape(b, 2 * h, 2 * w, outputs).permute(0, 3, 1, 2)  # -> (B,outputs,H,W)
+        for part, other in zip(skip, others, strict=True):
+            y = y + F.conv2d(part, other, padding=1)
+        return y
+
+
+def doubled(kernel: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return what a kernel's line (a,b,c) along `dim` does to pixels before they are doubled: (...) -> (2,...).
+
+    The first of two equal pixels has itself behind it, the second itself before it: (a,b+c,0) and (0,a+b,c).
+    """
+    a, b, c = kernel.unbind(dim)
+    zero = torch.zeros_like(a)
+    return torch.stack([torch.stack([a, b + c, zero], dim), torch.stack([zero, a + b, c], dim)])
 
 
 class Dropout(nn.Module):

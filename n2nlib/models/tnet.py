@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .layers import AnySize, Dropout, Upsample
+from .layers import AnySize, ConvAfterDoubling, Dropout, Upsample
 
 POOLS = ("max", "average", "stride")
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU}
@@ -35,6 +35,7 @@ class TNet(AnySize):
         if activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {activation!r}, choose one of {', '.join(ACTIVATIONS)}")
         self.skips = skips
+        self.textbook = False
         #: The activation never decreases, so it commutes with the maximum: pooled first, it works on 4 to 16 times
         #: fewer values and gives the same numbers.
         self.pool_first = pool == "max"
@@ -68,7 +69,7 @@ class TNet(AnySize):
         self.norm5 = norm(32 * (1 + skip))
         self.conv5 = nn.Conv2d(32 * (1 + skip), 16, 3, padding=1)
         self.up1 = Upsample(2)
-        self.conv6 = nn.Conv2d(16 * (1 + skip), 3, 3, padding=1)
+        self.conv6 = ConvAfterDoubling(16 * (1 + skip), 3)
         self.norm6 = norm(3)
         self.conv7 = nn.Conv2d(3 * (1 + skip), 3, 3, padding=1)
 
@@ -80,13 +81,13 @@ class TNet(AnySize):
         z = sigma(self.down(self.pool3, x3))  # the embedding: -> (B,32,1,1)
         x4 = drop(self.norm4(self.join(self.up3(z), x3)))  # -> (B,64,4,4)
         x5 = drop(self.norm5(self.join(self.up2(sigma(self.conv4(sigma(x4)))), x2)))  # -> (B,64,16,16)
-        x6 = self.join(self.up1(sigma(self.conv5(sigma(x5)))), x1)  # -> (B,32,32,32)
-        x7 = self.norm6(sigma(self.conv6(x6)))  # -> (B,3,32,32)
+        h = sigma(self.conv5(sigma(x5)))  # -> (B,16,16,16)
+        x7 = self.norm6(sigma(self.conv6.after(self.up1, h, *([x1] if self.skips else []))))  # of x6 -> (B,3,32,32)
         return sigma(self.conv7(self.join(x7, x)))  # -> (B,3,32,32)
 
     def down(self, pool, x):
         """Return pool(sigma(x)): (B,C,H,W) -> (B,C,H/factor,W/factor)."""
-        return self.sigma(pool(x)) if self.pool_first else pool(self.sigma(x))
+        return self.sigma(pool(x)) if self.pool_first and not self.textbook else pool(self.sigma(x))
 
     def join(self, x, skip):
         """Return x with the skip connection's channels behind its own, or x alone without skip connections."""

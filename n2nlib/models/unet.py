@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .layers import AnySize, Upsample
+from .layers import AnySize, ConvAfterDoubling, Upsample
 
 
 def conv(inputs: int, outputs: int) -> nn.Sequential:
@@ -29,17 +29,20 @@ class UNet(AnySize):
         self.encode3 = nn.Sequential(conv(48, 48), nn.MaxPool2d(2))
         self.encode4 = nn.Sequential(conv(48, 48), nn.MaxPool2d(2))
         self.encode5 = nn.Sequential(conv(48, 48), nn.MaxPool2d(2))
-        self.bottom = nn.Sequential(conv(48, 48), Upsample(2))
-        self.decode4 = nn.Sequential(conv(96, 96), conv(96, 96), Upsample(2))
+        self.bottom = nn.Sequential(conv(48, 48))
+        self.decode4 = nn.Sequential(conv(96, 96), conv(96, 96))
 
         def block():
-            return nn.Sequential(conv(144, 96), conv(96, 96), Upsample(2))
+            return nn.Sequential(conv(144, 96), conv(96, 96))
 
         self.decode3 = block()
         if not shared_decoder:
             self.decode2 = block()
             self.decode1 = block()
-        self.last = nn.Sequential(conv(99, 64), conv(64, 32), conv(32, 3))
+        self.up = Upsample(2)
+        self.last = nn.Sequential(
+            nn.Sequential(ConvAfterDoubling(99, 64), nn.LeakyReLU(0.01)), conv(64, 32), conv(32, 3)
+        )
 
     def denoise(self, x):
         pool1 = self.encode1(x)  # (B,3,32,32) -> (B,48,16,16)
@@ -47,12 +50,16 @@ class UNet(AnySize):
         pool3 = self.encode3(pool2)  # -> (B,48,4,4)
         pool4 = self.encode4(pool3)  # -> (B,48,2,2)
         pool5 = self.encode5(pool4)  # -> (B,48,1,1)
-        y = self.bottom(pool5)  # -> (B,48,2,2)
-        y = self.decode4(torch.cat([y, pool4], dim=1))  # -> (B,96,4,4)
-        y = self.decode3(torch.cat([y, pool3], dim=1))  # -> (B,96,8,8)
-        y = self.decode_again(2)(torch.cat([y, pool2], dim=1))  # -> (B,96,16,16)
-        y = self.decode_again(1)(torch.cat([y, pool1], dim=1))  # -> (B,96,32,32)
-        return self.last(torch.cat([y, x], dim=1))  # -> (B,3,32,32)
+        y = self.up(self.bottom(pool5))  # -> (B,48,2,2)
+        y = self.up(self.decode4(torch.cat([y, pool4], dim=1)))  # -> (B,96,4,4)
+        y = self.up(self.decode3(torch.cat([y, pool3], dim=1)))  # -> (B,96,8,8)
+        y = self.up(self.decode_again(2)(torch.cat([y, pool2], dim=1)))  # -> (B,96,16,16)
+        y = self.decode_again(1)(torch.cat([y, pool1], dim=1))  # -> (B,96,16,16)
+        (conv, sigma), *others = self.last
+        y = sigma(conv.after(self.up, y, x))  # -> (B,64,32,32)
+        for layer in others:
+            y = layer(y)  # -> (B,32,32,32) -> (B,3,32,32)
+        return y
 
     def decode_again(self, level: int) -> nn.Module:
         """Return the decoder block of level 2 or 1: its own, or the shared one."""
