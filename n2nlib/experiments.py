@@ -62,7 +62,7 @@ def extras(profile: Profile, fingerprint: str) -> Rows:
 
     return {
         "TNet+dropout 0.1": row(options={"dropout": 0.1}),
-        "TNet+L_HDR": row(loss="HDR"),
+        "TNet+L_HDR": row(loss="L_HDR"),
         "TNet, embedding 64": row(options={"embedding": 64}),
     }
 

@@ -15,12 +15,14 @@ def l1(prediction, noisy_target):
     return F.l1_loss(prediction, noisy_target)
 
 
-def hdr(prediction, noisy_target):
+def l_hdr(prediction, noisy_target):
     """The L_HDR of Lehtinen et al. (2018, section 3.4): squared error relative to the prediction's own brightness.
 
-    The denominator carries no gradient; 0.01 keeps it from zero, as there.
+    The denominator carries no gradient; 0.01 keeps it from zero, as there. Brightness is never negative, predictions
+    with a leaky last layer are: those count as black, or one of -0.01 would divide by zero.
     """
-    return ((prediction - noisy_target) ** 2 / (prediction.detach() + 0.01) ** 2).mean()
+    brightness = prediction.detach().clamp(min=0)
+    return ((prediction - noisy_target) ** 2 / (brightness + 0.01) ** 2).mean()
 
 
-LOSSES = {"L2": l2, "L1": l1, "HDR": hdr}
+LOSSES = {"L2": l2, "L1": l1, "L_HDR": l_hdr}

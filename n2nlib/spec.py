@@ -14,7 +14,7 @@ from .errors import ReportError, unknown_name
 #: Raised by hand whenever the same RunSpec would train to other weights (tests/test_semantics.py watches it).
 SEMANTICS = 1
 
-LOSSES = ("L2", "L1", "HDR")
+LOSSES = ("L2", "L1", "L_HDR")
 SCHEMES = ("noise2noise", "noise2clean", "noise2void", "neighbor2neighbor")
 AUGMENTATIONS = ("mix", "swap", "flip", "rotate", "shuffle")
 SCHEDULES = ("constant", "cosine")

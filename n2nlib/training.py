@@ -140,7 +140,7 @@ class Replica:
 
     def check(self, loss: float, epoch: int) -> None:
         """Raise TrainingError once the mean loss is not a number or out of every sane range."""
-        if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "HDR":
+        if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "L_HDR":
             raise TrainingError(
                 f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, initialisation {self.spec.seed}) "
                 f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32."

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from n2nlib.losses import LOSSES, hdr, l1, l2
+from n2nlib.losses import LOSSES, l1, l2, l_hdr
 from n2nlib.metrics import MSE_FLOOR, denoise, global_psnr, mse, psnr, ssim, to_uint8
 from n2nlib.models import build
 
@@ -119,17 +119,26 @@ def test_losses_by_hand():
     y, target = torch.tensor([[0.5, 0.2]]), torch.tensor([[0.1, 0.3]])
     assert float(l2(y, target)) == pytest.approx((0.16 + 0.01) / 2, rel=1e-6)
     assert float(l1(y, target)) == pytest.approx((0.4 + 0.1) / 2, rel=1e-6)
-    assert float(hdr(y, target)) == pytest.approx((0.16 / 0.51**2 + 0.01 / 0.21**2) / 2, rel=1e-6)
-    assert list(LOSSES) == ["L2", "L1", "HDR"] and all(loss(y, target).ndim == 0 for loss in LOSSES.values())
+    assert float(l_hdr(y, target)) == pytest.approx((0.16 / 0.51**2 + 0.01 / 0.21**2) / 2, rel=1e-6)
+    assert list(LOSSES) == ["L2", "L1", "L_HDR"] and all(loss(y, target).ndim == 0 for loss in LOSSES.values())
 
 
 def test_the_denominator_of_hdr_carries_no_gradient():
     """d/dy of (y - t)^2 / c with c constant is 2 (y - t) / c; with a gradient in c it would have a second term."""
     y = torch.tensor([0.5, 0.2], dtype=torch.float64, requires_grad=True)
     target = torch.tensor([0.1, 0.3], dtype=torch.float64)
-    hdr(y, target).backward()
+    l_hdr(y, target).backward()
     wanted = (2 * (y - target) / (y + 0.01) ** 2 / 2).detach()
     torch.testing.assert_close(y.grad, wanted, rtol=1e-12, atol=0)
+
+
+def test_l_hdr_of_a_negative_prediction():
+    """A leaky last layer may put out -0.01 exactly: it counts as black, and loss and gradient stay finite."""
+    y = torch.tensor([-0.01, -0.2], requires_grad=True)
+    loss = l_hdr(y, torch.tensor([0.1, 0.1]))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx((0.11**2 + 0.3**2) / 0.01**2 / 2, rel=1e-5)
+    torch.testing.assert_close(y.grad, torch.tensor([-0.11, -0.3]) / 0.01**2, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("loss, statistic", [(l2, np.mean), (l1, np.median)])
