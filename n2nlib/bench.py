@@ -1,7 +1,8 @@
 """`make bench`: how fast the engine is, as a ratio to the textbook loop in the same process, and how busy it keeps the machine.
 
 Plain loop and engine alternate, at least five times, so that a busy machine slows both; what is reported is the
-median ratio with its range. How busy: operations/s (6 per multiply-add: forward, and twice as much backward) over
+median ratio with its range: to the plain loop as PyTorch starts it, with a thread a core, and core for core (a run of
+the engine keeps to one thread) to the plain loop on one thread. How busy: operations/s (6 per multiply-add: forward, and twice as much backward) over
 those of one large convolution in the same arithmetic on all cores. Small images fit the caches, so it may pass 100 %.
 """
 
@@ -70,8 +71,15 @@ def engine_rate(network: str, precision: str, device: str, replicas: int = 1, st
         return replicas * steps * BATCH / (time.perf_counter() - start)
 
 
-def plain_rate(network: str, device: str) -> float:
-    """Return images/s of the textbook loop, with PyTorch's own number of threads."""
+def plain_rate(network: str, device: str, threads: int | None = None) -> float:
+    """Return images/s of the textbook loop, with PyTorch's own number of threads unless one is given."""
+    if threads is not None:
+        own = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return plain_rate(network, device)
+        finally:
+            torch.set_num_threads(own)
     spec = RunSpec("b" * 16, STEPS[network] * BATCH, 2, network=network, lr=LR[network])
     data = pairs(spec.n_train)
     train_plain(spec, data, device, steps=4)
@@ -114,6 +122,8 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
         for precision in precisions:
             peak[precision] = max(peak[precision], peak_rate(device, precision))
         rates.setdefault(("plain", "fp32", 1), []).append(plain_rate(network, device))
+        if pool is not None:
+            rates.setdefault(("plain, 1 thread", "fp32", 1), []).append(plain_rate(network, device, threads=1))
         for precision in precisions:
             for n in sorted({1, side}):
                 if pool is None:
@@ -123,7 +133,7 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
                     jobs = [pool.submit(engine_rate, network, precision, device) for _ in range(n)]
                     rate = sum(job.result() for job in jobs)
                 rates.setdefault(("engine", precision, n), []).append(rate)
-    plain = rates[("plain", "fp32", 1)]
+    plain, one_core = rates[("plain", "fp32", 1)], rates.get(("plain, 1 thread", "fp32", 1))
     multiply_adds = int(summary(build(network, seed=0))["multiply-adds"].sum())
     rows = []
     for (loop, precision, n), values in rates.items():
@@ -132,12 +142,14 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
             {
                 "network": network,
                 "loop": loop,
-                "precision": "as PyTorch" if loop == "plain" else precision,
+                "precision": precision if loop == "engine" else "as PyTorch",
                 "runs": n,
                 "images/s": statistics.median(values),
                 "ratio": statistics.median(ratios),
                 "ratio low": min(ratios),
                 "ratio high": max(ratios),
+                "core for core": None if one_core is None or loop == "plain" else
+                statistics.median(v / n / p for v, p in zip(values, one_core, strict=True)),
                 "of a large convolution": statistics.median(values) * 6 * multiply_adds / peak[precision],
             }
         )
@@ -188,10 +200,11 @@ def table(record: dict | None, device: str) -> pd.DataFrame:
     rows = [
         {
             "network": r["network"],
-            "loop": r["loop"] if r["loop"] == "plain" else f"engine, {r['runs']} run{'s' * (r['runs'] > 1)}",
+            "loop": f"engine, {r['runs']} run{'s' * (r['runs'] > 1)}" if r["loop"] == "engine" else r["loop"],
             "precision": r["precision"],
             "images/s": f"{r['images/s']:,.0f}",
             "ratio to plain": f"{r['ratio']:.2f} ({r['ratio low']:.2f} to {r['ratio high']:.2f})",
+            "core for core": f"{r['core for core']:.2f}" if r.get("core for core") else "–",
             "of a large convolution": f"{100 * r['of a large convolution']:.0f} %",
         }
         for r in record["training"]

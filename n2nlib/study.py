@@ -16,12 +16,13 @@ import pandas as pd
 
 from . import figures, paths
 from .corpus import Corpus, Pairs, open_corpus
+from .device import resolve
 from .errors import ReportError, unknown_name
 from .experiments import possible
 from .runs import Run, RunStore, environment, may_train, write_json
 from .spec import Profile, RunSpec
 from .spec import profile as profile_of
-from .sweep import EXECUTORS, choose_device, sweep
+from .sweep import EXECUTORS, sweep
 
 
 class Study:
@@ -50,7 +51,7 @@ class Study:
             raise unknown_name("executor", executor, EXECUTORS)
         opened = open_corpus(corpus, n_train=size.n_train, n_val=size.n_val)
         figures.style()
-        return cls(chapter, opened, size, choose_device(device), executor, RunStore())
+        return cls(chapter, opened, size, resolve(device), executor, RunStore())
 
     @property
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from .device import resolve
 from .errors import ReportError, TrainingError, unknown_name
 from .runs import Run, RunStore, cores
 from .spec import RunSpec
@@ -19,23 +20,11 @@ from .spec import RunSpec
 #: that runs already and whose workers see the same results folder.
 EXECUTORS = ("local", "dask")
 #: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet = 1).
-COST = {"TNet": 1.0, "SmallNet": 2.1, "BaseNet": 4.2, "UNet": 12.9}
+COST = {"TNet": 1.0, "SmallNet": 2.3, "BaseNet": 4.3, "UNet": 12.6}
 #: Runs that a GPU trains side by side: enough to fill it, few enough that a slice ends in time.
 GROUP = {"TNet": 12, "SmallNet": 8, "BaseNet": 5, "UNet": 5}
 #: Work (in TNet images) that is done sooner in this process than processes start for it.
 SMALL = 5_000
-
-
-def choose_device(name: str) -> str:
-    """Return "cpu" or "cuda" for "auto", "cpu" or "cuda"; raises ReportError for a device that is not there."""
-    import torch
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise unknown_name("device", name, ("auto", "cpu", "cuda"))
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise ReportError("device 'cuda' was asked for and PyTorch sees no GPU: use DEVICE=cpu, or install a CUDA build.")
-    return "cuda" if there and name != "cpu" else "cpu"
 
 
 def sweep(
@@ -67,7 +56,7 @@ def sweep(
         with _Bar(missing, quiet) as bar:
             if kind == "dask":
                 errors = _on_dask(missing, corpora, store, until, bar, device, address)
-            elif choose_device(device) == "cuda":
+            elif resolve(device) == "cuda":
                 errors = _on_gpu(missing, corpora, store, until, bar)
             else:
                 errors = _on_cpu(missing, corpora, store, until, bar)
@@ -198,7 +187,7 @@ def _on_dask(missing, corpora, store, until, bar, device, address) -> list[Excep
 
 def _on_worker(specs: Sequence[RunSpec], corpus, folder: Path, device: str, deadline: float | None) -> None:
     until = None if deadline is None else time.monotonic() + deadline - time.time()
-    _train_here(specs, corpus, RunStore(folder), choose_device(device), until, lambda images: None)
+    _train_here(specs, corpus, RunStore(folder), resolve(device), until, lambda images: None)
 
 
 @contextlib.contextmanager

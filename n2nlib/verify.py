@@ -16,12 +16,13 @@ import pandas as pd
 import torch
 
 from .corpus import Corpus, open_corpus
+from .device import resolve
 from .errors import ReportError, StoreError
 from .models import NETWORKS
 from .runs import Run, RunStore
 from .spec import PROFILES
 from .study import pipe_table
-from .sweep import COST, choose_device, sweep
+from .sweep import COST, sweep
 
 TOLERANCE_DB = 0.05
 
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         runs = sample([r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS], options.n)
         if not runs:
             raise ReportError("the store holds no run on these corpora: make a report first, or name another with CORPUS=.")
-        found = compare(runs, known, choose_device(options.device))
+        found = compare(runs, known, resolve(options.device))
     except ReportError as error:
         print(f"verify: {error}", file=sys.stderr)
         return 2

@@ -46,8 +46,11 @@ def test_every_rate_is_measured(monkeypatch):
     monkeypatch.setattr(bench, "cores", lambda: 1)
     record = bench.measure("cpu")
     assert record["corpus"]["ratio"] == 2 and record["inference"]["seconds"] > 0
-    assert {(r["loop"], r["precision"]) for r in record["training"]} == {("plain", "as PyTorch"), ("engine", "fp32"), ("engine", "bf16")}
+    assert {(r["loop"], r["precision"]) for r in record["training"]} == {
+        ("plain", "as PyTorch"), ("plain, 1 thread", "as PyTorch"), ("engine", "fp32"), ("engine", "bf16"),
+    }  # fmt: skip
     for row in record["training"]:
         assert 0 < row["ratio low"] <= row["ratio"] <= row["ratio high"] < np.inf
         assert 0 < row["of a large convolution"] < np.inf
-    assert len(bench.table(record, "cpu")) == 3
+        assert row["core for core"] is None if row["loop"] == "plain" else 0 < row["core for core"] < np.inf
+    assert len(bench.table(record, "cpu")) == 4

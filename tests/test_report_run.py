@@ -81,7 +81,7 @@ def test_chapters_that_wait_behind_a_failing_one_are_not_begun(two, tmp_path, mo
 
 
 def test_a_gpu_that_is_not_there_is_one_sentence(capsys, monkeypatch):
-    monkeypatch.setattr("n2nlib.report.device._gpus", lambda: 0)
+    monkeypatch.setattr("n2nlib.device._gpus", lambda: 0)
     assert main(["make", "--device", "cuda", "--profile", "smoke"]) == 2
     assert "there is no GPU" in capsys.readouterr().err
 
@@ -180,7 +180,7 @@ def test_plan_prints_chapters_reasons_and_missing_runs(fake_report, monkeypatch,
 
 def test_planning_needs_no_torch(fake_report):
     """The quick answer of a second `make report` must not wait seconds for an import."""
-    code = "import sys, n2nlib.report.run, n2nlib.report.plan, n2nlib.report.device, n2nlib.corpus; sys.exit('torch' in sys.modules)"
+    code = "import sys, n2nlib.report.run, n2nlib.report.plan, n2nlib.device, n2nlib.corpus; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

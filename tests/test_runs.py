@@ -16,10 +16,11 @@ import pytest
 import torch
 
 from n2nlib.corpus import open_corpus
+from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import WEIGHTS, RunStore, whole
 from n2nlib.spec import RunSpec
-from n2nlib.sweep import choose_device, groups, sweep
+from n2nlib.sweep import groups, sweep
 from n2nlib.training import Paused, train
 
 N = 64
@@ -224,7 +225,7 @@ def alive(pid: int) -> bool:
 
 def test_unknown_names_say_so(store, corpus):
     with pytest.raises(ReportError, match="unknown device 'gpu'"):
-        choose_device("gpu")
+        resolve("gpu")
     with pytest.raises(ReportError, match="unknown executor 'dusk'"):
         sweep([spec(corpus)], {}, executor="dusk", store=store)
     with pytest.raises(TrainingError, match="needs the corpus"):
@@ -233,8 +234,8 @@ def test_unknown_names_say_so(store, corpus):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_asked_for():
-    with pytest.raises(ReportError, match="PyTorch sees no GPU"):
-        choose_device("cuda")
+    with pytest.raises(ReportError, match="there is no GPU that the installed PyTorch can use"):
+        resolve("cuda")
 
 
 def test_groups_hold_runs_that_can_share_a_graph(corpus):

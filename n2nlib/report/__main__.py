@@ -51,9 +51,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _settings(args):
+    from ..device import resolve
     from ..sweep import EXECUTORS
     from . import plan, run
-    from .device import resolve
 
     if args.executor.partition(":")[0] not in EXECUTORS:
         raise unknown_name("executor", args.executor, EXECUTORS)

@@ -7,7 +7,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import ReportError, unknown_name
+from .errors import ReportError, unknown_name
 
 
 def resolve(device: str) -> str:
