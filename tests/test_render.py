@@ -185,3 +185,13 @@ def test_state_and_notebooks_alone_make_the_documents(report):
     assert json.loads(report.file("notebooks/01_data.ipynb").read_text())["cells"]
     assert plan.State(report).steps == {}
     assert html(document.read(report))
+
+
+@pytest.mark.parametrize("to", ["html5", "typst"])
+def test_negative_numbers_have_a_minus_sign(to):
+    """In prose and tables; code, equations, exponents and spans of numbers are left as they are."""
+    text = convert("TNet -8.98 [-9.59, -8.37] dB at 1e-4, 2-3, `-5`\n\n| a |\n| --: |\n| -0.31 |\n", to)
+    for minus in ("−8.98", "−9.59", "−8.37", "−0.31"):
+        assert minus in text
+    for kept in ("1e-4", "2-3", "-5"):
+        assert kept in text

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pypandoc
+
+MINUS = Path(__file__).with_name("minus.lua")
 
 #: Jupyter's habits (lists and headings without a blank line before them), and nothing that would surprise its writer.
 DIALECT = (
@@ -13,8 +17,12 @@ DIALECT = (
 
 
 def convert(text: str, to: str, *arguments: str) -> str:
-    """Return Markdown as `html5` or `typst`; tables keep their natural widths however long their lines are."""
-    return pypandoc.convert_text(text, to, format=DIALECT, extra_args=["--columns=100000", *arguments])
+    """Return Markdown as `html5` or `typst`; tables keep their natural widths however long their lines are.
+
+    Negative numbers get a minus sign.
+    """
+    extra = ["--columns=100000", f"--lua-filter={MINUS}", *arguments]
+    return pypandoc.convert_text(text, to, format=DIALECT, extra_args=extra)
 
 
 def raw(text: str, to: str) -> str:
