@@ -157,8 +157,8 @@ PROFILES = {
     for p in (
         Profile("smoke", n_train=256, n_val=40, epochs=2, seeds=2, unet_seeds=1, extra_seeds=1, saliency=8, slow=2, trials=2),
         Profile("quick", n_train=3_250, n_val=200, epochs=4, seeds=2, unet_seeds=1, extra_seeds=1, saliency=40, slow=8, trials=4),
-        Profile("overnight", n_train=8_000, n_val=1_000, epochs=10, seeds=5, unet_seeds=3, extra_seeds=3, saliency=100,
-                slow=20, trials=12),
+        Profile("overnight", n_train=8_000, n_val=1_000, epochs=10, seeds=5, unet_seeds=3, extra_seeds=3, saliency=200,
+                slow=50, trials=12),
         Profile("paper", n_train=50_000, n_val=1_000, epochs=50, seeds=5, unet_seeds=5, extra_seeds=3, saliency=200,
                 slow=50, trials=48, precision="tf32"),
     )

@@ -18,7 +18,9 @@ from filelock import FileLock, Timeout
 
 from .. import paths
 from ..errors import ReportError, unknown_name
-from ..runs import cores
+from ..experiments import initialisations
+from ..runs import RunStore, cores, may_train
+from ..spec import profile
 from . import kernel
 from .closure import load_notebook
 from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_runs, plan, reads_others, report_inputs
@@ -32,8 +34,14 @@ def make(settings: Settings, executor: str = "local", fresh: bool = False, only:
     """Bring a report up to date; return False if there was nothing to do.
 
     `fresh` re-executes every chapter and retrains every run; `only` names one chapter to execute again.
-    Raises ReportError naming chapter and cell when a cell fails; what was finished by then stays finished.
+    Raises ReportError naming chapter and cell when a cell fails; what was finished by then stays finished. Where nothing
+    may be trained, at least one run of TNet must be stored.
     """
+    if not may_train() and not tnet_is_stored(settings):
+        raise ReportError(
+            f"no run of TNet on {settings.corpus} at profile {settings.profile} is stored, so there is nothing to show "
+            "without training: leave TRAIN=0 out, or choose another PROFILE."
+        )
     force = chapters() if fresh else [only] if only else []
     if not any(step.reason for step in plan(settings, force)):
         return False
@@ -68,6 +76,12 @@ def _make(settings: Settings, executor: str, fresh: bool, force: list[str]) -> N
     print(f"done: {settings.folder / 'report.html'}")
 
 
+def tnet_is_stored(settings: Settings) -> bool:
+    """Say whether the store holds an initialisation of the paper's TNet at this size, which every chapter shows."""
+    tnet = initialisations(profile(settings.profile), settings.opened.fingerprint)
+    return any(RunStore().has(spec) for spec in tnet)
+
+
 def train(settings: Settings, executor: str) -> None:
     """Train the runs that the store does not hold, in one sweep."""
     from ..sweep import sweep
@@ -79,8 +93,6 @@ def train(settings: Settings, executor: str) -> None:
 
 def forget(settings: Settings) -> None:
     """Remove every run and measurement on the report's corpus from the store, so that it is made again."""
-    from ..runs import RunStore
-
     store, fingerprint = RunStore().folder, settings.opened.fingerprint
     made = [p for kind in ("runs/*/spec.json", "measurements/*/*/inputs.json") for p in store.glob(kind)]
     gone = [p.parent for p in made if f'"{fingerprint}"' in p.read_text()]

@@ -1,0 +1,50 @@
+"""A report of what is stored, without training: runs that a store lacks leave rows out, and break no chapter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from n2nlib import paths
+from n2nlib.corpus import open_corpus
+from n2nlib.experiments import initialisations
+from n2nlib.runs import RunStore
+from n2nlib.spec import profile
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make the smoke report without training, on a store that holds TNet's runs alone or nothing."""
+    size = profile("smoke")
+    tnet = initialisations(size, open_corpus("bundled", n_train=size.n_train, n_val=size.n_val).fingerprint)
+
+    def run(stored: bool):
+        for spec in tnet if stored else []:
+            folder = RunStore().get(spec).folder
+            shutil.copytree(folder, tmp_path / "store" / "runs" / folder.name)
+        env = os.environ | {"N2N_RESULTS": str(tmp_path), "N2N_CACHE": str(paths.cache()), "N2N_TRAIN": "0"}
+        command = [sys.executable, "-m", "n2nlib.report", "make", "--profile", "smoke", "--device", "cpu"]
+        return subprocess.run(command, env=env, cwd=paths.root(), capture_output=True, text=True, timeout=240)
+
+    return run
+
+
+def test_tnet_alone_makes_a_report(make, tmp_path):
+    done = make(stored=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "bundled-smoke"
+    rows = (folder / "tables" / "headline.csv").read_text()
+    assert "TNet" in rows and "UNet" not in rows
+    assert (folder / "report.html").stat().st_size > 100_000 and (folder / "report.pdf").stat().st_size > 50_000
+    assert len(list((tmp_path / "store" / "runs").iterdir())) == 2, "nothing was trained"
+
+
+def test_an_empty_store_is_a_sentence(make, tmp_path):
+    done = make(stored=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "no run of TNet on bundled at profile smoke is stored" in done.stderr
+    assert not (tmp_path / "bundled-smoke" / "report.html").exists()
