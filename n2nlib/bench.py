@@ -71,20 +71,23 @@ def engine_rate(network: str, precision: str, device: str, replicas: int = 1, st
         return replicas * steps * BATCH / (time.perf_counter() - start)
 
 
-def plain_rate(network: str, device: str, threads: int | None = None) -> float:
+def plain_rate(network: str, device: str, threads: int | None = None, steps: int | None = None) -> float:
     """Return images/s of the textbook loop, with PyTorch's own number of threads unless one is given."""
     if threads is not None:
         own = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            return plain_rate(network, device)
+            return plain_rate(network, device, steps=steps)
         finally:
             torch.set_num_threads(own)
-    spec = RunSpec("b" * 16, STEPS[network] * BATCH, 2, network=network, lr=LR[network])
+    steps = steps or STEPS[network]
+    spec = RunSpec("b" * 16, steps * BATCH, 2, network=network, lr=LR[network])
     data = pairs(spec.n_train)
     train_plain(spec, data, device, steps=4)
+    _wait(torch.device(device))
     start = time.perf_counter()
-    train_plain(spec, data, device, steps=STEPS[network])
+    train_plain(spec, data, device, steps=steps)
+    _wait(torch.device(device))
     return spec.n_train / (time.perf_counter() - start)
 
 
@@ -121,13 +124,13 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
     for _ in range(REPETITIONS):
         for precision in precisions:
             peak[precision] = max(peak[precision], peak_rate(device, precision))
-        rates.setdefault(("plain", "fp32", 1), []).append(plain_rate(network, device))
+        steps = 4 * CHUNK_STEPS if device == "cuda" else None  # long enough that set-up does not count
+        rates.setdefault(("plain", "fp32", 1), []).append(plain_rate(network, device, steps=steps))
         if pool is not None:
             rates.setdefault(("plain, 1 thread", "fp32", 1), []).append(plain_rate(network, device, threads=1))
         for precision in precisions:
             for n in sorted({1, side}):
                 if pool is None:
-                    steps = 4 * CHUNK_STEPS
                     rate = engine_rate(network, precision, device, n, steps)
                 else:
                     jobs = [pool.submit(engine_rate, network, precision, device) for _ in range(n)]

@@ -194,7 +194,7 @@ def _number(claim: Claim, evidence: Evidence) -> _Measured:
         return _Measured(claim, missing=f"the chapter that measures {claim.number} has not run")
     ours, log = interval_of(evidence.numbers[claim.number]), None
     if claim.scale == "log":
-        log = _with_error(Interval(*(None if v is None else float(np.log(v)) for v in (ours.value, ours.low, ours.high)), ours.n, ours.method))
+        log = _with_error(Interval(*(None if v is None else float(np.log(v)) for v in (ours.value, ours.low, ours.high)), ours.n, ours.method, df=ours.df))
     elif ours.se is None:
         ours = _with_error(ours)
     return _Measured(claim, ours, log, images=evidence.images)
@@ -239,7 +239,7 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
     what = f"{describe(claim)} is {_show(ours, claim)}{_from(m)}"
     if not m.large_enough:
         needed = paper_images() if claim.size == "paper" else claim.size
-        return judged(TOO_SMALL, f"{what} after {m.images:,} training images, where {needed:,} are asked for.")
+        return judged(TOO_SMALL, f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on.")
     if m.sides is None:
         if claim.size != "paper" and m.holds:
             return judged(DIRECTION, f"{what}: {_bounds(claim)} each time, too few for an interval.")
@@ -247,7 +247,9 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
     verdict, why = _tested(m, p, tests)
     if m.images < paper_images():
         # Runs this small may show an order; they say nothing of its size, and nothing against the paper.
-        verdict = DIRECTION if verdict in (REPRODUCED, DIRECTION) else TOO_SMALL
+        if verdict not in (REPRODUCED, DIRECTION):
+            return judged(TOO_SMALL, f"{what}: {why}; runs this small are not held against the paper.")
+        verdict = DIRECTION
     return judged(verdict, f"{what}: {why}.")
 
 
@@ -316,8 +318,8 @@ def _number_text(x: float, claim: Claim) -> str:
 
 
 def number_format(claim: Claim) -> str:
-    """Return how a claim's values are printed: decibels to two digits, losses to five, differences with a sign."""
-    digits = ".5f" if "loss" in claim.metric else ".2f"
+    """Return how a claim's values are printed: decibels to two digits, ratios to three, losses to five, differences with a sign."""
+    digits = ".5f" if "loss" in claim.metric else ".3f" if claim.scale == "log" else ".2f"
     signed = claim.kind == "difference" or claim.kind == "number" and claim.unit == "dB"
     return f"+{digits}" if signed else digits
 
@@ -330,7 +332,7 @@ def _with_error(interval: Interval) -> Interval:
     """Return the interval with the standard error that its two ends stand for (95 %, Student's t)."""
     if interval.low is None or interval.n < FEWEST:
         return replace(interval, low=None, high=None)
-    df = interval.n - 1
+    df = interval.df or interval.n - 1
     return replace(interval, se=(interval.high - interval.low) / (2 * sps.t.ppf(0.975, df)), df=df)
 
 

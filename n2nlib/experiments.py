@@ -153,8 +153,8 @@ def small_network(profile: Profile, fingerprint: str) -> Rows:
     return {
         "TNet": row(profile.seeds, "TNet"),
         "three-level U-Net": row(options={"correction": False, "kernel": 0}),
-        "+ predicts a correction": row(options={"kernel": 0}),
-        "+ weighs the neighbours (SmallNet)": row(final),
+        "and predicts a correction": row(options={"kernel": 0}),
+        "and weighs the neighbours (SmallNet)": row(final),
         "TNet, better training": row(network="TNet", **BETTER),
         "SmallNet, better training": row(final, **BETTER),
     }

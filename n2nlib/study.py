@@ -102,7 +102,7 @@ class Study:
         Floats are printed with `digits` decimals, in the CSV in full; a missing value is a dash. The caption gets
         corpus and profile by itself.
         """
-        caption = f"{caption} {self._made_of}"
+        caption = f"{' '.join(caption.split())} {self._made_of}"
         texts = frame.map(lambda value: cell(value, digits))
         markdown = pipe_table(texts)
         self._write(f"tables/{name}.csv", frame.to_csv(index=False))
@@ -116,7 +116,7 @@ class Study:
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = f"{caption} {self._made_of}"
+        caption = f"{' '.join(caption.split())} {self._made_of}"
         _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})

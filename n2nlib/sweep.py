@@ -87,18 +87,16 @@ def _train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, 
 
 def _on_gpu(missing, corpora, store, until, bar) -> list[Exception]:
     errors: list[Exception] = []
-    for group in groups(missing):
+    waiting = groups(missing)
+    while waiting:
+        group = waiting.pop(0)
         try:
             _train_here(group, corpora[group[0].corpus], store, "cuda", until, bar.add)
         except TrainingError as error:
             if len(group) == 1:
-                errors.append(error)
-                continue
-            for spec in group:  # one of them failed: the others must not suffer for it
-                try:
-                    _train_here([spec], corpora[spec.corpus], store, "cuda", until, bar.add)
-                except TrainingError as single:
-                    errors.append(single)
+                errors.append(error.with_traceback(None))  # its frames would keep networks and graphs on the device
+            else:
+                waiting[:0] = [[spec] for spec in group]  # one of them failed: the others must not suffer for it
     return errors
 
 
@@ -159,7 +157,8 @@ def _on_dask(missing, corpora, store, until, bar, device, address) -> list[Excep
 
     from .training import Paused
 
-    jobs = groups(missing) if device == "cuda" else [[s] for s in missing]
+    here = resolve(device) if not address else device  # a scheduler's workers may have what this machine lacks
+    jobs = groups(missing) if here == "cuda" else [[s] for s in missing]
     jobs.sort(key=lambda job: -sum(s.images * COST.get(s.network, 1.0) for s in job))
     deadline = None if until is None else time.time() + until - time.monotonic()  # other machines have other clocks
     errors: list[Exception] = []

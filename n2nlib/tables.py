@@ -150,14 +150,14 @@ def outcome(reference: str, found: Mapping[str, Interval], profile: Profile) -> 
         if interval:
             side = "above" if interval.low > 0 else "below" if interval.high < 0 else "neither"
             groups[side].append(f"{label} ({interval:+.2f} dB)")
-    texts = {"below": f"Below {reference} end", "above": f"Above {reference} end", "neither": f"No difference to {reference} is shown for"}
+    texts = {"below": f"Shown below {reference}", "above": f"Shown above {reference}", "neither": f"No difference to {reference} is shown for"}
     return " ".join([*(f"{texts[side]}: {listed(labels)}." for side, labels in groups.items() if labels), verdict_note(profile)]).strip()
 
 
 def verdict_note(profile: Profile) -> str:
     """Return the sentence that keeps a result at a small size from being read as a verdict on the paper; else nothing."""
     early = profile.n_train * profile.epochs < paper.value("calibration.gaussian_passed_at")
-    return "**Not tested at this size**: these networks are early in their training." if early else ""
+    return "**The paper's claims are not tested at this size**: these networks are early in their training." if early else ""
 
 
 def listed(items: Sequence[str]) -> str:

@@ -134,7 +134,7 @@ class Replica:
                 "loss": loss,
                 "published_loss": loss * paper.loss_factor(),
                 "psnr": validation_psnr(self.judged(), *validation) if shown else math.nan,
-                "seconds": self.seconds,
+                "seconds": self.seconds,  # set again by who keeps the time, validation included
             }
         )
 
@@ -150,6 +150,7 @@ class Replica:
         """Return all that a run needs to go on to the same bits."""
         return {
             "spec": self.spec.to_dict(),
+            "device": self.device.type,
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -168,7 +169,7 @@ class Replica:
         rates = [group["lr"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
         for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate  # this device's own tensor or number; a schedule sets it anew at each step
+            group["lr"] = rate  # this run's own tensor or number; a schedule sets it anew at each step
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.generator.set_state(state["generator"].cpu())
@@ -264,7 +265,8 @@ class GraphedStep(BufferedStep):
                 self.position.zero_()
                 super().__call__()
         torch.cuda.synchronize()
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+        # On a stream that is none of the replicas': streams come from a small pool, and theirs must not wait for one another.
+        with torch.cuda.graph(self.graph, stream=side, capture_error_mode="thread_local"):
             super().__call__()
         with torch.no_grad():
             for tensor, value in kept:
@@ -363,12 +365,21 @@ def train(
         replicas = [Replica(spec, corpus.train, device, resident) for spec in specs]
         for replica in replicas:
             load_checkpoint(replica, checkpoints)
-        if len({r.step for r in replicas}) > 1:  # a group that was cut differently: its members go on one by one
-            return [
-                train([s], corpus, device=device, checkpoints=checkpoints, until=until, progress=progress)[0]
-                for s in specs
-            ]
+        if len(steps := sorted({r.step for r in replicas})) > 1:  # cut at unequal steps: those that are level go on together
+            level = [[r.spec for r in replicas if r.step == step] for step in steps]
+            del replicas, resident
+            return _in_parts(level, specs, corpus, device, checkpoints, until, progress)
         return _train(replicas, corpus, device, checkpoints, until, progress or (lambda images: None))
+
+
+def _in_parts(parts, specs, corpus, device, checkpoints, until, progress):
+    """Train parts of a group one after the other; where a later one is paused, the finished ones are in checkpoints."""
+    done = {
+        trained.spec: trained
+        for part in parts
+        for trained in train(part, corpus, device=device, checkpoints=checkpoints, until=until, progress=progress)
+    }
+    return [done[spec] for spec in specs]
 
 
 def _train(replicas, corpus, device, checkpoints, until, progress):
@@ -392,10 +403,13 @@ def _train(replicas, corpus, device, checkpoints, until, progress):
         now = time.monotonic()
         for replica in replicas:
             replica.seconds += (now - before) / len(replicas)
+            if stop == spec.n_train:
+                replica.history[-1]["seconds"] = replica.seconds
         before = now
         progress((stop - start) * len(replicas))
         over = until is not None and now >= until and first.step < first.steps
-        if checkpoints is not None and (over or now - saved > CHECKPOINT_SECONDS):
+        done = first.step == first.steps and until is not None  # what trains beside or after it may be paused
+        if checkpoints is not None and (over or done or now - saved > CHECKPOINT_SECONDS):
             for replica in replicas:
                 save_checkpoint(replica, checkpoints)
             saved = now
@@ -439,9 +453,11 @@ def load_checkpoint(replica: Replica, folder: Path | None) -> None:
     if path is None or not path.exists():
         return
     try:
-        state = torch.load(path, map_location=replica.device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)  # a full GPU is no fault of the file
         if state["spec"] != replica.spec.to_dict():
             raise ValueError("it belongs to another run")
+        if state["device"] != replica.device.type:
+            raise ValueError("half of a run on one kind of device and half on another would be a run of neither")
     except Exception:  # whatever a foreign or truncated file raises, it is no checkpoint
         path.unlink()
         return

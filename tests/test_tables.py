@@ -83,12 +83,12 @@ def test_no_interval_no_difference():
     assert tables.brackets(found["TNet+BN"]) == "–"
     assert "no interval" in tables.compared("TNet+BN", "TNet", found["TNet+BN"])
     text = tables.outcome("TNet", found, PROFILES["quick"])
-    assert "TNet+BN" not in text and text.startswith("**Not tested at this size**")
+    assert "TNet+BN" not in text and text.startswith("**The paper's claims are not tested at this size**")
 
 
 @pytest.mark.parametrize(
     "low, high, says",
-    [(0.1, 0.3, "Above TNet end: X (+0.20 dB)."), (-0.3, -0.1, "Below TNet end: X (-0.20 dB)."), (-0.1, 0.5, "No difference to TNet is shown for: X (+0.20 dB).")],
+    [(0.1, 0.3, "Shown above TNet: X (+0.20 dB)."), (-0.3, -0.1, "Shown below TNet: X (-0.20 dB)."), (-0.1, 0.5, "No difference to TNet is shown for: X (+0.20 dB).")],
 )
 def test_outcome_follows_the_interval(low, high, says):
     value = (low + high) / 2
@@ -102,7 +102,7 @@ def test_what_a_size_cannot_say():
     overnight, quick = tables.size_note(PROFILES["overnight"]), tables.size_note(PROFILES["quick"])
     assert "first steps of their training" in quick and f"{seen:,}" in quick and "no interval" in quick
     assert "first steps of their training" in overnight and "no interval" not in overnight
-    assert tables.verdict_note(PROFILES["paper"]) == "" and "Not tested" in tables.verdict_note(PROFILES["overnight"])
+    assert tables.verdict_note(PROFILES["paper"]) == "" and "not tested" in tables.verdict_note(PROFILES["overnight"])
 
 
 def test_dots_around_looks_closer_only_where_a_row_is_far():

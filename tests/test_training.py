@@ -17,7 +17,7 @@ from n2nlib.metrics import denoise, psnr
 from n2nlib.models import build
 from n2nlib.plain import train_plain
 from n2nlib.spec import RunSpec
-from n2nlib.training import BufferedStep, Paused, Replica, Stepper, train
+from n2nlib.training import BufferedStep, GraphedStep, Paused, Replica, Stepper, settings, train
 
 #: 150 pairs: four full batches and one of 22.
 N = 150
@@ -115,6 +115,33 @@ def test_a_truncated_checkpoint_is_not_believed(corpus, tmp_path):
     assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
 
 
+def test_a_checkpoint_of_another_kind_of_device_is_not_believed(corpus, tmp_path):
+    """A GPU's generator and optimiser settings mean nothing to a CPU: the run starts anew, and ends as it always does."""
+    whole = train([spec()], corpus)[0]
+    with pytest.raises(Paused):
+        train([spec()], corpus, checkpoints=tmp_path, until=time.monotonic())
+    path = tmp_path / f"{spec().id}.ckpt"
+    state = torch.load(path, weights_only=True)
+    torch.save(state | {"device": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, path)
+    assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
+
+
+def test_a_group_that_was_cut_at_unequal_steps_goes_on(corpus, tmp_path, monkeypatch):
+    """One of three is a chunk ahead; paused again and again, the group ends, and each run as it would alone."""
+    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 2)
+    group = [spec(seed=i) for i in range(3)]
+    alone = [train([s], corpus)[0] for s in group]
+    with pytest.raises(Paused):
+        train(group[1:2], corpus, checkpoints=tmp_path, until=time.monotonic())
+    for _ in range(30):
+        try:
+            together = train(group, corpus, checkpoints=tmp_path, until=time.monotonic())
+            break
+        except Paused:
+            pass
+    assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+
+
 def test_runs_side_by_side_end_as_each_would_alone(corpus):
     group = [spec(**v) for v in VARIANTS] + [spec(seed=3), spec(network="BaseNet")]
     for alone, beside in zip((train([s], corpus)[0] for s in group), train(group, corpus), strict=True):
@@ -134,6 +161,29 @@ def test_steps_from_buffers_are_the_same_steps(corpus, changes):
     for a, b in zip(direct, buffered, strict=True):
         assert a.step == b.step == 10
         assert all(torch.equal(x, y) for x, y in zip(a.tensors(), b.tensors(), strict=True))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("changes", [*VARIANTS, {"precision": "bf16"}, {"scheme": "neighbor2neighbor"}, {"optimiser": "never-updated"}])
+def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
+    """Eager steps and replays on a GPU, the partial batch's second graph in mid-epoch included.
+
+    The kernels are the same where cuDNN chooses the same algorithms; where it does not, sums are rounded in another
+    order, which ten steps of Adam carry to at most a tenth of one step.
+    """
+    device = torch.device("cuda")
+    with settings(device, changes.get("precision", "fp32")):
+        eager, graphed = ([Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(3)] for _ in range(2))
+        for replicas, step in ((eager, BufferedStep), (graphed, GraphedStep)):
+            stepper = Stepper(replicas, device, step)
+            for epoch in range(2):
+                stepper.advance(epoch, 0, 64)
+                stepper.advance(epoch, 64, N)
+    for a, b in zip(eager, graphed, strict=True):
+        assert torch.equal(a.generator.get_state(), b.generator.get_state())
+        for x, y in zip(a.network.parameters(), b.network.parameters(), strict=True):
+            torch.testing.assert_close(x, y, rtol=0, atol=5e-5)
 
 
 def test_numbers_of_a_run(corpus):
