@@ -258,7 +258,7 @@ def write_table() -> str:
             corpus, inference = found["corpus"], found["inference"]
             memory = ", ".join(f"{k} {v:.2f}" for k, v in found["peak memory (GiB)"].items() if v is not None)
             lines += [
-                f"Pairs: {corpus['pairs/s']:,.0f} a second, {corpus['ratio']:.1f} times the plain loop. "
+                f"Making pairs: {corpus['pairs/s']:,.0f} a second, {corpus['ratio']:.1f} times the plain loop. "
                 f"TNet denoises {inference['images']:,} images in {inference['seconds']:.2f} s. "
                 f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
                 "",

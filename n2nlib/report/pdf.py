@@ -73,9 +73,8 @@ def _block(document: Document, block: Block) -> str:
     table = f"{block.text}\n\n: {one_line(block.caption)}\n"
     if block.text.count("\n") > LONGEST:  # longer than a page: it breaks, and only what stands in a column can
         return f"{raw('// placed ' + HERE, 'typst')}\n{table}"
-    if _characters(block) > COLUMN_CHARACTERS:
-        return f"{raw('// placed ' + WIDE, 'typst')}\n{table}"
-    return f"{raw('#block(breakable: false)[', 'typst')}\n{raw('// placed ' + HERE, 'typst')}\n{table}\n{raw(']', 'typst')}"
+    place = WIDE if _characters(block) > COLUMN_CHARACTERS else FLOATING
+    return f"{raw('// placed ' + place, 'typst')}\n{table}"
 
 
 def _for_paper(text: str) -> str:
