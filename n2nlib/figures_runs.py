@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from .figures import PAGE, colour
 from .runs import Run
+from .stats import Interval
 
 #: Rows further from the reference than this (dB) would squeeze all others into a line.
 FAR = 1.0
@@ -76,7 +77,34 @@ def dots_around(rows: Mapping[str, Sequence[float]], reference: str, colours: Ma
         ax.set(xlim=(near.min() - margin, near.max() + margin), title="closer")
         for y, (label, values) in enumerate(shifted.items()):
             if label in far:
-                mean, low = f"{values.mean():+.1f}".replace("-", "−"), values.mean() < 0
-                ax.annotate(f"← {mean}" if low else f"{mean} →", (0.01 if low else 0.99, y), fontsize=8, va="center",
-                            xycoords=("axes fraction", "data"), ha="left" if low else "right", color="#444444")  # fmt: skip
+                _point(ax, y, values.mean())
     return fig
+
+
+def differences(found: Mapping[str, Interval], published: Mapping[str, float], reference: str) -> Figure:
+    """Draw differences to a reference row in dB: a dot each, a line for its interval, a black stroke for what was published.
+
+    A row further than `FAR` from the reference is pointed to at the edge, unless all are.
+    """
+    far = {label for label, d in found.items() if abs(d.value) > FAR}
+    far = far if len(far) < len(found) else set()
+    fig, ax = plt.subplots(figsize=(PAGE, 0.24 * len(found) + 0.7))
+    ax.axvline(0, color=colour(reference), linewidth=1)
+    for y, (label, d) in enumerate(found.items()):
+        if label in published:
+            ax.plot(published[label], y, "|", color="black", markersize=11, markeredgewidth=1.6)
+        if label in far:
+            _point(ax, y, d.value)
+            continue
+        if d:
+            ax.plot([d.low, d.high], [y, y], color=colour(label), linewidth=2)
+        ax.plot(d.value, y, "o", color=colour(label))
+    ax.set(yticks=range(len(found)), yticklabels=list(found), ylim=(len(found) - 0.4, -0.6), xlabel=f"PSNR minus {reference}'s (dB)")
+    return fig
+
+
+def _point(ax, y: float, value: float) -> None:
+    """Write a value that lies outside the panel at the edge where it is, with an arrow."""
+    text, low = f"{value:+.1f}".replace("-", "−"), value < 0
+    ax.annotate(f"← {text}" if low else f"{text} →", (0.01 if low else 0.99, y), fontsize=8, va="center",
+                xycoords=("axes fraction", "data"), ha="left" if low else "right", color="#444444")  # fmt: skip
