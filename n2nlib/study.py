@@ -100,8 +100,11 @@ class Study:
         """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
 
         Floats are printed with `digits` decimals, in the CSV in full; a missing value is a dash. The caption gets
-        corpus and profile by itself.
+        corpus and profile by itself. A table without rows is a sentence instead.
         """
+        if frame.empty:
+            self.say(f"*Table {name} has no row: none of its runs is stored, and nothing may be trained.*")
+            return
         caption = f"{' '.join(caption.split())} {self._made_of}"
         texts = frame.map(lambda value: cell(value, digits))
         markdown = pipe_table(texts)
