@@ -147,7 +147,7 @@ def test_pdf_leaves_code_out_and_numbers_as_the_page_does(report):
     assert source.index("The headline table.") < source.index("The models table.") < source.index("The claims table.")
     assert '#figure(placement: auto, scope: "parent", image("figure2.pdf", width: 497.0pt)' in source
     assert '#figure(placement: auto, image("figure1.pdf", width: 240.0pt)' in source
-    assert "#figure(placement: none," in source  # the small table stands where it is spoken of
+    assert "#figure(placement: auto,\n  align(center)[#table(" in source  # the small table keeps to a column
     assert source.count('#figure(placement: auto, scope: "parent"') == 2  # the wide figure and the wide table
 
 
