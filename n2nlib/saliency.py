@@ -41,7 +41,7 @@ VERSION = 1
 NOISIEST = 0.05
 CALIPER = math.log(1.25)
 #: Images with fewer matched pixels than this give no ratio: a mean of two or three pixels is mostly chance.
-FEWEST = 5
+FEWEST_PAIRS = 5
 RADIUS, CONTRAST, EXPLAINED, SMALLEST = 3, 0.15, 0.8, 6
 #: Edge pixels stay this far from the border, where filters fold their kernels back into the image.
 MARGIN = 4
@@ -199,10 +199,10 @@ def statements(noisy, clean, denoised, of_loss=None, of_output=None) -> dict[str
 
 
 def _log_ratio(values: np.ndarray, i: np.ndarray, j: np.ndarray) -> float:
-    """Log of the mean of `values` at i over that at j, NaN for fewer than FEWEST pairs."""
+    """Log of the mean of `values` at i over that at j, NaN for fewer than FEWEST_PAIRS pairs."""
     a, b = values.flat[i], values.flat[j]
     whole = np.isfinite(a) & np.isfinite(b)
-    if whole.sum() < FEWEST or not (a[whole].mean() > 0 and b[whole].mean() > 0):
+    if whole.sum() < FEWEST_PAIRS or not (a[whole].mean() > 0 and b[whole].mean() > 0):
         return math.nan
     return float(np.log(a[whole].mean() / b[whole].mean()))
 

@@ -198,8 +198,8 @@ def test_statements_of_an_untrained_network_are_deterministic(photographs):
 def test_an_average_is_as_uncertain_as_its_initialisations():
     """Initialisations that differ by 1 on images that all agree: Student's interval over them, not a point."""
     photo = np.repeat(np.arange(20), 2)
-    values = np.arange(5.0)[:, None] + np.random.default_rng(0).normal(0, 1e-3, (5, 40))
+    values = np.arange(3.0)[:, None] + np.random.default_rng(0).normal(0, 1e-3, (3, 40))
     crossed, one = saliency.average(values, photo), saliency.average(values[0], photo)
-    half = 2.776 * np.std(np.arange(5.0), ddof=1) / np.sqrt(5)  # t(0.975, 4 degrees of freedom)
-    assert crossed.high - crossed.value == pytest.approx(half, rel=0.02) and crossed.n == 5
+    half = 4.303 * np.std(np.arange(3.0), ddof=1) / np.sqrt(3)  # t(0.975, 2 degrees of freedom)
+    assert crossed.high - crossed.value == pytest.approx(half, rel=0.02) and crossed.n == 3
     assert one.high - one.value < 0.01 and one.n == 20
