@@ -71,15 +71,8 @@ def engine_rate(network: str, precision: str, device: str, replicas: int = 1, st
         return replicas * steps * BATCH / (time.perf_counter() - start)
 
 
-def plain_rate(network: str, device: str, threads: int | None = None, steps: int | None = None) -> float:
-    """Return images/s of the textbook loop, with PyTorch's own number of threads unless one is given."""
-    if threads is not None:
-        own = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            return plain_rate(network, device, steps=steps)
-        finally:
-            torch.set_num_threads(own)
+def plain_rate(network: str, device: str, steps: int | None = None) -> float:
+    """Return images/s of the textbook loop, with the number of threads that PyTorch has."""
     steps = steps or STEPS[network]
     spec = RunSpec("b" * 16, steps * BATCH, 2, network=network, lr=LR[network])
     data = pairs(spec.n_train)
@@ -127,7 +120,8 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
         steps = 4 * CHUNK_STEPS if device == "cuda" else None  # long enough that set-up does not count
         rates.setdefault(("plain", "fp32", 1), []).append(plain_rate(network, device, steps=steps))
         if pool is not None:
-            rates.setdefault(("plain, 1 thread", "fp32", 1), []).append(plain_rate(network, device, threads=1))
+            with settings(torch.device(device), "fp32"):  # one thread, as a run of the engine has
+                rates.setdefault(("plain, 1 thread", "fp32", 1), []).append(plain_rate(network, device))
         for precision in precisions:
             for n in sorted({1, side}):
                 if pool is None:

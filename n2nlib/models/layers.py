@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def textbook(network: nn.Module, on: bool = True) -> nn.Module:
-    """Let a network take its steps as they are published, or (False, as built) a shorter way to the same numbers."""
+def textbook(network: nn.Module) -> nn.Module:
+    """Let a network take its steps as they are published, and no shorter way to the same numbers."""
     for module in network.modules():
         if hasattr(module, "textbook"):
-            module.textbook = on
+            module.textbook = True
     return network
 
 
