@@ -31,14 +31,12 @@ from .plain import train_plain
 from .runs import RunStore, commit, cores, processor, write_json
 from .schemes import words
 from .spec import RunSpec
-from .stats import FEWEST, equivalence, paired
 from .study import pipe_table
+from .tables import equivalences
 from .training import CHUNK_STEPS, Replica, Stepper, settings
 
 REPETITIONS = 5
 BATCH = 32
-#: Half the width within which a lower precision counts as the same.
-EQUIVALENCE_DB = 0.03
 #: Steps that are timed at once: about two seconds of the plain loop on two cores.
 STEPS = {"TNet": 64, "BaseNet": 24, "UNet": 8}
 LR = {"TNet": 5e-4, "BaseNet": 5e-4, "UNet": 1e-3}
@@ -209,30 +207,6 @@ def table(record: dict | None, device: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def equivalences(store: RunStore) -> pd.DataFrame:
-    """Return, for each kind of run that the store holds in fp32 and in a lower precision, whether the two are equivalent.
-
-    Pairs share corpus, size and initialisation; the test is two one-sided t tests at 5 % on the mean difference in
-    PSNR, with a margin of 0.03 dB. The order of rounding errors is chaos, so only the outcome can be compared.
-    """
-    kinds: dict[tuple, dict[int, dict[str, float]]] = {}
-    for run in store.all():
-        kind = tuple(sorted((k, str(v)) for k, v in run.spec.replace(seed=0, precision="fp32").to_dict().items()))
-        kinds.setdefault((kind, run.spec.network, run.spec.images), {}).setdefault(run.spec.seed, {})[run.spec.precision] = run.metrics["psnr"]
-    rows = []
-    for (_, network, images), seeds in kinds.items():
-        for precision in ("tf32", "bf16"):
-            both = [found for found in seeds.values() if {"fp32", precision} <= set(found)]
-            if len(both) >= FEWEST:
-                found = paired([b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9)
-                p = equivalence(found, EQUIVALENCE_DB)
-                rows.append({
-                    "network": network, "training images": f"{images:,}", "precision": precision, "minus fp32 (dB), 90 %": f"{found:+.3f}", "n": len(both),
-                    f"within ±{EQUIVALENCE_DB} dB": f"{'shown' if p < 0.05 else 'not shown'} (p = {p:.2g})",
-                })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def records() -> dict[str, dict | None]:
     """Return the stored record of each kind of device, None where none was made."""
     out: dict[str, dict | None] = {}
@@ -257,7 +231,7 @@ def write_table() -> str:
                 f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
                 "",
             ]
-    same = equivalences(RunStore())
+    same = equivalences(RunStore().all())
     lines += ["## Lower precision", ""]
     lines += [pipe_table(same.astype(str)) if len(same) else "No run is stored in two precisions: equivalence was not measured.", ""]
     text = "\n".join(lines)

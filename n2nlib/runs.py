@@ -62,6 +62,12 @@ class Run:
         """Where the run was made: versions, device, commit, seconds."""
         return json.loads((self.folder / "env.json").read_text())
 
+    @property
+    def arithmetic(self) -> str:
+        """The precision that training had: the spec's, but a CPU that is asked for tf32 computes in fp32."""
+        on_cpu = self.env.get("kind", "cpu") == "cpu"  # records without the field were all made on CPUs
+        return "fp32" if self.spec.precision == "tf32" and on_cpu else self.spec.precision
+
     def model(self):
         """Return the trained network on the CPU, in eval mode.
 
@@ -224,6 +230,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     return {
         "commit": commit(),
         "device": processor() if device == "cpu" else device,
+        "kind": "cpu" if device == "cpu" else "cuda",
         "n2nlib": __version__,
         "numpy": np.__version__,
         "platform": platform.platform(terse=True),

@@ -131,7 +131,7 @@ class Profile:
     `extra_seeds` for everything beyond them; `trials` of the network search; `saliency` images for
     the Jacobian measurements, `slow` images for filters that take about a second each.
     `precision` is the arithmetic of training: `tf32` is what PyTorch's convolutions do on a GPU unless told otherwise
-    (on a CPU it is the same as fp32).
+    (on a CPU it is the same as fp32); `bf16` is two to four times as fast on a CPU with AMX. Evaluation is always fp32.
     """
 
     name: str
@@ -161,6 +161,8 @@ PROFILES = {
                 slow=50, trials=12),
         Profile("paper", n_train=50_000, n_val=1_000, epochs=50, seeds=5, unet_seeds=5, extra_seeds=3, saliency=200,
                 slow=50, trials=48, precision="tf32"),
+        Profile("paper-bf16", n_train=50_000, n_val=1_000, epochs=50, seeds=3, unet_seeds=3, extra_seeds=3, saliency=200,
+                slow=50, trials=12, precision="bf16"),
     )
 }
 

@@ -1,4 +1,4 @@
-"""`make bench`: its equivalence test, its tables, and one short measurement of everything it times."""
+"""`make bench`: its tables, and one short measurement of everything it times."""
 
 from __future__ import annotations
 
@@ -6,30 +6,6 @@ import numpy as np
 import pytest
 
 from n2nlib import bench
-from n2nlib.runs import RunStore
-from n2nlib.spec import RunSpec
-from n2nlib.training import Trained
-
-
-def stored(store, precision, psnrs):
-    for seed, psnr in enumerate(psnrs):
-        spec = RunSpec("c" * 16, 64, 1, seed=seed, precision=precision)
-        store.put(Trained(spec, {}, [{"epoch": 1}], {"psnr": psnr, "seconds": 1.0}, np.array([psnr])))
-
-
-@pytest.mark.parametrize("shift, outcome", [(0.0, "shown"), (0.05, "not shown")])
-def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
-    store = RunStore(tmp_path)
-    stored(store, "fp32", [24.64, 24.62, 24.67, 24.49, 24.56])
-    stored(store, "bf16", np.array([24.635, 24.625, 24.675, 24.485, 24.56]) + shift)
-    (row,) = bench.equivalences(store).to_dict("records")
-    assert row["n"] == 5 and row["precision"] == "bf16" and row["within ±0.03 dB"].startswith(outcome)
-
-
-def test_two_initialisations_show_nothing(tmp_path):
-    stored(RunStore(tmp_path), "fp32", [24.6, 24.7])
-    stored(RunStore(tmp_path), "bf16", [24.6, 24.7])
-    assert bench.equivalences(RunStore(tmp_path)).empty
 
 
 def test_a_device_without_a_record_says_not_measured(results):

@@ -11,8 +11,10 @@ import pytest
 from n2nlib import paper, tables
 from n2nlib.figures_runs import dots_around
 from n2nlib.models import build, count_parameters
-from n2nlib.spec import PROFILES
+from n2nlib.runs import RunStore
+from n2nlib.spec import PROFILES, RunSpec
 from n2nlib.stats import Interval
+from n2nlib.training import Trained
 
 
 def made_up(network="TNet", levels=(25.0, 25.1, 25.2), mse=0.0145, seed=0, **spec):
@@ -114,3 +116,39 @@ def test_dots_around_looks_closer_only_where_a_row_is_far():
     assert -1 < low < -0.15 and 0.05 < high < 1
     assert [t.get_text() for t in fig.axes[1].texts] == ["← −6.0"]
     plt.close("all")
+
+
+def stored(store, precision, psnrs, env=None, **spec):
+    for seed, psnr in enumerate(psnrs):
+        run = RunSpec("c" * 16, 64, 1, seed=seed, precision=precision, **spec)
+        store.put(Trained(run, {}, [{"epoch": 1}], {"psnr": psnr, "seconds": 1.0}, np.array([psnr]), **(env or {})))
+
+
+FP32 = [24.64, 24.62, 24.67, 24.49, 24.56]
+
+
+@pytest.mark.parametrize("shift, outcome", [(0.0, "shown"), (0.05, "not shown")])
+def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
+    store = RunStore(tmp_path)
+    stored(store, "fp32", FP32)
+    stored(store, "bf16", np.array([24.635, 24.625, 24.675, 24.485, 24.56]) + shift)
+    (row,) = tables.equivalences(store.all()).to_dict("records")
+    assert row["run"] == "TNet" and row["n"] == 5 and row["precision"] == "bf16" and row["within ±0.03 dB"].startswith(outcome)
+
+
+def test_two_initialisations_show_no_equivalence(tmp_path):
+    store = RunStore(tmp_path)
+    stored(store, "fp32", FP32[:2])
+    stored(store, "bf16", FP32[:2])
+    assert tables.equivalences(store.all()).empty
+
+
+def test_tf32_on_a_cpu_counts_as_fp32(tmp_path):
+    """A CPU has no TF32: such runs are the fp32 side of a comparison, those of a GPU are not."""
+    store = RunStore(tmp_path)
+    stored(store, "bf16", FP32, network="UNet", options={"shared_decoder": True}, lr=1e-3)
+    stored(store, "tf32", FP32[:3], network="UNet", options={"shared_decoder": True}, lr=1e-3)
+    stored(store, "tf32", FP32[3:], {"device": "a GPU"})
+    assert {run.arithmetic for run in store.all()} == {"bf16", "fp32", "tf32"}
+    (row,) = tables.equivalences(store.all(), ["bf16"]).to_dict("records")
+    assert row["run"] == "UNet, shared_decoder True, lr 0.001" and row["n"] == 3
