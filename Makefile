@@ -5,8 +5,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-# PROFILE=smoke|quick|overnight|paper  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH  DEVICE=auto|cpu|cuda
-# EXECUTOR=local|dask|dask:tcp://HOST:PORT  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
+# PROFILE=smoke|quick|overnight|paper|paper-bf16  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH
+# DEVICE=auto|cpu|cuda  EXECUTOR=local|dask|dask:tcp://HOST:PORT  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
 # TRAIN=0 (train nothing: show what is stored)
 size    = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(DEVICE),--device '$(DEVICE)')
 options = $(size) $(if $(EXECUTOR),--executor '$(EXECUTOR)') $(if $(CHAPTER),--chapter '$(CHAPTER)') \

@@ -125,7 +125,7 @@ class _Frozen(dict):
 
 @dataclass(frozen=True)
 class Profile:
-    """The sizes of a report, and nothing else: the same code runs at every profile.
+    """The sizes of a report and the arithmetic of its training, and nothing else: the same code runs at every profile.
 
     `seeds` initialisations for the paper's own rows, `unet_seeds` for UNet's among them (ten times as dear an image),
     `extra_seeds` for everything beyond them; `trials` of the network search; `saliency` images for

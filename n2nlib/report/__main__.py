@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
         command.add_argument("--corpus", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH")
-        command.add_argument("--profile", help="smoke, quick, overnight or paper (default: paper with a GPU, quick without)")
+        command.add_argument("--profile", help="smoke, quick, overnight, paper or paper-bf16 (default: paper with a GPU, quick without)")
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument("--executor", default="local", help="where runs are trained: local, dask or dask:tcp://HOST:PORT")
         command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
