@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 # TRAIN=0 (train nothing: show what is stored)
 size    = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(DEVICE),--device '$(DEVICE)')
 options = $(size) $(if $(EXECUTOR),--executor '$(EXECUTOR)') $(if $(CHAPTER),--chapter '$(CHAPTER)') \
-          $(if $(filter-out 0,$(FRESH)),--fresh)
+          $(if $(filter 1,$(FRESH)),--fresh)
 
 train   = $(if $(filter 0,$(TRAIN)),N2N_TRAIN=0)
 
@@ -33,11 +33,11 @@ lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with
 	@$(PY) -m jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
 	    $(if $(filter 0,$(shell id -u)),--allow-root)
 
-bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop
-	@$(PY) -m n2nlib.bench
+bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop (DEVICE=)
+	@$(PY) -m n2nlib.bench $(if $(DEVICE),--device '$(DEVICE)')
 
-verify: $(READY)     ## retrain a sample of the stored runs and compare
-	@$(PY) -m n2nlib.verify
+verify: $(READY)     ## retrain a sample of the stored runs and compare (CORPUS=, DEVICE=)
+	@$(PY) -m n2nlib.verify $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(DEVICE),--device '$(DEVICE)')
 
 search: $(READY)     ## look for a better small network on training photographs (PROFILE=, CORPUS=, DEVICE=)
 	@$(PY) -m n2nlib.search $(size)

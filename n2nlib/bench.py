@@ -8,6 +8,7 @@ those of one large convolution in the same arithmetic on all cores. Small images
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import platform
@@ -24,11 +25,13 @@ import torch
 from . import paths
 from .corpus import Pairs, bench_pairs
 from .corpus.bench import bench_plain
+from .device import cores, resolve
+from .errors import ReportError
 from .metrics import denoise
 from .models import build
 from .models.summary import summary
 from .plain import train_plain
-from .runs import RunStore, commit, cores, processor, write_json
+from .runs import RunStore, commit, processor, write_json
 from .schemes import words
 from .spec import RunSpec
 from .study import pipe_table
@@ -239,8 +242,14 @@ def write_table() -> str:
     return text
 
 
-def main() -> int:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description="Time the training engine beside a plain textbook loop.")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    try:
+        device = resolve(parser.parse_args(arguments).device)
+    except ReportError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
     record = measure(device)
     folder = paths.results() / "bench"
     folder.mkdir(parents=True, exist_ok=True)

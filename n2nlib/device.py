@@ -1,13 +1,19 @@
-"""Whether there is a GPU that the installed PyTorch can use, told without importing it (that takes seconds)."""
+"""What there is to compute on: processor cores, and a GPU that the installed PyTorch can use (told without importing it)."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import ReportError, unknown_name
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve(device: str) -> str:

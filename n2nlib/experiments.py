@@ -179,20 +179,16 @@ def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict
     return out
 
 
-def paper_rows(profile: Profile, fingerprint: str) -> list[RunSpec]:
-    """The runs of the paper's own two tables."""
-    return unique(learning_rates(profile, fingerprint), table2(profile, fingerprint))
-
-
 def unique(*tables: Rows) -> list[RunSpec]:
     """Return every run of some tables once, in their order."""
     return list(dict.fromkeys(spec for table in tables for specs in table.values() for spec in specs))
 
 
-def all_runs(profile: Profile, fingerprint: str) -> list[RunSpec]:
+def all_runs(profile: Profile, corpus) -> list[RunSpec]:
     """Return every training run on the report's own corpus, so that one sweep makes them before the chapters ask."""
     tables = (learning_rates, table2, extras, architecture, suspects, schemes, training_tricks, small_network)
-    return unique(*(table(profile, fingerprint) for table in tables))
+    rows = [table(profile, corpus.fingerprint) for table in tables]
+    return [s for s in unique(*rows, *data_sizes(profile, corpus.fingerprint, corpus.train_photo).values()) if possible(s, corpus)]
 
 
 def possible(spec: RunSpec, corpus) -> bool:

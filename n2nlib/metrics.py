@@ -6,15 +6,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from .errors import ReportError
+
 #: Keeps the PSNR of a perfect image finite (80 dB).
 MSE_FLOOR = 1e-8
 
 
 def mse(clean, image, data_range: float) -> np.ndarray:
-    """Mean squared error of each image on a [0, 1] scale: (N,3,H,W), (N,3,H,W) -> (N,) float64."""
+    """Mean squared error of each image on a [0, 1] scale: (N,3,H,W), (N,3,H,W) -> (N,) float64.
+
+    Raises ReportError where the shapes differ or are not those of a batch of images.
+    """
     clean, image = np.asarray(clean), np.asarray(image)
-    if clean.shape != image.shape:
-        raise ValueError(f"images of shapes {clean.shape} and {image.shape} cannot be compared")
+    if clean.shape != image.shape or clean.ndim != 4:
+        raise ReportError(f"images of shapes {clean.shape} and {image.shape} cannot be compared: give two arrays (N, 3, H, W).")
     error = (clean.astype(np.float64) - image.astype(np.float64)) / data_range
     return (error**2).reshape(len(error), -1).mean(axis=1)
 
@@ -51,8 +56,10 @@ def to_uint8(prediction) -> np.ndarray:
 def denoise(network: nn.Module, noisy, batch: int = 250) -> np.ndarray:
     """Denoise uint8 images with a network on whatever device it is: (N,3,H,W) uint8 -> (N,3,H,W) uint8.
 
-    Always in fp32 and eval mode; the network's mode is left as it was.
+    Always in fp32 and eval mode; the network's mode is left as it was. Raises ReportError for anything but such images.
     """
+    if noisy.ndim != 4 or noisy.shape[1] != 3 or str(noisy.dtype).removeprefix("torch.") != "uint8":
+        raise ReportError(f"denoise() got {noisy.dtype} {tuple(noisy.shape)}: give uint8 images (N, 3, H, W), 0 to 255.")
     device = next(network.parameters()).device
     was_training = network.training
     network.eval()

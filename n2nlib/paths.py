@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -43,9 +44,10 @@ def figures(corpus: str, profile: str) -> Path:
 
 
 def slug(corpus: str) -> str:
-    """Return a corpus name as a folder name: `folder:/a/b` becomes `folder-b`."""
+    """Return a corpus name as a folder name: `folder:/a/b` becomes `folder-b-` and six digits that tell it from other `b`."""
     kind, _, where = corpus.partition(":")
     if not where:
         return kind
-    tail = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(where).name)
-    return f"{kind}-{tail}"
+    path = os.path.abspath(os.path.expanduser(where))
+    tail = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(path).name)
+    return f"{kind}-{tail}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"

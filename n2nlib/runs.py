@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from . import __version__, paths
-from .errors import StoreError
+from .errors import ReportError, StoreError
 from .spec import SEMANTICS, RunSpec
 
 WEIGHTS = "model.safetensors"
@@ -44,7 +44,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Final numbers: psnr and psnr_global in dB, loss, published_loss, images, parameters, seconds."""
+        """Final numbers: psnr and psnr_global in dB, loss, published_loss (None unless the loss is L2), images, parameters, seconds."""
         return json.loads((self.folder / "metrics.json").read_text())
 
     @cached_property
@@ -69,16 +69,11 @@ class Run:
         return "fp32" if self.spec.precision == "tf32" and on_cpu else self.spec.precision
 
     def model(self):
-        """Return the trained network on the CPU, in eval mode.
-
-        Raises StoreError where the store keeps the run's numbers without its weights.
-        """
+        """Return the trained network on the CPU, in eval mode."""
         from safetensors.torch import load_file
 
         from .models import build
 
-        if not (self.folder / WEIGHTS).exists():
-            raise StoreError(f"the weights of run {self.id} are not kept in {self.folder.parent}: retrain it (make verify).")
         network = build(self.spec.network, **self.spec.options)
         network.load_state_dict(load_file(self.folder / WEIGHTS))
         return network.eval()
@@ -111,13 +106,23 @@ class RunStore:
         return Run(spec, folder)
 
     def all(self) -> list[Run]:
-        """Return every whole run of the store."""
-        folders = sorted((self.folder / "runs").glob("[0-9a-f]*"))
-        specs = (RunSpec.from_dict(json.loads((f / "spec.json").read_text())) for f in folders if whole(f))
-        return [Run(spec, self.path(spec)) for spec in specs]
+        """Return every whole run of the store that this version could have made; another version's are passed over."""
+        found = []
+        for folder in sorted((self.folder / "runs").glob("[0-9a-f]*")):
+            if whole(folder):
+                try:
+                    spec = RunSpec.from_dict(json.loads((folder / "spec.json").read_text()))
+                except (ReportError, TypeError):  # a field, or a value, that this version does not know
+                    continue
+                if spec.id == folder.name:
+                    found.append(Run(spec, folder))
+        return found
 
     def put(self, trained) -> Run:
-        """Write a `training.Trained`; a run that is there already and whole is left as it is."""
+        """Write a `training.Trained`; a run that is there already and whole is left as it is.
+
+        Raises StoreError where the store cannot be written.
+        """
         from safetensors.torch import save_file
 
         spec = trained.spec
@@ -131,49 +136,62 @@ class RunStore:
             write_json(folder / "env.json", environment(trained.device) | {"seconds": trained.metrics["seconds"]})
 
         self._place(self.path(spec), fill)
-        (self.checkpoints / f"{spec.id}.ckpt").unlink(missing_ok=True)
+        self.drop_checkpoints(spec)
         return Run(spec, self.path(spec))
 
-    def slim(self, spec: RunSpec) -> None:
-        """Let go of a run's weights and keep its numbers; FINISHED remembers the weights' checksum."""
-        folder = self.get(spec).folder
-        finished = json.loads((folder / "FINISHED").read_text())
-        finished.setdefault("omitted", {})[WEIGHTS] = finished["files"].pop(WEIGHTS)
-        write_json(folder / "FINISHED", finished)
-        (folder / WEIGHTS).unlink()
+    def drop_checkpoints(self, spec: RunSpec) -> None:
+        """Remove what a run would go on from."""
+        for file in self.checkpoints.glob(f"{spec.id}.*"):
+            file.unlink(missing_ok=True)
+
+    def lock(self, spec: RunSpec):
+        """Hold a run for training; another process that wants the same run waits, then finds it finished.
+
+        Raises StoreError where the store cannot be written.
+        """
+        return self._locked(spec.id)
 
     @contextmanager
-    def lock(self, spec: RunSpec):
-        """Hold a run for training; another process that wants the same run waits, then finds it finished."""
+    def _locked(self, name: str):
         from filelock import FileLock
 
         folder = self.folder / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / spec.id):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = FileLock(folder / name).acquire()
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be written ({error}): free some space or check the permissions.") from error
+        with held:
             yield
 
     def measurement(self, name: str, inputs: Mapping[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return a dear measurement, computed once for a name and its inputs (JSON values).
 
-        `compute` returns JSON values and, under the key "arrays", NumPy arrays by name; both come back alike.
+        `compute` returns JSON values and, under the key "arrays", NumPy arrays by name; both come back alike. Another
+        process that wants the same measurement waits for it. Raises StoreError where the store cannot be written.
         """
         identity = json.dumps({"name": name, "inputs": dict(inputs)}, sort_keys=True)
         folder = self.folder / "measurements" / name / hashlib.sha256(identity.encode()).hexdigest()[:16]
         if not whole(folder):
-            values = dict(compute())
-            arrays = {k: np.asarray(v) for k, v in values.pop("arrays", {}).items()}
-
-            def fill(part: Path) -> None:
-                write_json(part / "inputs.json", {"name": name, "inputs": dict(inputs)})
-                write_json(part / "values.json", values)
-                write_json(part / "env.json", environment())
-                for key, array in arrays.items():
-                    np.save(part / f"{key}.npy", array, allow_pickle=False)
-
-            self._place(folder, fill)
+            with self._locked(folder.name):
+                if not whole(folder):
+                    self._measure(name, inputs, compute, folder)
         values = json.loads((folder / "values.json").read_text())
         arrays = {f.stem: np.load(f, allow_pickle=False) for f in sorted(folder.glob("*.npy"))}
         return values | ({"arrays": arrays} if arrays else {})
+
+    def _measure(self, name, inputs, compute, folder: Path) -> None:
+        values = dict(compute())
+        arrays = {k: np.asarray(v) for k, v in values.pop("arrays", {}).items()}
+
+        def fill(part: Path) -> None:
+            write_json(part / "inputs.json", {"name": name, "inputs": dict(inputs)})
+            write_json(part / "values.json", values)
+            write_json(part / "env.json", environment())
+            for key, array in arrays.items():
+                np.save(part / f"{key}.npy", array, allow_pickle=False)
+
+        self._place(folder, fill)
 
     def _place(self, folder: Path, fill: Callable[[Path], None]) -> None:
         """Fill a temporary folder, seal it with FINISHED and rename it to `folder`."""
@@ -186,9 +204,9 @@ class RunStore:
             part.chmod(0o755)
             fill(part)
             write_json(part / "FINISHED", {"files": {f.name: sha256(f) for f in sorted(part.iterdir())}})
-            if folder.exists():  # what is there is not whole
+            if folder.exists() and not whole(folder):
                 shutil.rmtree(folder)
-            part.rename(folder)
+            part.rename(folder)  # fails where another process was first
         except OSError as error:
             if whole(folder):  # another process was first
                 return
@@ -269,7 +287,3 @@ def processor() -> str:
     except (OSError, StopIteration):
         return platform.processor() or sys.platform
 
-
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 from .errors import ReportError, unknown_name
@@ -52,8 +53,10 @@ class RunSpec:
     n_photos: int = 0  # train on pairs of the first n photographs only; 0 is all
 
     def __post_init__(self):
-        object.__setattr__(self, "options", _Frozen(self.options))
-        object.__setattr__(self, "augment", tuple(sorted(self.augment)))
+        object.__setattr__(self, "options", _Frozen({k: v.item() if hasattr(v, "item") else v for k, v in self.options.items()}))
+        if isinstance(self.augment, str):
+            raise ReportError(f"RunSpec.augment is {self.augment!r}: give a list of names, like [{self.augment!r}].")
+        object.__setattr__(self, "augment", tuple(sorted(set(self.augment))))
         object.__setattr__(self, "lr", float(self.lr))
         for kind, name, known in [
             ("loss", self.loss, LOSSES),
@@ -65,9 +68,11 @@ class RunSpec:
         ]:
             if name not in known:
                 raise unknown_name(kind, name, known)
-        for name in ("n_train", "epochs", "batch"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: give a whole number of at least 1.")
+        for name, least in (("n_train", 1), ("epochs", 1), ("batch", 1), ("seed", 0), ("n_photos", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+                raise ReportError(f"RunSpec.{name} is {value!r}: give a whole number of at least {least}.")
+            object.__setattr__(self, name, int(value))  # NumPy's are no JSON
         if not 0 < self.lr < 1:
             raise ReportError(f"RunSpec.lr is {self.lr!r}: give a learning rate between 0 and 1.")
         if not 0 <= self.averaging < 1:

@@ -24,6 +24,8 @@ FEWEST = 3
 class Interval:
     """An estimate with its interval: `low` and `high` are None when n < 3, and then only `value` is printed.
 
+    A value of NaN is printed as a dash: there was nothing to measure.
+
     `n` counts initialisations (or clusters); `se` and `df` are the standard error and Student's degrees of freedom.
     """
 
@@ -41,6 +43,8 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         spec = spec or ".2f"
+        if np.isnan(self.value):
+            return "–"
         if self.low is None:
             return format(self.value, spec)
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
@@ -107,7 +111,7 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
     and order of data. Simulated with 5 initialisations and 100 photographs, the 95 % interval covers 94 to 97 %
     (98 % where only their interaction matters).
 
-    Raises ReportError when shapes do not fit.
+    Without any image the value is NaN. Raises ReportError when shapes do not fit.
     """
     a = np.atleast_2d(np.asarray(a, float))
     arms = [a]
@@ -119,6 +123,8 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
     photo = np.unique(np.asarray(photo), return_inverse=True)[1]
     if any(arm.shape[1] != len(photo) for arm in arms):
         raise ReportError(f"crossed() got {[arm.shape[1] for arm in arms]} images and {len(photo)} photograph numbers.")
+    if not len(photo):
+        return Interval(float("nan"), None, None, min(len(arm) for arm in arms), "no image")
     signs = (1, -1)[: len(arms)]
     value = sum(s * arm.mean() for s, arm in zip(signs, arms, strict=True))
     n, photos = min(len(arm) for arm in arms), photo.max() + 1
@@ -156,6 +162,15 @@ def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
     start = len(runs_a) == len(runs_b) and all(same_start(a.spec, b.spec) for a, b in zip(runs_a, runs_b, strict=True))
     a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
     return crossed(a, b, photo=photo, paired=start)
+
+
+def loss_difference(runs_a: Sequence, runs_b: Sequence) -> Interval:
+    """Return the difference in training loss (the paper's unit) of two lists of runs, paired over the seeds that both have."""
+    a, b = ({run.spec.seed: run.metrics["published_loss"] for run in runs} for runs in (runs_a, runs_b))
+    both = [seed for seed in a if seed in b]
+    if not both:
+        return welch(list(a.values()), list(b.values()))
+    return paired([a[seed] for seed in both], [b[seed] for seed in both])
 
 
 def cluster_bootstrap(statistic: Callable[[np.ndarray], float], cluster, generator: np.random.Generator,

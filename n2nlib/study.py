@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import math
 import os
 import re
 import tempfile
@@ -22,7 +23,8 @@ from .experiments import possible
 from .runs import Run, RunStore, environment, may_train, write_json
 from .spec import Profile, RunSpec
 from .spec import profile as profile_of
-from .sweep import EXECUTORS, sweep
+from .stats import Interval
+from .sweep import sweep
 
 
 class Study:
@@ -36,22 +38,22 @@ class Study:
         self._numbers: dict[str, Any] = {}
 
     @classmethod
-    def open(cls, chapter: str, *, corpus: str, profile: str, device: str = "auto", executor: str = "local") -> Study:
+    def open(cls, chapter: str, *, corpus: str, profile: str, device: str = "auto") -> Study:
         """Open a report for a chapter; raises ReportError for an unknown or ill-typed parameter, with the nearest name.
+
+        Missing runs are trained where `N2N_EXECUTOR` says (`make report EXECUTOR=` sets it), on this machine otherwise.
 
         Called in a notebook, it also refuses parameters that were injected under a name that the notebook lacks,
         which papermill only warns of.
         """
-        for name, value in {"corpus": corpus, "profile": profile, "device": device, "executor": executor}.items():
+        for name, value in {"corpus": corpus, "profile": profile, "device": device}.items():
             if not isinstance(value, str):
                 raise ReportError(f"parameter {name} is {value!r}: give a text.")
         refuse_unknown_parameters()
         size = profile_of(profile)
-        if executor.partition(":")[0] not in EXECUTORS:
-            raise unknown_name("executor", executor, EXECUTORS)
         opened = open_corpus(corpus, n_train=size.n_train, n_val=size.n_val)
         figures.style()
-        return cls(chapter, opened, size, resolve(device), executor, RunStore())
+        return cls(chapter, opened, size, resolve(device), os.environ.get("N2N_EXECUTOR", "local"), RunStore())
 
     @property
     def fingerprint(self) -> str:
@@ -130,19 +132,17 @@ class Study:
         show_markdown(inspect.cleandoc(text), {"kind": "prose"})
 
     def number(self, name: str, value: Any) -> None:
-        """Keep a measured number (JSON value) for the ledger, in the report's `numbers/<chapter>.json`."""
+        """Keep a measured number (JSON value or `stats.Interval`) for the ledger, in the report's `numbers/<chapter>.json`.
+
+        An interval without a value, of something that no image has, is kept as null.
+        """
+        if isinstance(value, Interval):
+            value = None if math.isnan(value.value) else value.to_dict()
         self._numbers[name] = value
         path = self._path(f"numbers/{self.chapter}.json")
         part = path.with_suffix(".part")
         write_json(part, self._numbers)
         part.replace(path)
-
-    def numbers(self) -> dict[str, Any]:
-        """Return the numbers that every chapter of this report has kept."""
-        out: dict[str, Any] = {}
-        for path in sorted((self.folder / "numbers").glob("*.json")):
-            out |= json.loads(path.read_text())
-        return out
 
     def provenance(self) -> None:
         """Show where this page comes from: commit, corpus, profile, device, versions."""

@@ -8,12 +8,13 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from .device import resolve
+from .device import cores, resolve
 from .errors import ReportError, TrainingError, unknown_name
-from .runs import Run, RunStore, cores
+from .runs import Run, RunStore
 from .spec import RunSpec
 
 #: `local`: processes of this machine. `dask`: workers of this machine; `dask:tcp://HOST:PORT`: those of a scheduler
@@ -41,7 +42,8 @@ def sweep(
 
     `corpora` maps fingerprints to corpora. `seconds`: end the slice after that time; what is unfinished stays in its
     checkpoint. `quiet` shows no progress bar.
-    Raises TrainingError if a run fails (all others are finished first), training.Paused when the time is over.
+    Raises ReportError if a run fails (all others are finished first), training.Paused when the time is over. An
+    interrupt ends what is being trained, and begins nothing that waits; each run goes on from its last checkpoint.
     """
     kind, _, address = executor.partition(":")
     if kind not in EXECUTORS or (address and kind == "local"):
@@ -86,17 +88,26 @@ def _train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, 
 
 
 def _on_gpu(missing, corpora, store, until, bar) -> list[Exception]:
+    import torch
+
     errors: list[Exception] = []
     waiting = groups(missing)
     while waiting:
         group = waiting.pop(0)
         try:
             _train_here(group, corpora[group[0].corpus], store, "cuda", until, bar.add)
-        except TrainingError as error:
+        except ReportError as error:
             if len(group) == 1:
                 errors.append(error.with_traceback(None))  # its frames would keep networks and graphs on the device
             else:
                 waiting[:0] = [[spec] for spec in group]  # one of them failed: the others must not suffer for it
+        except torch.OutOfMemoryError:
+            half = len(group) // 2
+            if half:
+                waiting[:0] = [group[:half], group[half:]]
+            else:
+                errors.append(TrainingError(f"run {group[0].id} ({group[0].network}) does not fit the GPU's memory: DEVICE=cpu trains it."))
+        torch.cuda.empty_cache()
     return errors
 
 
@@ -114,37 +125,47 @@ def groups(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
 
 def _on_cpu(missing, corpora, store, until, bar) -> list[Exception]:
     """Longest first, a process a core and one thread a process; a single short run stays in this process."""
+    from .models import NETWORKS
+
     ordered = sorted(missing, key=lambda s: -s.images * COST.get(s.network, 1.0))
-    workers = min(cores(), len(ordered))
+    # A class that was written in a notebook or script is known to this process alone.
+    here = [s for s in ordered if getattr(NETWORKS.get(s.network), "__module__", "") == "__main__"]
+    if min(cores(), len(ordered)) == 1 or sum(s.images * COST.get(s.network, 1.0) for s in ordered) < SMALL:
+        here = ordered
     errors: list[Exception] = []
-    if workers == 1 or sum(s.images * COST.get(s.network, 1.0) for s in ordered) < SMALL:
-        for spec in ordered:
-            try:
-                _train_here([spec], corpora[spec.corpus], store, "cpu", until, bar.add)
-            except TrainingError as error:
-                errors.append(error)
-        return errors
+    for spec in here:
+        try:
+            _train_here([spec], corpora[spec.corpus], store, "cpu", until, bar.add)
+        except ReportError as error:
+            errors.append(error)
+    others = [s for s in ordered if s not in here]
+    return errors + _in_processes(others, corpora, store, until, bar) if others else errors
+
+
+def _in_processes(ordered, corpora, store, until, bar) -> list[Exception]:
     for fingerprint in {s.corpus for s in ordered}:  # build pairs once, not in every process
         corpora[fingerprint].train, corpora[fingerprint].val  # noqa: B018
     context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    with _single_threaded(), ProcessPoolExecutor(workers, context, _start_worker, (counter, os.getpid())) as pool:
-        futures = [pool.submit(_in_worker, s, corpora[s.corpus], store.folder, until) for s in ordered]
-        pending = set(futures)
-        while pending:
-            done = {f for f in pending if f.done()}
-            pending -= done
-            for future in done:
-                error = future.exception()
-                if isinstance(error, ReportError):
-                    errors.append(error)
-                elif error is not None:
-                    for other in pending:
-                        other.cancel()
-                    raise error
-            bar.set(counter.value)
-            time.sleep(0.1 if pending else 0)
-    bar.set(counter.value)
+    counter, stop = context.Value("q", 0), context.Event()
+    errors: list[Exception] = []
+    before = bar.images
+    with _single_threaded(), ProcessPoolExecutor(min(cores(), len(ordered)), context, _start_worker, (counter, stop, os.getpid())) as pool:
+        try:
+            pending = {pool.submit(_in_worker, s, corpora[s.corpus], store.folder, until) for s in ordered}
+            while pending:
+                done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if isinstance(error := future.exception(), ReportError):
+                        errors.append(error)
+                    elif error is not None:
+                        raise error
+                bar.set(before + counter.value)
+        except BrokenProcessPool:
+            raise TrainingError("a process that trained runs died: killed, or out of memory. Start again; its runs go on from their checkpoints.") from None
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     return errors
 
 
@@ -169,7 +190,7 @@ def _on_dask(missing, corpora, store, until, bar, device, address) -> list[Excep
             address = stack.enter_context(cluster).scheduler_address
         try:
             client = stack.enter_context(Client(address, timeout="10s"))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: an address without a port
             raise ReportError(f"no Dask scheduler answers at {address} ({error}): start one, or use EXECUTOR=dask.") from error
         folder = store.folder.resolve()
         sizes = {
@@ -202,15 +223,17 @@ def _single_threaded():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
 
 
-_counter = None
+_counter = _stop = None
 
 
-def _start_worker(counter, parent: int) -> None:
-    """Prepare a worker: it adds to the shared counter of images, and ends when its parent is gone."""
+def _start_worker(counter, stop, parent: int) -> None:
+    """Prepare a worker: it adds to the shared counter of images, and ends when it is told to or its parent is gone."""
+    import signal
     import threading
 
-    global _counter
-    _counter = counter
+    global _counter, _stop
+    _counter, _stop = counter, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which a terminal interrupts as well, says when to stop
 
     def watch():
         while os.getppid() == parent:
@@ -222,6 +245,8 @@ def _start_worker(counter, parent: int) -> None:
 
 def _in_worker(spec: RunSpec, corpus, folder: Path, until: float | None) -> None:
     def progress(images: int) -> None:
+        if _stop.is_set():
+            raise KeyboardInterrupt
         with _counter.get_lock():
             _counter.value += images
 
@@ -232,10 +257,8 @@ class _Bar:
     """A progress bar of training images: in a terminal, in JupyterLab, and silent in a log."""
 
     def __init__(self, specs: Sequence[RunSpec], quiet: bool):
-        self.total, self.done = sum(s.images for s in specs), 0
-        # papermill and make's log want no line an update
-        self.quiet = quiet or bool(os.environ.get("N2N_QUIET"))
-        self.runs = len(specs)
+        self.total, self.runs, self.quiet = sum(s.images for s in specs), len(specs), quiet
+        self.images = 0  # trained so far; tqdm forgets it where it is silent
 
     def __enter__(self):
         from tqdm.auto import tqdm
@@ -255,7 +278,8 @@ class _Bar:
         self.bar.close()
 
     def add(self, images: int) -> None:
-        self.bar.update(images)
+        self.set(self.images + images)
 
     def set(self, images: int) -> None:
-        self.bar.update(images - self.bar.n)
+        self.bar.update(images - self.images)
+        self.images = images

@@ -150,7 +150,6 @@ class Replica:
         """Return all that a run needs to go on to the same bits."""
         return {
             "spec": self.spec.to_dict(),
-            "device": self.device.type,
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -351,7 +350,7 @@ def train(
 ) -> list[Trained]:
     """Train runs of equal length on one corpus and one device together; each ends as it would alone.
 
-    `checkpoints`: folder of `<id>.ckpt`, written every minute and read at the start, so that a killed call goes on
+    `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so that a killed call goes on
     where it was (on a CPU to the same bits). `until`: `time.monotonic()` at which to stop. `progress` is called with
     the number of images done since its last call.
     Raises Paused when the time is over, TrainingError on divergence or an impossible specification.
@@ -435,30 +434,36 @@ def settings(device: torch.device, precision: str):
         torch.set_num_threads(threads)
 
 
+def checkpoint(replica: Replica, folder: Path) -> Path:
+    """Return where a run's checkpoint lies; half of a run on a CPU and half on a GPU would be a run of neither."""
+    return folder / f"{replica.spec.id}.{replica.device.type}.ckpt"
+
+
 def save_checkpoint(replica: Replica, folder: Path) -> None:
     """Write a checkpoint in one move, so that a kill in between leaves the one before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{replica.spec.id}.{os.getpid()}.part"
+    path = checkpoint(replica, folder)
+    part = path.with_suffix(f".{os.getpid()}.part")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         torch.save(replica.state(), part)
-        part.replace(folder / f"{replica.spec.id}.ckpt")
+        part.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         part.unlink(missing_ok=True)
         raise TrainingError(f"no checkpoint can be written to {folder} ({error}): free some space and start again.") from error
 
 
 def load_checkpoint(replica: Replica, folder: Path | None) -> None:
-    """Go on from a run's checkpoint if there is one; one that cannot be read is left aside and the run starts anew."""
-    path = folder / f"{replica.spec.id}.ckpt" if folder is not None else None
+    """Go on from a run's checkpoint if there is one; a damaged one is renamed to `.broken` and the run starts anew."""
+    path = checkpoint(replica, folder) if folder is not None else None
     if path is None or not path.exists():
         return
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)  # a full GPU is no fault of the file
         if state["spec"] != replica.spec.to_dict():
             raise ValueError("it belongs to another run")
-        if state["device"] != replica.device.type:
-            raise ValueError("half of a run on one kind of device and half on another would be a run of neither")
+    except (OSError, MemoryError) as error:
+        raise TrainingError(f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.") from error
     except Exception:  # whatever a foreign or truncated file raises, it is no checkpoint
-        path.unlink()
+        path.replace(path.with_suffix(".broken"))
         return
     replica.load(state)

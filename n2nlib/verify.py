@@ -17,7 +17,7 @@ import torch
 
 from .corpus import Corpus, open_corpus
 from .device import resolve
-from .errors import ReportError, StoreError
+from .errors import ReportError
 from .models import NETWORKS
 from .runs import Run, RunStore
 from .spec import PROFILES
@@ -56,25 +56,22 @@ def compare(runs: list[Run], known: dict[str, Corpus], device: str) -> pd.DataFr
                     "stored (dB)": old.metrics["psnr"],
                     "again (dB)": new.metrics["psnr"],
                     "difference (dB)": new.metrics["psnr"] - old.metrics["psnr"],
-                    "weights": same_weights(old, new),
+                    "weights": "same" if same_weights(old, new) else "differ",
                     "images": "same" if np.array_equal(old.psnr, new.psnr) else "differ",
                 }
             )
     return pd.DataFrame(rows)
 
 
-def same_weights(old: Run, new: Run) -> str:
-    """Return "same" (to the bit), "differ" or "not kept"."""
-    try:
-        a, b = old.model().state_dict(), new.model().state_dict()
-    except StoreError:
-        return "not kept"
-    return "same" if all(torch.equal(a[k], b[k]) for k in a) else "differ"
+def same_weights(old: Run, new: Run) -> bool:
+    """Say whether two runs ended in the same weights, to the bit."""
+    a, b = old.model().state_dict(), new.model().state_dict()
+    return all(torch.equal(a[k], b[k]) for k in a)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make verify", description=__doc__)
-    parser.add_argument("--corpus", action="append", help="corpora to look among (default: bundled)")
+    parser.add_argument("--corpus", action="append", help="corpora to look among (default: bundled; may be given more than once)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("-n", type=int, default=8, help="runs to retrain (default: 8)")
     options = parser.parse_args(arguments)

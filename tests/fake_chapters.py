@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-PARAMETERS = 'corpus = "bundled"\nprofile = "smoke"\ndevice = "auto"\nrepeats = 2\nscale = 1.5'
+PARAMETERS = 'corpus = "bundled"\nprofile = "smoke"\ndevice = "auto"'
 
 SHOW = """
 import matplotlib.pyplot as plt
@@ -90,7 +90,7 @@ def write_report(root: Path) -> None:
     folder = root / "notebooks"
     write(folder, "01_data", chapter(
         "Data", ("markdown", "## Pairs\n\n" + PROSE), ("code", DRAW.format(name="psnr", size=(3.35, 2.2))),
-        ("code", "print('PSNR', 20.72)\nprint(corpus, profile, repeats, scale)", ["nbval-check-output"]),
+        ("code", "print('PSNR', 20.72)\nprint(corpus, profile, device)", ["nbval-check-output"]),
         ("markdown", "## Noise\n\n" + PROSE * 2)))  # fmt: skip
     write(folder, "02_networks", chapter(
         "Networks", ("code", f"table('''{TABLE}''', 'models', 'Networks compared (bundled, smoke).')"),

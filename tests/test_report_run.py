@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_chapters import chapter, notebook, write
 from filelock import FileLock
@@ -18,6 +19,8 @@ from n2nlib import paths
 from n2nlib.errors import ReportError
 from n2nlib.report import plan, run
 from n2nlib.report.__main__ import main
+from n2nlib.runs import RunStore
+from n2nlib.training import Trained
 
 FAILS = ("code", "values = {}\nraise ReportError('there is no such thing: choose another.')")
 
@@ -50,9 +53,9 @@ def test_a_report_is_made_once(fake_report, capsys):
 
 
 def test_parameters_reach_the_chapters(two):
-    run.make(plan.Settings(two.corpus, two.profile, two.device, {"repeats": 5}))
+    run.make(two)
     printed = json.loads(two.file("notebooks/01_data.ipynb").read_text())["cells"]
-    assert any("bundled smoke 5 1.5" in "".join(o.get("text", "")) for c in printed for o in c.get("outputs", []))
+    assert any("bundled smoke cpu" in "".join(o.get("text", "")) for c in printed for o in c.get("outputs", []))
 
 
 def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path):
@@ -143,10 +146,6 @@ def test_asking_for_a_chapter_executes_that_one_again(two):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["-p", "repeat", "3"], "unknown notebook parameter 'repeat': did you mean 'repeats'?"),
-        (["-p", "repeats", "many"], "notebook parameter repeats = 'many': give a value of type int, like 2."),
-        (["-p", "repeats", "2.5"], "notebook parameter repeats = '2.5': give a value of type int, like 2."),
-        (["-p", "scale", "wide"], "notebook parameter scale = 'wide': give a value of type float, like 1.5."),
         (["--profile", "smoky"], "unknown profile 'smoky': did you mean 'smoke'?"),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["--chapter", "9"], "unknown chapter '9'"),
@@ -166,10 +165,6 @@ def test_an_unknown_corpus_is_one_sentence(tmp_path, results, monkeypatch, capsy
     assert "unknown corpus 'bundle': did you mean 'bundled'?" in capsys.readouterr().err
 
 
-def test_parameters_take_the_type_of_their_default(fake_report):
-    assert run.checked({"repeats": "4", "scale": "2", "corpus": "7"}) == {"repeats": 4, "scale": 2.0, "corpus": "7"}
-
-
 def test_plan_prints_chapters_reasons_and_missing_runs(fake_report, monkeypatch, capsys):
     monkeypatch.setattr(plan, "missing_runs", lambda settings: [plan.spec.profile("quick").spec("f" * 16)] * 12)
     assert main(["plan", "--profile", "smoke"]) == 0
@@ -184,14 +179,82 @@ def test_planning_needs_no_torch(fake_report):
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_clean_leaves_runs_and_what_git_tracks(fake_report, tmp_path, capsys):
-    for name in ("store/runs/a", "bundled-quick", "bundled-paper", ".cache"):
+def test_clean_leaves_runs_what_git_tracks_and_what_is_not_ours(fake_report, tmp_path, monkeypatch, capsys):
+    for name in ("store/runs/a", "bundled-quick", "bundled-paper", "thesis", "cache/corpora", "cache/other"):
         (paths.results() / name).mkdir(parents=True)
         (paths.results() / name / "file").touch()
+    monkeypatch.setenv("N2N_CACHE", str(paths.results() / "cache"))
     git = ["git", "-c", "init.defaultBranch=main"]
     subprocess.run([*git, "init", "-q", tmp_path], check=True)
     subprocess.run([*git, "-C", tmp_path, "add", paths.results() / "bundled-paper"], check=True)
     assert main(["clean"]) == 0
-    assert sorted(p.name for p in paths.results().iterdir()) == ["bundled-paper", "store"]
-    assert (paths.results() / "store/runs/a/file").exists()
-    assert "removed 2 of 4" in capsys.readouterr().out
+    left = sorted(p.relative_to(paths.results()).as_posix() for p in paths.results().rglob("file"))
+    assert left == ["bundled-paper/file", "cache/other/file", "store/runs/a/file", "thesis/file"]
+    assert "removed 2 of 3" in capsys.readouterr().out
+
+
+def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(fake_report, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("N2N_CACHE", str(tmp_path / "cache"))
+    (paths.results() / "bundled-quick").mkdir(parents=True)
+    (tmp_path / ".git").write_text("no repository")
+    assert main(["clean"]) == 0
+    assert (paths.results() / "bundled-quick").exists() and "removed 0 of 1" in capsys.readouterr().out
+
+
+def test_fresh_forgets_this_report_alone(results, monkeypatch):
+    """Two profiles share a corpus: what the other one trained and measured stays."""
+    settings = plan.Settings("bundled", "smoke", "cpu")
+    store, fingerprint = RunStore(), settings.opened.fingerprint
+    ours, other = plan.wanted_runs(settings)[0], plan.wanted_runs(settings)[0].replace(precision="bf16")
+    for spec in (ours, other):
+        store.put(Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
+        store.measurement("psnr", {"corpus": fingerprint, "run": spec.id}, dict)
+    store.measurement("noise", {"corpus": fingerprint}, dict)
+    store.measurement("noise", {"corpus": "0" * 16}, dict)
+    store.checkpoints.mkdir()
+    (store.checkpoints / f"{ours.id}.cpu.ckpt").touch()
+    run.forget(settings)
+    assert not store.has(ours) and store.has(other)
+    kept = sorted(json.loads(f.read_text())["inputs"].get("run", "") for f in store.folder.glob("measurements/*/*/inputs.json"))
+    assert kept == sorted(["", other.id])
+    assert list(store.checkpoints.iterdir()) == []
+
+
+def test_fresh_without_training_would_only_destroy(fake_report, monkeypatch, capsys):
+    monkeypatch.setenv("N2N_TRAIN", "0")
+    assert main(["make", "--profile", "smoke", "--fresh"]) == 2
+    assert "FRESH=1 retrains and TRAIN=0 forbids it" in capsys.readouterr().err
+
+
+def test_relative_paths_mean_the_same_in_every_process(results, tmp_path, monkeypatch):
+    """Chapters run in another folder than `make`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("N2N_PHOTOS", "photos")
+    seen = []
+    monkeypatch.setattr("n2nlib.report.run.make", lambda settings, *_: seen.append(settings.corpus))
+    monkeypatch.setattr(plan.Settings, "opened", None)
+    assert main(["make", "--corpus", "folder:my photos", "--profile", "smoke", "--device", "cpu"]) == 0
+    assert seen == [f"folder:{tmp_path}/my photos"] and os.environ["N2N_PHOTOS"] == f"{tmp_path}/photos"
+
+
+def test_folders_of_one_name_have_reports_of_their_own():
+    a, b = (paths.report(f"folder:{where}/photos", "quick").name for where in ("/a", "/b"))
+    assert a != b and a.startswith("folder-photos-") and a.endswith("-quick")
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_sentence(fake_report, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("N2N_RESULTS", str(tmp_path / "file" / "results"))
+    assert main(["make", "--profile", "smoke"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_a_search_made_meanwhile_makes_its_chapter_stale(results):
+    settings = plan.Settings("bundled", "smoke", "cpu")
+    before = plan.chapter_inputs(settings, "06_beyond", plan.State(settings))
+    (paths.store() / "search").mkdir(parents=True)
+    (paths.store() / "search" / "x.csv").write_text("state\n")
+    after = plan.chapter_inputs(settings, "06_beyond", plan.State(settings))
+    assert {k for k in after if after[k] != before[k]} == {"the searches that were made"}
+    assert "the searches that were made" not in plan.chapter_inputs(settings, "01_data", plan.State(settings))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from n2nlib import runs
 from n2nlib.corpus import open_corpus
 from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
@@ -82,15 +84,6 @@ def test_a_full_disk_leaves_nothing_behind(store, trained, monkeypatch):
     with pytest.raises(StoreError, match="No space left on device.*free some space"):
         store.put(trained)
     assert list((store.folder / "runs").iterdir()) == []
-
-
-def test_a_slim_run_keeps_its_numbers(store, corpus, trained):
-    store.put(trained)
-    store.slim(spec(corpus))
-    run = store.get(spec(corpus))
-    assert run.metrics["psnr"] == trained.metrics["psnr"]
-    with pytest.raises(StoreError, match="weights of run .* are not kept"):
-        run.model()
 
 
 def test_identity_is_what_defines_the_run(corpus):
@@ -182,36 +175,109 @@ def test_a_slice_ends_and_the_next_goes_on(store, corpus, monkeypatch):
     assert not list(store.checkpoints.glob("*.ckpt"))
 
 
-def test_a_killed_sweep_leaves_no_process_and_loses_no_run(tmp_path, corpus):
-    """Kill the parent of two workers: the workers end by themselves, and the next sweep finishes the job."""
-    script = tmp_path / "long_sweep.py"
-    script.write_text(
-        "import sys\n"
-        "from n2nlib import sweep as s\n"
-        "from n2nlib.corpus import open_corpus\n"
-        "from n2nlib.runs import RunStore\n"
-        "from n2nlib.spec import RunSpec\n"
-        "if __name__ == '__main__':\n"
-        f"    s.SMALL, s.cores = 0, lambda: 2\n"
-        f"    c = open_corpus('bundled', n_train={N}, n_val=12)\n"
-        f"    specs = [RunSpec(c.fingerprint, {N}, 100_000, seed=i) for i in range(2)]\n"
-        f"    s.sweep(specs, {{c.fingerprint: c}}, store=RunStore({str(tmp_path / 'store')!r}), device='cpu')\n"
-    )
-    process = subprocess.Popen([sys.executable, str(script)])
-    children = []
-    deadline = time.monotonic() + 60
-    while len(children) < 3 and time.monotonic() < deadline:  # two workers and multiprocessing's resource tracker
-        time.sleep(0.2)
+LONG_SWEEP = """
+import sys
+from n2nlib import sweep as s
+from n2nlib.corpus import open_corpus
+from n2nlib.runs import RunStore
+from n2nlib.spec import RunSpec
+if __name__ == '__main__':
+    s.SMALL, s.cores = 0, lambda: 2
+    c = open_corpus('bundled', n_train={n}, n_val=12)
+    specs = [RunSpec(c.fingerprint, {n}, 100_000, seed=i) for i in range({runs})]
+    s.sweep(specs, {{c.fingerprint: c}}, store=RunStore({store!r}), device='cpu')
+"""
+
+
+@pytest.fixture
+def long_sweep(tmp_path):
+    """Start a sweep that would take hours in a process of its own; return it and its children once they are at work."""
+
+    def start(n):
+        script = tmp_path / "long_sweep.py"
+        script.write_text(LONG_SWEEP.format(n=N, runs=n, store=str(tmp_path / "store")))
+        process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+        locks = tmp_path / "store" / ".locks"
+        deadline = time.monotonic() + 90
+        while (not locks.exists() or len(list(locks.iterdir())) < 2) and time.monotonic() < deadline:
+            time.sleep(0.2)
         listed = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True)
         children = [int(pid) for pid in listed.stdout.split()]
-    assert len(children) >= 3
+        assert len(children) >= 3  # two workers and multiprocessing's resource tracker
+        return process, children
+
+    return start
+
+
+def ended(pids) -> bool:
+    deadline = time.monotonic() + 60
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return not any(alive(pid) for pid in pids)
+
+
+def test_a_killed_sweep_leaves_no_process(tmp_path, long_sweep):
+    """Kill the parent of two workers: the workers end by themselves."""
+    process, children = long_sweep(2)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60
-    while any(alive(pid) for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not any(alive(pid) for pid in children)
+    assert ended(children)
     assert RunStore(tmp_path / "store").all() == []
+
+
+def test_an_interrupted_sweep_begins_nothing_that_waits(tmp_path, long_sweep):
+    process, children = long_sweep(6)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    assert ended(children)
+    assert len(list((tmp_path / "store" / ".locks").iterdir())) <= 3  # the two under way, and one that a worker may have taken
+
+
+def test_a_network_of_this_script_trains_in_this_process(store, corpus, monkeypatch):
+    """Other processes could not build a class that a notebook defines."""
+    from n2nlib.models import NETWORKS, TNet
+
+    class Mine(TNet):
+        pass
+
+    Mine.__module__ = "__main__"
+    monkeypatch.setitem(NETWORKS, "Mine", Mine)
+    monkeypatch.setattr("n2nlib.sweep.SMALL", 0)
+    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    specs = [spec(corpus, network="Mine", seed=s) for s in range(2)]
+    assert [r.spec for r in sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)] == specs
+
+
+def test_another_versions_runs_are_passed_over(store, corpus, trained):
+    ours = store.put(trained)
+    for name, fields in {"e" * 16: {"colour": "red"}, "f" * 16: {}}.items():
+        folder = shutil.copytree(ours.folder, ours.folder.with_name(name))
+        (folder / "spec.json").write_text(json.dumps(ours.spec.to_dict() | fields))
+        finished = json.loads((folder / "FINISHED").read_text())
+        finished["files"]["spec.json"] = runs.sha256(folder / "spec.json")
+        (folder / "FINISHED").write_text(json.dumps(finished))
+        assert runs.whole(folder)
+    assert [run.id for run in store.all()] == [ours.id]
+
+
+def test_a_measurement_is_made_once_by_two_who_want_it(store):
+    """The second waits for the first, and finds it done."""
+    calls, begun = [], threading.Event()
+
+    def compute():
+        calls.append(1)
+        begun.set()
+        time.sleep(0.3)
+        return {"value": len(calls), "arrays": {"x": np.arange(3)}}
+
+    found = []
+    each = [threading.Thread(target=lambda: found.append(store.measurement("m", {}, compute))) for _ in range(2)]
+    each[0].start()
+    begun.wait(10)
+    each[1].start()
+    for thread in each:
+        thread.join(10)
+    assert len(calls) == 1 and [f["value"] for f in found] == [1, 1] and all(len(f["arrays"]["x"]) == 3 for f in found)
 
 
 def alive(pid: int) -> bool:

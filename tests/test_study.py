@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from n2nlib import ledger
 from n2nlib import study as module
 from n2nlib.errors import ReportError
 from n2nlib.study import Study, pipe_table, refuse_unknown_parameters
@@ -26,7 +27,6 @@ def study(results):
         ({"corpus": "bundeld"}, "unknown corpus 'bundeld': did you mean 'bundled'"),
         ({"profile": "quik"}, "unknown profile 'quik': did you mean 'quick'"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
-        ({"executor": "dusk"}, "unknown executor 'dusk'"),
         ({"profile": 3}, "parameter profile is 3: give a text"),
         ({"corpus": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
     ],
@@ -86,7 +86,7 @@ def test_numbers_are_kept_for_the_ledger(study):
     study.number("lr.best", {"value": 25.3, "low": None})
     study.number("lr.n", 5)
     assert json.loads((study.folder / "numbers/03_lr_grid_search.json").read_text()) == {"lr.best": {"value": 25.3, "low": None}, "lr.n": 5}
-    assert Study.open("07_report", corpus="bundled", profile="smoke").numbers()["lr.n"] == 5
+    assert ledger.numbers(study.folder)["lr.n"] == 5
 
 
 def test_where_nothing_may_be_trained_rows_are_left_out(study, monkeypatch):

@@ -53,11 +53,15 @@ def test_engine_and_textbook_loop_agree(corpus, network, epochs):
     for epoch, row in enumerate(trained.history):
         expected = np.mean(losses[epoch * batches : (epoch + 1) * batches])
         assert row["loss"] == pytest.approx(expected, rel=1e-4)
-    for name, tensor in plain.state_dict().items():
-        assert (trained.weights[name] - tensor).abs().max() < 2e-4  # a tenth of what one step of Adam moves
-    before = build(network, seed=0).state_dict()
-    moved = max((trained.weights[k] - v).abs().max().item() for k, v in before.items())
-    assert moved > 1e-3
+    start = build(network, seed=0).state_dict()
+
+    def apart(a, b):
+        return torch.cat([(a[k] - b[k]).abs().flatten() for k in a]).mean().item()
+
+    # On average: where a gradient is nearly zero rounding may turn its sign, which Adam makes a whole step of one weight.
+    moved = apart(trained.weights, start)
+    assert moved > 1e-4
+    assert apart(trained.weights, plain.state_dict()) < 1e-3 * moved
 
 
 @pytest.mark.parametrize("changes", VARIANTS)
@@ -97,7 +101,7 @@ def test_a_killed_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch):
     time.sleep(0.2)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    state = torch.load(tmp_path / f"{long.id}.ckpt", weights_only=True)
+    state = torch.load(tmp_path / f"{long.id}.cpu.ckpt", weights_only=True)
     assert 0 < state["step"] < 200
     assert same(whole, train([long], corpus, checkpoints=tmp_path)[0])
 
@@ -109,21 +113,34 @@ def _train_slowly(spec, corpus, folder):
     train([spec], corpus, checkpoints=folder, progress=lambda images: time.sleep(0.02))
 
 
-def test_a_truncated_checkpoint_is_not_believed(corpus, tmp_path):
+def test_a_truncated_checkpoint_is_put_aside(corpus, tmp_path):
     whole = train([spec()], corpus)[0]
-    (tmp_path / f"{spec().id}.ckpt").write_bytes(b"PK\x03\x04 half of something")
+    (tmp_path / f"{spec().id}.cpu.ckpt").write_bytes(b"PK\x03\x04 half of something")
     assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
+    assert (tmp_path / f"{spec().id}.cpu.broken").read_bytes() == b"PK\x03\x04 half of something"
 
 
-def test_a_checkpoint_of_another_kind_of_device_is_not_believed(corpus, tmp_path):
+def test_a_checkpoint_of_another_kind_of_device_stays_for_it(corpus, tmp_path):
     """A GPU's generator and optimiser settings mean nothing to a CPU: the run starts anew, and ends as it always does."""
     whole = train([spec()], corpus)[0]
+    of_gpu = tmp_path / f"{spec().id}.cuda.ckpt"
+    of_gpu.write_bytes(b"hours of work")
+    assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
+    assert of_gpu.read_bytes() == b"hours of work"
+
+
+@pytest.mark.parametrize("trouble", [OSError("Stale file handle"), MemoryError("cannot allocate")])
+def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, trouble):
     with pytest.raises(Paused):
         train([spec()], corpus, checkpoints=tmp_path, until=time.monotonic())
-    path = tmp_path / f"{spec().id}.ckpt"
-    state = torch.load(path, weights_only=True)
-    torch.save(state | {"device": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, path)
-    assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
+
+    def load(*_, **__):
+        raise trouble
+
+    with monkeypatch.context() as patch, pytest.raises(TrainingError, match="cannot be read now"):
+        patch.setattr("n2nlib.training.torch.load", load)
+        train([spec()], corpus, checkpoints=tmp_path)
+    assert (tmp_path / f"{spec().id}.cpu.ckpt").exists()
 
 
 def test_a_group_that_was_cut_at_unequal_steps_goes_on(corpus, tmp_path, monkeypatch):

@@ -7,10 +7,12 @@ import json
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import CorpusError, unknown_name
 from . import epfl, photos, sampling
 from .bench import bench_pairs
-from .building import build, cached
+from .building import build, cached, numbers
 from .epfl import write_epfl
 from .noise import canonical
 from .pairs import Pairs
@@ -84,6 +86,12 @@ class Corpus:
         """The validation pairs, from photographs (and their views) that training never sees."""
         return self._pairs("val")
 
+    @property
+    def train_photo(self) -> np.ndarray:
+        """The number of the photograph that each training pair is cut from, int32 (n_train,), told without building a pair."""
+        recipe = self.recipe
+        return numbers([group for *_, group in recipe["train"]], recipe["n_train"], split="train", seed=recipe["seed"])
+
     def photographs(self, split: str) -> list[Photograph]:
         """Return the photographs of `train` or `val`, downloaded if they have to be."""
         if split not in ("train", "val"):
@@ -136,6 +144,10 @@ class EpflCorpus(Corpus):
     def photographs(self, split: str) -> list[Photograph]:
         """The files hold no photographs, only pairs: raises CorpusError."""
         raise CorpusError(f"{self.name} holds pairs only, no photographs.")
+
+    @property
+    def train_photo(self) -> np.ndarray:
+        return np.arange(self.recipe["n_train"], dtype=np.int32)  # nothing is known of them
 
     @property
     def at_hand(self) -> bool:

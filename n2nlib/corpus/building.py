@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import paths
+from ..device import cores
 from ..errors import CorpusError
 from . import noise as noises
 from . import sampling
-from .photos import Photograph, decoder, quiet, workers
+from .photos import Photograph, decoder, quiet
 from .sampling import SIDE
 
 _CHUNK = 128  # windows sampled at once: bounds the memory, changes no byte
@@ -33,17 +34,15 @@ def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float
     Raises CorpusError for a photograph that cannot be read.
     """
     out = {k: np.empty((n, 3, SIDE, SIDE), np.uint8) for k in ("a", "b", "clean")}
-    out["photo"] = np.empty(n, np.int32)
-    place = sampling.permutation(sampling.generator(seed, f"{split}/order"), n)
-    ends = np.cumsum(_shares([p.group for p in photographs], n))
+    groups = [p.group for p in photographs]
+    out["photo"] = numbers(groups, n, split=split, seed=seed)
+    rows_of = _places(groups, n, split, seed)
 
     def one(index: int) -> None:
-        rows = place[ends[index - 1] if index else 0 : ends[index]]
-        if len(rows):
-            out["photo"][rows] = photographs[index].group
+        if len(rows := rows_of[index]):
             _sample(photographs[index].load(), index, rows, out, fractions, split, seed, noise)
 
-    with quiet(), ThreadPoolExecutor(threads or workers()) as pool:
+    with quiet(), ThreadPoolExecutor(threads or cores()) as pool:
         futures = [pool.submit(one, i) for i in range(len(photographs))]
         try:
             for future in futures:
@@ -52,6 +51,19 @@ def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float
             pool.shutdown(cancel_futures=True)
             raise
     return out
+
+
+def numbers(groups: list[int], n: int, *, split: str, seed: int) -> np.ndarray:
+    """Return the scene that each of n pairs is cut from, int32 (n,), of photographs with these scene numbers."""
+    out = np.empty(n, np.int32)
+    for group, rows in zip(groups, _places(groups, n, split, seed), strict=True):
+        out[rows] = group
+    return out
+
+
+def _places(groups: list[int], n: int, split: str, seed: int) -> list[np.ndarray]:
+    """Where each photograph's pairs are stored."""
+    return np.split(sampling.permutation(sampling.generator(seed, f"{split}/order"), n), np.cumsum(_shares(groups, n))[:-1])
 
 
 def _shares(groups: list[int], n: int) -> list[int]:

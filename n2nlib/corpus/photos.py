@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import paths
+from ..device import cores
 from ..errors import CorpusError
 from .sampling import SIDE, generator, permutation
 
@@ -243,7 +244,7 @@ def _scan(base: Path) -> tuple[list, list, list]:
         return good, faults, copies
     except (OSError, ValueError):
         pass
-    with quiet(), ThreadPoolExecutor(workers()) as pool:
+    with quiet(), ThreadPoolExecutor(cores()) as pool:
         outcomes = list(pool.map(lambda file: _examine(base, file), found))
     good, copies, seen = [], [], set()
     faults = [f"{_printable(str(e.filename))} cannot be listed: {e.strerror}." for e in closed]
@@ -299,8 +300,3 @@ def decoder() -> str:
     from importlib.metadata import version
 
     return f"pillow {version('pillow')}"
-
-
-def workers() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from ..errors import ReportError, unknown_name
@@ -11,10 +12,16 @@ from ..errors import ReportError, unknown_name
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status (2 for what the caller got wrong, in one sentence)."""
     args = parser().parse_args(argv)
+    for name in ("N2N_ROOT", "N2N_RESULTS", "N2N_CACHE", "N2N_PHOTOS"):
+        if os.environ.get(name):  # kernels start in another folder
+            os.environ[name] = _absolute(os.environ[name])
     try:
         return args.run(args) or 0
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}: check permissions and free space, then start again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the next `make report` goes on from here", file=sys.stderr)
@@ -33,9 +40,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument("--executor", default="local", help="where runs are trained: local, dask or dask:tcp://HOST:PORT")
         command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
-        command.add_argument("--fresh", action="store_true", help="execute every chapter again and retrain every run")
-        command.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-                             help="set another parameter of the chapters that have it")  # fmt: skip
+        command.add_argument("--fresh", action="store_true", help="execute every chapter again and retrain the report's runs")
     diff = commands.add_parser("diff", help="compare the numbers of two reports")
     diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
     diff.set_defaults(run=_diff)
@@ -53,14 +58,20 @@ def parser() -> argparse.ArgumentParser:
 def _settings(args):
     from ..device import resolve
     from ..sweep import EXECUTORS
-    from . import plan, run
+    from . import plan
 
-    if args.executor.partition(":")[0] not in EXECUTORS:
+    kind, _, address = args.executor.partition(":")
+    if kind not in EXECUTORS:
         raise unknown_name("executor", args.executor, EXECUTORS)
-    device = resolve(args.device)
+    device = resolve("auto" if address else args.device)  # a scheduler's workers may have what this machine lacks
     profile = args.profile or ("paper" if device == "cuda" else "quick")
     plan.spec.profile(profile)
-    return plan.Settings(args.corpus, profile, device, run.checked(dict(args.parameter)))
+    kind, _, where = args.corpus.partition(":")
+    return plan.Settings(f"{kind}:{_absolute(where)}" if where else kind, profile, device)
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _make(args):
@@ -68,7 +79,8 @@ def _make(args):
 
     settings = _settings(args)
     chapter = plan.chapter_named(args.chapter) if args.chapter else None
-    if not run.make(settings, args.executor, args.fresh, chapter):
+    elsewhere = args.device if "://" in args.executor else None
+    if not run.make(settings, args.executor, args.fresh, chapter, elsewhere):
         print(f"nothing to do: {settings.folder / 'report.html'} is up to date")
 
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from .. import paths
+from ..spec import PROFILES
+
+#: Reports and their figures, `<corpus>-<profile>`: nothing else in these folders is ours to remove.
+REPORT = re.compile(rf"(bundled|imagenet-sample|folder-.*|epfl-.*)-({'|'.join(PROFILES)})")
+#: Built pairs, downloaded photographs, checksums of folders.
+CACHES = ("corpora", "imagenet-sample", "folders")
 
 
 def clean() -> None:
     """Remove every report, figure and cache that git does not track; the run store stays, since its runs may have taken days."""
-    folders = [*paths.results().glob("*"), *paths.figures("", "").parent.glob("*")]
-    gone = [path for path in folders if path != paths.store() and not _tracked(path)]
+    folders = [p for base in (paths.results(), paths.figures("", "").parent) for p in base.glob("*") if REPORT.fullmatch(p.name)]
+    folders += [p for name in CACHES if (p := paths.cache() / name).exists()]
+    gone = [path for path in folders if not _tracked(path)]
     for path in gone:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    print(f"removed {len(gone)} of {len(folders)} entries of results and figures; stored runs and what git tracks stay")
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    print(f"removed {len(gone)} of {len(folders)} reports, folders of figures and caches; stored runs and what git tracks stay")
 
 
 def _tracked(path: Path) -> bool:
-    """Tell whether git tracks anything there; nothing is tracked outside a checkout."""
+    """Tell whether git tracks anything there, or cannot say; nothing is tracked outside a checkout."""
+    if not (paths.root() / ".git").exists():
+        return False
     try:
         listed = subprocess.run(["git", "ls-files", "--", str(path)], cwd=paths.root(), capture_output=True, text=True)
     except FileNotFoundError:
-        return False
-    return bool(listed.stdout.strip())
+        return True
+    outside = "is outside repository" in listed.stderr
+    return bool(listed.stdout.strip()) or listed.returncode != 0 and not outside

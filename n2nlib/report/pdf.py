@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import typst
@@ -45,13 +46,14 @@ def pdf(document: Document) -> bytes:
 def source(document: Document) -> str:
     """Return the Typst source of the paper."""
     settings = document.settings
-    made = ", ".join(f"({json.dumps(k)}, {json.dumps(v)})" for k, v in provenance(settings).items())
+    text = partial(json.dumps, ensure_ascii=False)  # Typst's strings have JSON's escapes but for \u0000
+    made = ", ".join(f"({text(k)}, {text(v)})" for k, v in provenance(settings).items())
     abstract = f"[{_typst(document, document.abstract)}]" if document.abstract else "none"
     opening = [_unnumbered(block) for block in document.opening]
     return (
         '#import "template.typ": *\n'
         f"#show: paper.with(title: [{convert(document.title, 'typst').strip()}], abstract: {abstract},\n"
-        f"  subtitle: [Corpus #strong({json.dumps(settings.corpus)}), profile #strong({json.dumps(settings.profile)})],\n"
+        f"  subtitle: [Corpus #strong({text(settings.corpus)}), profile #strong({text(settings.profile)})],\n"
         f"  made: ({made},))\n\n"
         f"{_typst(document, opening)}\n\n{_typst(document, document.body)}\n"
     )

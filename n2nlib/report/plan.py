@@ -6,16 +6,18 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from .. import paths, spec
+from ..corpus import open_corpus
 from ..errors import ReportError, unknown_name
-from ..experiments import all_runs, possible
+from ..experiments import all_runs
 from ..runs import RunStore, may_train
 from .closure import closure, code_of, data_files, load_notebook
 
@@ -30,12 +32,11 @@ CPU_SPEED, GPU_SPEED = 1_200, 60_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What a reader can choose for one report; `extra` are further notebook parameters."""
+    """What a reader can choose for one report."""
 
     corpus: str
     profile: str
     device: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -48,7 +49,7 @@ class Settings:
     @property
     def command(self) -> str:
         """The command that makes this report."""
-        return f"make report PROFILE={self.profile} CORPUS={self.corpus}"
+        return f"make report PROFILE={self.profile} CORPUS={shlex.quote(self.corpus)}"
 
     def command_for(self, chapter: str) -> str:
         """The command that executes one chapter again and shows the result."""
@@ -57,8 +58,6 @@ class Settings:
     @cached_property
     def opened(self):
         """The corpus, opened (cheap: files and checksums are listed, no pair is built)."""
-        from ..corpus import open_corpus
-
         size = spec.profile(self.profile)
         return open_corpus(self.corpus, n_train=size.n_train, n_val=size.n_val)
 
@@ -132,6 +131,7 @@ def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, 
     inputs |= {name: digest(path.read_bytes()) for name, path in modules.items()}
     inputs |= {f.relative_to(package.parent).as_posix(): digest(f.read_bytes()) for f in data_files(package, modules.values())}
     inputs |= _parameters(settings)
+    inputs |= {what: look() for module, (what, look) in FOUND.items() if module in inputs}
     if reads_others(chapter):
         others = [c for c in chapters() if not reads_others(c)]
         inputs |= {f"what {c} wrote": state.written(c, "numbers/", "tables/") for c in others}
@@ -147,13 +147,26 @@ def report_inputs(settings: Settings, state: State) -> dict[str, str]:
 
 
 def _parameters(settings: Settings) -> dict[str, str]:
-    chosen = {"corpus": settings.corpus, "profile": settings.profile, "device": settings.device, **settings.extra}
+    chosen = {"corpus": settings.corpus, "profile": settings.profile, "device": settings.device}
     out = {f"parameter {name}": repr(value) for name, value in chosen.items()}
     out["the corpus"] = settings.opened.fingerprint
     out |= {f"{package} version": version(package) for package in PACKAGES}
     if not may_train():
         out["the stored runs"] = digest(" ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode())
     return out | {"Python version": ".".join(platform.python_version_tuple()[:2])}
+
+
+def _searches() -> str:
+    tables = sorted((RunStore().folder / "search").glob("*.csv"))
+    return digest(b"".join(digest(t.read_bytes()).encode() for t in tables))
+
+
+#: Module -> what else a chapter that uses it shows, and how it is known: what a reader may fetch, install or make meanwhile.
+FOUND = {
+    "n2nlib.search": ("the searches that were made", _searches),
+    "n2nlib.classical": ("whether bm3d is installed", lambda: str(find_spec("bm3d") is not None)),
+    "n2nlib.elsewhere": ("whether imagenet-sample is on this machine", lambda: str(open_corpus("imagenet-sample").at_hand)),
+}
 
 
 class State:
@@ -207,8 +220,7 @@ class State:
 
 def wanted_runs(settings: Settings) -> list[spec.RunSpec]:
     """Return the training runs that the report needs."""
-    wanted = all_runs(spec.profile(settings.profile), settings.opened.fingerprint)
-    return [s for s in wanted if possible(s, settings.opened)]
+    return all_runs(spec.profile(settings.profile), settings.opened)
 
 
 def missing_runs(settings: Settings) -> list[spec.RunSpec]:
@@ -218,7 +230,7 @@ def missing_runs(settings: Settings) -> list[spec.RunSpec]:
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
     """Estimate how long training takes; within a factor of two, since machines differ."""
-    from ..runs import cores
+    from ..device import cores
     from ..sweep import estimate
 
     return estimate(specs, GPU_SPEED if device == "cuda" else CPU_SPEED * cores())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import multiprocessing
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -12,31 +12,34 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from .. import paths
-from ..errors import ReportError, unknown_name
+from ..device import cores
+from ..errors import ReportError
 from ..experiments import initialisations
-from ..runs import RunStore, cores, may_train
+from ..runs import RunStore, may_train
 from ..spec import profile
 from . import kernel
 from .closure import load_notebook
-from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_runs, plan, reads_others, report_inputs
+from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_runs, plan, reads_others, report_inputs, wanted_runs
 
 #: One thread a process: two chapters share the cores, and a CPU run's bits are defined for one thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SIDE_BY_SIDE = 2
 
 
-def make(settings: Settings, executor: str = "local", fresh: bool = False, only: str | None = None) -> bool:
+def make(settings: Settings, executor: str = "local", fresh: bool = False, only: str | None = None, device: str | None = None) -> bool:
     """Bring a report up to date; return False if there was nothing to do.
 
-    `fresh` re-executes every chapter and retrains every run; `only` names one chapter to execute again.
+    `fresh` re-executes every chapter and retrains this report's runs on its corpus; `only` names one chapter to execute
+    again; `device` is where runs are trained, if that is another than where the chapters run.
     Raises ReportError naming chapter and cell when a cell fails; what was finished by then stays finished. Where nothing
     may be trained, at least one run of TNet must be stored.
     """
+    if fresh and not may_train():
+        raise ReportError("FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again).")
     if not may_train() and not tnet_is_stored(settings):
         raise ReportError(
             f"no run of TNet on {settings.corpus} at profile {settings.profile} is stored, so there is nothing to show "
@@ -48,21 +51,22 @@ def make(settings: Settings, executor: str = "local", fresh: bool = False, only:
     settings.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(settings.folder / ".lock", timeout=0):
-            _make(settings, executor, fresh, force)
+            _make(settings, executor, fresh, force, device or settings.device)
     except Timeout:
         raise ReportError(f"another `make report` is at work in {settings.folder}: wait for it, or stop it.") from None
     return True
 
 
-def _make(settings: Settings, executor: str, fresh: bool, force: list[str]) -> None:
+def _make(settings: Settings, executor: str, fresh: bool, force: list[str], device: str) -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
+    os.environ["N2N_EXECUTOR"] = executor  # for the chapters
     kernel.install()
     stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
     if stale:
         if fresh:
             forget(settings)
         with timed("training"):
-            train(settings, executor)
+            train(settings, executor, device)
     execute(settings, [name for name in stale if not reads_others(name)])
     # What the last chapter reads has just been written, so whether it is stale is asked again.
     execute(settings, [s.name for s in plan(settings, force) if s.reason and s.name in chapters() and reads_others(s.name)])
@@ -82,22 +86,32 @@ def tnet_is_stored(settings: Settings) -> bool:
     return any(RunStore().has(spec) for spec in tnet)
 
 
-def train(settings: Settings, executor: str) -> None:
+def train(settings: Settings, executor: str, device: str) -> None:
     """Train the runs that the store does not hold, in one sweep."""
     from ..sweep import sweep
 
     missing = missing_runs(settings)
     if missing:
-        sweep(missing, {settings.opened.fingerprint: settings.opened}, device=settings.device, executor=executor)
+        sweep(missing, {settings.opened.fingerprint: settings.opened}, device=device, executor=executor)
 
 
 def forget(settings: Settings) -> None:
-    """Remove every run and measurement on the report's corpus from the store, so that it is made again."""
-    store, fingerprint = RunStore().folder, settings.opened.fingerprint
-    made = [p for kind in ("runs/*/spec.json", "measurements/*/*/inputs.json") for p in store.glob(kind)]
-    gone = [p.parent for p in made if f'"{fingerprint}"' in p.read_text()]
+    """Remove this report's runs on its corpus from the store, and what was measured of them or of the corpus alone.
+
+    Another profile may share the corpus: its runs and their measurements stay.
+    """
+    store, fingerprint = RunStore(), settings.opened.fingerprint
+    runs = wanted_runs(settings)
+    gone = [folder for s in runs if (folder := store.path(s)).exists()]
+    ids = {s.id for s in runs}
+    for file in store.folder.glob("measurements/*/*/inputs.json"):
+        named = set(re.findall('"([0-9a-f]{16})"', file.read_text()))
+        if fingerprint in named and (named & ids or named == {fingerprint}):
+            gone.append(file.parent)
     for folder in gone:
         shutil.rmtree(folder)
+    for s in runs:
+        store.drop_checkpoints(s)
     if gone:
         print(f"FRESH: {len(gone)} stored runs and measurements removed; `git checkout results/store` brings tracked ones back")
 
@@ -159,14 +173,11 @@ class _Job:
         return self.target.with_name(f"{self.name}.failed.ipynb")
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        s = self.settings
-        known = parameters_of(self.source)
-        extra = {name: value for name, value in s.extra.items() if name in known}
-        return {"corpus": s.corpus, "profile": s.profile, "device": s.device, **extra}
+    def parameters(self) -> dict[str, str]:
+        return {"corpus": self.settings.corpus, "profile": self.settings.profile, "device": self.settings.device}
 
 
-def _execute(source: Path, part: Path, parameters: Mapping[str, Any]) -> tuple[float, str | None]:
+def _execute(source: Path, part: Path, parameters: Mapping[str, str]) -> tuple[float, str | None]:
     """Execute one notebook into `part`; return its seconds and, if a cell failed, which and why."""
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -202,45 +213,6 @@ def outputs_of(settings: Settings, chapter: str) -> list[str]:
             elif shown.get("kind") == "figure":
                 files += [f"figures/{shown['name']}.{suffix}" for suffix in ("pdf", "png")]
     return [f for f in dict.fromkeys(files) if settings.file(f).exists()]
-
-
-def parameters_of(notebook: Path) -> dict[str, str]:
-    """Return name -> default (as source text) of the parameters that a notebook declares."""
-    import papermill
-
-    return {name: p["default"] for name, p in papermill.inspect_notebook(notebook).items()}
-
-
-def checked(values: Mapping[str, str], names: list[str] | None = None) -> dict[str, Any]:
-    """Return notebook parameters given as text, as values of the types that the chapters declare.
-
-    Raises ReportError for a name that no chapter knows (papermill would only warn) or a value of another type.
-    """
-    if not values:
-        return {}
-    declared: dict[str, str] = {}
-    for name in names or chapters():
-        declared |= parameters_of(paths.notebooks() / f"{name}.ipynb")
-    out = {}
-    for name, text in values.items():
-        if name not in declared:
-            raise unknown_name("notebook parameter", name, declared)
-        out[name] = _typed(name, text, ast.literal_eval(declared[name]))
-    return out
-
-
-def _typed(name: str, text: str, default: Any) -> Any:
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
-    if isinstance(default, str):
-        return text
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(value) is not type(default):
-        raise ReportError(f"notebook parameter {name} = {text!r}: give a value of type {type(default).__name__}, like {default!r}.")
-    return value
 
 
 class timed:
