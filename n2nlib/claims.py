@@ -244,7 +244,8 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
         if claim.size != "paper" and m.holds:
             return judged(DIRECTION, f"{what}: {_bounds(claim)} each time, too few for an interval.")
         return judged(TOO_SMALL, f"{what}: too few for an interval.")
-    verdict, why = _tested(m, p, tests)
+    control = evidence.numbers.get(claim.control)
+    verdict, why = _tested(m, p, tests, None if control is None else interval_of(control))
     if m.images < paper_images():
         # Runs this small may show an order; they say nothing of its size, and nothing against the paper.
         if verdict not in (REPRODUCED, DIRECTION):
@@ -253,9 +254,9 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
     return judged(verdict, f"{what}: {why}.")
 
 
-def _tested(m: _Measured, p: float, tests: int) -> tuple[str, str]:
+def _tested(m: _Measured, p: float, tests: int, control: Interval | None) -> tuple[str, str]:
     """Return the verdict that an interval carries, and the reason."""
-    claim = m.claim
+    claim, value = m.claim, m.ours.value
     support, against = m.sides
     bounds, holm_p = _bounds(claim), f"adjusted {_p(p)}"
     if p >= ALPHA:
@@ -264,6 +265,10 @@ def _tested(m: _Measured, p: float, tests: int) -> tuple[str, str]:
         return NOT_REPRODUCED, f"this does not decide whether it lies {bounds} ({holm_p})"
     if against < support:
         return CONTRADICTED, f"not {bounds}, as the claim has it ({holm_p})"
+    if claim.least is not None and not (value > claim.least if claim.above is not None else value < claim.least):
+        return DIRECTION, f"{bounds} ({holm_p}), but by less than the words stand for, which we put at {claim.least:g}"
+    if control is not None and not (control and control.low > 0):
+        return DIRECTION, f"{bounds} ({holm_p}), but not shown to be more than a Gaussian filter reaches, which knows nothing of the picture ({control:+z.3f})"
     if claim.published is None:
         return REPRODUCED, f"{bounds} ({holm_p})"
     theirs = _number_text(claim.published, claim)

@@ -105,6 +105,6 @@ def differences(found: Mapping[str, Interval], published: Mapping[str, float], r
 
 def _point(ax, y: float, value: float) -> None:
     """Write a value that lies outside the panel at the edge where it is, with an arrow."""
-    text, low = f"{value:+.1f}".replace("-", "−"), value < 0
+    text, low = f"{value:+z.1f}".replace("-", "−"), value < 0
     ax.annotate(f"← {text}" if low else f"{text} →", (0.01 if low else 0.99, y), fontsize=8, va="center",
                 xycoords=("axes fraction", "data"), ha="left" if low else "right", color="#444444")  # fmt: skip

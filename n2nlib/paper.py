@@ -60,7 +60,9 @@ class Claim:
     """One claim of the paper and how it is tested; `paper.toml` says what each field means.
 
     `published` is the paper's own value in `unit` (None where it gives none); the claim holds while the measured one
-    lies between `above` and `below` (None: no bound on that side).
+    lies between `above` and `below` (None: no bound on that side). Beyond the bound but not beyond `least`, the smallest
+    effect that the claim's words stand for, it holds in direction only; so it does where `control`, a number that
+    chapters keep, is not shown to be above 0: something that knows nothing of the picture does as well.
     """
 
     id: str
@@ -83,6 +85,8 @@ class Claim:
     size: str | int = "paper"
     scale: str = "linear"
     why: str = ""
+    least: float | None = None
+    control: str = ""
 
 
 def claims() -> list[Claim]:

@@ -148,20 +148,21 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
 
 
 def same_start(a, b) -> bool:
-    """Return whether two RunSpecs share initialisation and order of data, so that their results may be paired."""
-    fields = ("corpus", "network", "options", "seed", "n_train", "n_photos", "epochs", "batch", "scheme", "augment")
-    return all(getattr(a, f) == getattr(b, f) for f in fields)
+    """Return whether two RunSpecs share their initial weights, so that their results may be paired."""
+    return all(getattr(a, f) == getattr(b, f) for f in ("network", "options", "seed"))
 
 
 def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
     """Return the difference in mean PSNR (dB) of two lists of runs judged on the same validation images.
 
-    Paired where every pair of runs shares its start (`same_start`), else with independent initialisations;
-    `photo` (N,) numbers the photograph of each validation image.
+    Runs that share their initial weights are compared pair by pair, and what has no partner is left out; where none do
+    (two networks, two sets of initialisations), all count and the initialisations are independent. `photo` (N,)
+    numbers the photograph of each validation image.
     """
-    start = len(runs_a) == len(runs_b) and all(same_start(a.spec, b.spec) for a, b in zip(runs_a, runs_b, strict=True))
-    a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
-    return crossed(a, b, photo=photo, paired=start)
+    pairs = [(a, b) for a in runs_a for b in runs_b if same_start(a.spec, b.spec)]
+    sides = zip(*pairs, strict=True) if pairs else (runs_a, runs_b)
+    a, b = (np.stack([run.psnr for run in runs]) for runs in sides)
+    return crossed(a, b, photo=photo, paired=bool(pairs))
 
 
 def loss_difference(runs_a: Sequence, runs_b: Sequence) -> Interval:

@@ -105,8 +105,8 @@ def difference_table(rows: Runs, reference: str, found: Mapping[str, Interval]) 
         out.append(
             {
                 f"minus {reference}": label,
-                "paper (dB)": "–" if theirs is None else f"{theirs:+.2f}",
-                "ours (dB)": f"{interval.value:+.2f}",
+                "paper (dB)": "–" if theirs is None else f"{theirs:+z.2f}",
+                "ours (dB)": f"{interval.value:+z.2f}",
                 "95 % interval": brackets(interval),
                 "each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(rows[label])),
             }
@@ -123,7 +123,7 @@ def ablation(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.Da
                 "#P": f"{runs[0].metrics['parameters'] / 1000:.1f}",
                 "PSNR (dB)": mean_sd(psnr(runs)),
                 "n": len(runs),
-                f"minus {reference} (dB)": f"{found[label].value:+.2f}" if label in found else "–",
+                f"minus {reference} (dB)": f"{found[label].value:+z.2f}" if label in found else "–",
                 "95 % interval": brackets(found[label]) if label in found else "–",
                 "each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(runs)),
             }
@@ -154,7 +154,7 @@ def equivalences(runs: Iterable[Run], precisions: Sequence[str] = ("tf32", "bf16
                         "run": described(kind),
                         "training images": f"{kind.images:,}",
                         "precision": precision,
-                        "minus fp32 (dB), 90 %": f"{difference:+.3f}",
+                        "minus fp32 (dB), 90 %": f"{difference:+z.3f}",
                         "n": len(both),
                         f"within ±{EQUIVALENCE_DB} dB": f"{'shown' if p < 0.05 else 'not shown'} (p = {p:.2g})",
                     }
@@ -179,8 +179,8 @@ def compared(a: str, b: str, found: Interval) -> str:
     if not found:
         return f"no interval, so nothing is said of {a} and {b}"
     if found.low <= 0 <= found.high:
-        return f"no difference between {a} and {b} is shown ({found:+.2f} dB)"
-    return f"{a} ends {'above' if found.value > 0 else 'below'} {b} ({found:+.2f} dB)"
+        return f"no difference between {a} and {b} is shown ({found:+z.2f} dB)"
+    return f"{a} ends {'above' if found.value > 0 else 'below'} {b} ({found:+z.2f} dB)"
 
 
 def outcome(reference: str, found: Mapping[str, Interval], profile: Profile) -> str:
@@ -189,7 +189,7 @@ def outcome(reference: str, found: Mapping[str, Interval], profile: Profile) -> 
     for label, interval in found.items():
         if interval:
             side = "above" if interval.low > 0 else "below" if interval.high < 0 else "neither"
-            groups[side].append(f"{label} ({interval:+.2f} dB)")
+            groups[side].append(f"{label} ({interval:+z.2f} dB)")
     texts = {"below": f"Shown below {reference}", "above": f"Shown above {reference}", "neither": f"No difference to {reference} is shown for"}
     return " ".join([*(f"{texts[side]}: {listed(labels)}." for side, labels in groups.items() if labels), verdict_note(profile)]).strip()
 

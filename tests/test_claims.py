@@ -248,3 +248,16 @@ def test_unreadable_ledgers_are_a_sentence(tmp_path, capsys):
     with pytest.raises(ReportError, match="has schema 0"):
         ledger.read(tmp_path)
     assert ledger.main([str(tmp_path)]) == 2 and "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value, expected", [(0.8, REPRODUCED), (0.97, DIRECTION), (1.2, CONTRADICTED)])
+def test_an_effect_smaller_than_the_words_stand_for_is_a_direction(value, expected):
+    found = verdict("noisy-pixels-weigh-little", numbers={"smoothgrad.output_gradient_ratio": interval(value, 0.01)})
+    assert found.verdict == expected and ("by less than the words stand for" in found.why) == (expected == DIRECTION)
+
+
+@pytest.mark.parametrize("more, expected", [(0.05, REPRODUCED), (0.0, DIRECTION), (-0.05, DIRECTION)])
+def test_what_a_blind_filter_does_as_well_is_a_direction(more, expected):
+    numbers = {"smoothgrad.change_auc": interval(0.9, 0.01), "smoothgrad.change_auc_minus_gaussian": interval(more, 0.01)}
+    found = verdict("changes-noisy-pixels", numbers=numbers)
+    assert found.verdict == expected and ("knows nothing of the picture" in found.why) == (expected == DIRECTION)
