@@ -81,7 +81,10 @@ def run_all(browser, address: str, folder: Path, name: str) -> list[dict]:
     while time.monotonic() < deadline:
         time.sleep(1)
         page.keyboard.press("Control+s")
-        code = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+        try:
+            code = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+        except json.JSONDecodeError:  # caught in the middle of being saved
+            continue
         errors = [o for c in code for o in c["outputs"] if o["output_type"] == "error"]
         if errors or all(c["execution_count"] for c in code):
             break

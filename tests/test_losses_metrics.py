@@ -7,6 +7,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from n2nlib.errors import ReportError
 from n2nlib.losses import LOSSES, l1, l2, l_hdr
 from n2nlib.metrics import MSE_FLOOR, denoise, global_psnr, mse, psnr, ssim, to_uint8
 from n2nlib.models import build
@@ -62,8 +63,17 @@ def test_a_data_range_is_demanded():
 
 def test_shapes_must_agree():
     clean, noisy = pictures(2)
-    with pytest.raises(ValueError, match=r"\(2, 3, 32, 32\).*\(1, 3, 32, 32\)"):
+    with pytest.raises(ReportError, match=r"\(2, 3, 32, 32\).*\(1, 3, 32, 32\)"):
         psnr(clean, noisy[:1], data_range=255)
+    with pytest.raises(ReportError, match="give two arrays"):
+        psnr(clean[0], noisy[0], data_range=255)
+
+
+@pytest.mark.parametrize("image", [np.zeros((1, 3, 32, 32), np.float32), np.zeros((3, 32, 32), np.uint8), torch.zeros(1, 1, 32, 32, dtype=torch.uint8)])
+def test_denoise_takes_8_bit_colour_images_only(image):
+    """Floats in [0, 1] would be divided by 255 once more and come out nearly black."""
+    with pytest.raises(ReportError, match="give uint8 images"):
+        denoise(build("TNet"), image)
 
 
 @pytest.mark.parametrize("make", [np.array, torch.tensor])

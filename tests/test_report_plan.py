@@ -127,8 +127,8 @@ def test_a_changed_module_remakes_the_chapters_that_import_it(made, monkeypatch,
 
 
 def test_another_parameter_or_corpus_remakes_every_chapter(made, monkeypatch):
-    other = plan.Settings("bundled", "smoke", "cpu", {"repeats": 3})
-    assert stale(other)["01_data"] == "parameter repeats changed"
+    other = plan.Settings("bundled", "smoke", "cuda")
+    assert stale(other)["01_data"] == "parameter device changed"
     monkeypatch.setattr(plan.Settings, "opened", opened("another corpus"))
     assert stale(made)["01_data"] == "the corpus changed"
     assert set(stale(made)) == {"01_data", "02_networks", "07_report", "report"}

@@ -11,8 +11,10 @@ from ..errors import ReportError
 #: Name of a mark in the README -> the file under `results/` that stands there.
 BLOCKS = {
     "headline": "imagenet-sample-overnight/tables/headline.md",
-    "paper size": "imagenet-sample-paper/tables/filters_question.md",
-    "small network": "imagenet-sample-overnight/tables/small_network.md",
+    "paper size": "imagenet-sample-paper-bf16/tables/headline.md",
+    "filters": "imagenet-sample-paper-bf16/tables/filters_question.md",
+    "small network": "imagenet-sample-paper-bf16/tables/small_network.md",
+    "small network, early": "imagenet-sample-overnight/tables/small_network.md",
     "speed": "bench/README.md",
 }
 
