@@ -21,7 +21,7 @@ from scipy import stats as sps
 
 from . import paper
 from .paper import Claim
-from .stats import FEWEST, Interval, crossed, holm, mean_interval, paired, psnr_difference, same_start, welch
+from .stats import FEWEST, Interval, crossed, holm, loss_difference, mean_interval, psnr_difference, welch
 
 REPRODUCED = "reproduced"
 DIRECTION = "reproduced in direction"
@@ -173,7 +173,7 @@ def _runs(claim: Claim, evidence: Evidence) -> _Measured:
     if b is None:
         ours = mean_interval(x)
         return _Measured(claim, ours, values=tuple(x), spread=_spread(x), images=images)
-    return _Measured(claim, (paired if _may_pair(a, b) else welch)(x, y), values=_differences(x, y), spread=_spread(x, y), images=images)
+    return _Measured(claim, loss_difference(a, b, claim.metric), values=_differences(x, y), spread=_spread(x, y), images=images)
 
 
 def _psnr(claim: Claim, a: Sequence, b: Sequence | None, evidence: Evidence, images: int) -> _Measured:
@@ -344,10 +344,6 @@ def _with_error(interval: Interval) -> Interval:
 def _exp(log: Interval) -> Interval:
     value, low, high = (None if v is None else float(np.exp(v)) for v in (log.value, log.low, log.high))
     return Interval(value, low, high, log.n, log.method)
-
-
-def _may_pair(a: Sequence, b: Sequence) -> bool:
-    return len(a) == len(b) and all(same_start(x.spec, y.spec) for x, y in zip(a, b, strict=True))
 
 
 def _differences(x, y) -> tuple[float, ...]:

@@ -43,11 +43,16 @@ def figures(corpus: str, profile: str) -> Path:
     return base / f"{slug(corpus)}-{profile}"
 
 
+def absolute(path: str) -> str:
+    """Return a path as it means from the present folder, `~` included."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
 def slug(corpus: str) -> str:
     """Return a corpus name as a folder name: `folder:/a/b` becomes `folder-b-` and six digits that tell it from other `b`."""
     kind, _, where = corpus.partition(":")
     if not where:
         return kind
-    path = os.path.abspath(os.path.expanduser(where))
+    path = absolute(where)
     tail = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(path).name)
     return f"{kind}-{tail}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"

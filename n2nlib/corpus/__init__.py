@@ -86,7 +86,7 @@ class Corpus:
         """The validation pairs, from photographs (and their views) that training never sees."""
         return self._pairs("val")
 
-    @property
+    @cached_property
     def train_photo(self) -> np.ndarray:
         """The number of the photograph that each training pair is cut from, int32 (n_train,), told without building a pair."""
         recipe = self.recipe
@@ -122,7 +122,7 @@ class Corpus:
         return Pairs(f"{self.name} {split}", **cached(self.fingerprint, split, n, make))
 
     def __getstate__(self):
-        return {k: v for k, v in self.__dict__.items() if k not in ("train", "val")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("train", "val", "train_photo")}
 
     def __repr__(self) -> str:
         return f"<Corpus {self.name}, {self.noise}, {self.recipe['n_train']} + {self.recipe['n_val']} pairs, {self.fingerprint}>"

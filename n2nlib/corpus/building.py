@@ -35,8 +35,8 @@ def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float
     """
     out = {k: np.empty((n, 3, SIDE, SIDE), np.uint8) for k in ("a", "b", "clean")}
     groups = [p.group for p in photographs]
-    out["photo"] = numbers(groups, n, split=split, seed=seed)
     rows_of = _places(groups, n, split, seed)
+    out["photo"] = _numbered(groups, rows_of)
 
     def one(index: int) -> None:
         if len(rows := rows_of[index]):
@@ -55,8 +55,12 @@ def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float
 
 def numbers(groups: list[int], n: int, *, split: str, seed: int) -> np.ndarray:
     """Return the scene that each of n pairs is cut from, int32 (n,), of photographs with these scene numbers."""
-    out = np.empty(n, np.int32)
-    for group, rows in zip(groups, _places(groups, n, split, seed), strict=True):
+    return _numbered(groups, _places(groups, n, split, seed))
+
+
+def _numbered(groups: list[int], places: list[np.ndarray]) -> np.ndarray:
+    out = np.empty(sum(map(len, places)), np.int32)
+    for group, rows in zip(groups, places, strict=True):
         out[rows] = group
     return out
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from .. import paths
 from ..errors import ReportError, unknown_name
 
 
@@ -14,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     for name in ("N2N_ROOT", "N2N_RESULTS", "N2N_CACHE", "N2N_PHOTOS"):
         if os.environ.get(name):  # kernels start in another folder
-            os.environ[name] = _absolute(os.environ[name])
+            os.environ[name] = paths.absolute(os.environ[name])
     try:
         return args.run(args) or 0
     except ReportError as error:
@@ -67,11 +68,7 @@ def _settings(args):
     profile = args.profile or ("paper" if device == "cuda" else "quick")
     plan.spec.profile(profile)
     kind, _, where = args.corpus.partition(":")
-    return plan.Settings(f"{kind}:{_absolute(where)}" if where else kind, profile, device)
-
-
-def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
+    return plan.Settings(f"{kind}:{paths.absolute(where)}" if where else kind, profile, device)
 
 
 def _make(args):
@@ -79,7 +76,7 @@ def _make(args):
 
     settings = _settings(args)
     chapter = plan.chapter_named(args.chapter) if args.chapter else None
-    elsewhere = args.device if "://" in args.executor else None
+    elsewhere = args.device if args.executor.partition(":")[2] else None
     if not run.make(settings, args.executor, args.fresh, chapter, elsewhere):
         print(f"nothing to do: {settings.folder / 'report.html'} is up to date")
 
