@@ -21,7 +21,7 @@ from scipy import stats as sps
 
 from . import paper
 from .paper import Claim
-from .stats import FEWEST, Interval, crossed, holm, loss_difference, mean_interval, psnr_difference, welch
+from .stats import FEWEST, Interval, crossed, holm, loss_difference, mean_interval, psnr_difference
 
 REPRODUCED = "reproduced"
 DIRECTION = "reproduced in direction"
@@ -148,10 +148,10 @@ class _Measured:
 
 
 def _measure(claim: Claim, evidence: Evidence) -> _Measured:
-    if claim.kind == "absolute":
+    if claim.kind in ("absolute", "amount"):
         # The printed value, give or take the tolerance, is what the claim says.
         claim = replace(claim, above=claim.published - claim.tolerance, below=claim.published + claim.tolerance)
-    return {"difference": _runs, "quotient": _runs, "absolute": _runs, "number": _number, "count": _count,
+    return {"difference": _runs, "amount": _runs, "absolute": _runs, "number": _number, "count": _count,
             "ratio": _count, "unrun": lambda c, _: _Measured(c)}[claim.kind](claim, evidence)  # fmt: skip
 
 
@@ -159,17 +159,13 @@ def _runs(claim: Claim, evidence: Evidence) -> _Measured:
     rows = [row for row in (claim.a, claim.b) if row and row != "noisy"]
     missing = [row for row in rows if not evidence.runs.get(row)]
     if missing:
-        return _Measured(claim, missing=f"the runs of {' and '.join(missing)} are not in the store")
+        return _Measured(claim, missing=f"the runs of {' and '.join(map(row_name, missing))} are not in the store")
     a, *rest = (evidence.runs[row] for row in rows)
     b = rest[0] if rest else None
     images = min(run.spec.images for row in rows for run in evidence.runs[row])
     if claim.metric == "psnr":
         return _psnr(claim, a, b, evidence, images)
     x, y = ([run.metrics[claim.metric] for run in runs] if runs else None for runs in (a, b))
-    if claim.kind == "quotient":
-        log = welch(np.log(x), np.log(y))
-        values = tuple(np.asarray(x[: len(y)]) / y[: len(x)])
-        return _Measured(claim, _exp(log), log, values, images=images)
     if b is None:
         ours = mean_interval(x)
         return _Measured(claim, ours, values=tuple(x), spread=_spread(x), images=images)
@@ -216,8 +212,18 @@ def count(row: str) -> int:
     return count_parameters(build(name, **options))
 
 
+def work(row: str) -> int:
+    """Return the multiply-adds of one 32x32 image through a row of Table 2, recorded on the network itself."""
+    from .models import build
+    from .models.summary import trace
+
+    name, options = NETWORKS[row]
+    return sum(step.multiply_adds for step in trace(build(name, **options)))
+
+
 def _count(claim: Claim, evidence: Evidence) -> _Measured:
-    value = count(claim.a) / (count(claim.b) if claim.b else 1000 if claim.unit == "thousand" else 1)
+    of = work if claim.metric == "multiply_adds" else count
+    value = of(claim.a) / (of(claim.b) if claim.b else 1000 if claim.unit == "thousand" else 1)
     return _Measured(claim, Interval(value, value, value, 1, "count"))
 
 
@@ -262,14 +268,17 @@ def _tested(m: _Measured, p: float, tests: int, control: Interval | None) -> tup
     if p >= ALPHA:
         if 2 * min(support, against) < ALPHA:
             return NOT_REPRODUCED, f"taken alone {'' if support < against else 'not '}{bounds}, but not surely among {tests} tests ({holm_p})"
-        return NOT_REPRODUCED, f"this does not decide whether it lies {bounds} ({holm_p})"
+        ruled_out = claim.least is not None and (m.ours.high < claim.least if claim.above is not None else m.ours.low > claim.least)
+        return NOT_REPRODUCED, (f"this does not decide whether it lies {bounds} ({holm_p})"
+                                + (f", but leaves no room for the {claim.least:g} that we take the words to stand for" if ruled_out else ""))
     if against < support:
-        return CONTRADICTED, f"not {bounds}, as the claim has it ({holm_p})"
+        return CONTRADICTED, f"not {bounds}, where the claim has it ({holm_p})"
     if claim.least is not None and not (value > claim.least if claim.above is not None else value < claim.least):
-        return DIRECTION, f"{bounds} ({holm_p}), but by less than the words stand for, which we put at {claim.least:g}"
+        return DIRECTION, f"{bounds} ({holm_p}), but by less than the {claim.least:g} that we take the words to stand for"
     if control is not None and not (control and control.low > 0):
-        return DIRECTION, f"{bounds} ({holm_p}), but not shown to be more than a Gaussian filter reaches, which knows nothing of the picture ({control:+z.3f})"
-    if claim.published is None:
+        beside = "but less than" if control and control.high < 0 else "but not shown to be more than"
+        return DIRECTION, f"{bounds} ({holm_p}), {beside} {claim.control_is} ({control:+z.3f})"
+    if claim.published is None or claim.kind in ("absolute", "amount"):
         return REPRODUCED, f"{bounds} ({holm_p})"
     theirs = _number_text(claim.published, claim)
     if abs(m.ours.value - claim.published) <= claim.tolerance:
@@ -286,15 +295,18 @@ def _counted(claim: Claim, ours: Interval, judged) -> Judged:
     return judged(REPRODUCED if good else CONTRADICTED, f"counted on the network, {text}; {claim.reason}.")
 
 
+def row_name(row: str) -> str:
+    """Return a row's name in words: a learning rate is TNet's."""
+    return f"TNet at {float(row):.0e}".replace("e-0", "e-") if row.startswith("0.") else row
+
+
 def describe(claim: Claim) -> str:
     """Return the measured quantity of a claim in words, as "TNet - UNet"."""
     if claim.kind == "number":
         return claim.quantity
-    a, b = (f"TNet at {float(row):.0e}".replace("e-0", "e-") if row.startswith("0.") else row for row in (claim.a, claim.b))
+    a, b = row_name(claim.a), row_name(claim.b)
     if claim.kind == "ratio":
-        return f"the number of weights of {a} over {b}'s"
-    if claim.kind == "quotient":
-        return f"{claim.metric} of training, {a} over {b},"
+        return f"the number of {'weights' if claim.metric == 'parameters' else 'multiply-adds an image'} of {a} over {b}'s"
     return f"{a} − {b}" if b else a
 
 
@@ -305,6 +317,18 @@ def _from(m: _Measured) -> str:
     if not n or not what:
         return f" (n = {n})" if n else ""
     return f" from {n} {what}{'s' if n > 1 else ''}"
+
+
+def condition(claim: Claim) -> str:
+    """Return in a few words when a claim holds, as the ledger prints it: its bounds, and after "in full" what its words or its number add."""
+    if claim.kind == "unrun":
+        return "–"
+    unit = "" if claim.kind == "ratio" else f" {claim.unit}".rstrip()
+    near = [] if claim.tolerance is None else [f"within {claim.tolerance:g}{unit} of the paper's" if claim.tolerance else "equal to the paper's"]
+    if claim.kind in ("count", "absolute", "amount"):
+        return near[0]
+    near += [] if claim.least is None else [f"{'above' if claim.above is not None else 'below'} {claim.least:g}"]
+    return f"{_bounds(claim)}{unit}" + (f"; in full {near[0]}" if near else "")
 
 
 def _bounds(claim: Claim) -> str:
@@ -323,10 +347,10 @@ def _number_text(x: float, claim: Claim) -> str:
 
 
 def number_format(claim: Claim) -> str:
-    """Return how a claim's values are printed: decibels to two digits, ratios to three, losses to five, differences with a sign."""
-    digits = ".5f" if "loss" in claim.metric else ".3f" if claim.scale == "log" else ".2f"
-    signed = claim.kind == "difference" or claim.kind == "number" and claim.unit == "dB"
-    return f"+{digits}" if signed else digits
+    """Return how a claim's values are printed: decibels to two digits, ratios and areas under a curve to three, losses to five, differences with a sign."""
+    digits = ".5f" if "loss" in claim.metric else ".3f" if claim.scale == "log" or claim.kind == "number" and not claim.unit else ".2f"
+    signed = claim.kind in ("difference", "amount") or claim.kind == "number" and claim.unit == "dB"
+    return f"{'+' * signed}z{digits}"  # z: a rounded zero has no minus sign
 
 
 def _p(p: float) -> str:
@@ -339,11 +363,6 @@ def _with_error(interval: Interval) -> Interval:
         return replace(interval, low=None, high=None)
     df = interval.df or interval.n - 1
     return replace(interval, se=(interval.high - interval.low) / (2 * sps.t.ppf(0.975, df)), df=df)
-
-
-def _exp(log: Interval) -> Interval:
-    value, low, high = (None if v is None else float(np.exp(v)) for v in (log.value, log.low, log.high))
-    return Interval(value, low, high, log.n, log.method)
 
 
 def _differences(x, y) -> tuple[float, ...]:

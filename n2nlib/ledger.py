@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from . import experiments, paths
-from .claims import Evidence, Judged, judge, number_format
+from .claims import Evidence, Judged, condition, judge, number_format
 from .errors import ReportError
 from .spec import Profile, profile
 from .stats import Interval
@@ -88,10 +88,10 @@ def read(folder: Path) -> dict:
 
 
 def table(judged: list[Judged]) -> pd.DataFrame:
-    """Return the ledger as a table for readers: claim, place, the paper's value, ours, verdict, chapter."""
+    """Return the ledger as a table for readers: claim, place, when it holds, the paper's value, ours, verdict."""
     return pd.DataFrame([
-        {"claim": j.claim.says, "place": j.claim.place, "paper": _text(j.claim.published, j),
-         "ours": _text(j.ours, j), "verdict": j.verdict, "chapter": j.claim.shown[:2]}
+        {"claim": j.claim.says, "place": j.claim.place, "holds if": condition(j.claim), "paper": _text(j.claim.published, j),
+         "ours": _text(j.ours, j), "verdict": j.verdict}
         for j in judged
     ])  # fmt: skip
 
@@ -126,11 +126,8 @@ def _text(x: Interval | float | None, j: Judged) -> str:
     if x is None:
         return "–"
     claim = j.claim
-    if claim.kind == "count":
-        return f"{getattr(x, 'value', x):{',.0f' if claim.unit == '' else '.1f'}}"
-    if claim.kind == "ratio":
-        return f"{getattr(x, 'value', x):.1f}"
-    return f"{x:{number_format(claim)}}"
+    digits = {"count": ",.0f" if claim.unit == "" else ".1f", "ratio": ".1f"}.get(claim.kind, number_format(claim))
+    return f"{getattr(x, 'value', x) if claim.kind in ('count', 'ratio') else x:{digits}} {claim.unit if claim.kind != 'ratio' else ''}".rstrip()
 
 
 def _write(file: Path, values: dict) -> Path:

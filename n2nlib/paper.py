@@ -62,7 +62,7 @@ class Claim:
     `published` is the paper's own value in `unit` (None where it gives none); the claim holds while the measured one
     lies between `above` and `below` (None: no bound on that side). Beyond the bound but not beyond `least`, the smallest
     effect that the claim's words stand for, it holds in direction only; so it does where `control`, a number that
-    chapters keep, is not shown to be above 0: something that knows nothing of the picture does as well.
+    chapters keep, is not shown to be above 0: `control_is`, something that knows nothing of the picture, does as well.
     """
 
     id: str
@@ -87,6 +87,7 @@ class Claim:
     why: str = ""
     least: float | None = None
     control: str = ""
+    control_is: str = ""
 
 
 def claims() -> list[Claim]:

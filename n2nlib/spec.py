@@ -166,7 +166,7 @@ PROFILES = {
                 slow=50, trials=12),
         Profile("paper", n_train=50_000, n_val=1_000, epochs=50, seeds=5, unet_seeds=5, extra_seeds=3, saliency=200,
                 slow=50, trials=48, precision="tf32"),
-        Profile("paper-bf16", n_train=50_000, n_val=1_000, epochs=50, seeds=3, unet_seeds=3, extra_seeds=3, saliency=200,
+        Profile("paper-bf16", n_train=50_000, n_val=1_000, epochs=50, seeds=5, unet_seeds=3, extra_seeds=3, saliency=200,
                 slow=50, trials=12, precision="bf16"),
     )
 }

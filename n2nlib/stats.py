@@ -159,20 +159,23 @@ def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
     (two networks, two sets of initialisations), all count and the initialisations are independent. `photo` (N,)
     numbers the photograph of each validation image.
     """
-    runs_a, runs_b, together = _partners(runs_a, runs_b)
+    runs_a, runs_b, together = partners(runs_a, runs_b)
     a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
     return crossed(a, b, photo=photo, paired=together)
 
 
 def loss_difference(runs_a: Sequence, runs_b: Sequence, metric: str = "published_loss") -> Interval:
     """Return the difference in a loss of two lists of runs, paired as `psnr_difference` pairs them; over initialisations only."""
-    runs_a, runs_b, together = _partners(runs_a, runs_b)
+    runs_a, runs_b, together = partners(runs_a, runs_b)
     a, b = ([run.metrics[metric] for run in runs] for runs in (runs_a, runs_b))
     return (paired if together else welch)(a, b)
 
 
-def _partners(runs_a: Sequence, runs_b: Sequence) -> tuple[Sequence, Sequence, bool]:
-    """Return the runs that share their initial weights, side by side, and True; all of both and False where none do."""
+def partners(runs_a: Sequence, runs_b: Sequence) -> tuple[Sequence, Sequence, bool]:
+    """Return the runs that share their initial weights, side by side, and True; all of both and False where none do.
+
+    Sharing matters: TNet's runs at two learning rates, or with L1 and L2, correlate by 0.8 to 0.9 over initialisations.
+    """
     pairs = [(a, b) for a in runs_a for b in runs_b if same_start(a.spec, b.spec)]
     return (*zip(*pairs, strict=True), True) if pairs else (runs_a, runs_b, False)
 

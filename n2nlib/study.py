@@ -105,7 +105,7 @@ class Study:
         corpus and profile by itself. A table without rows is a sentence instead.
         """
         if frame.empty:
-            self.say(f"*Table {name} has no row: none of its runs is stored, and nothing may be trained.*")
+            self.absent(f"*Table {name} has no row: none of its runs is stored, and nothing may be trained.*")
             return
         caption = f"{' '.join(caption.split())} {self._made_of}"
         texts = frame.map(lambda value: cell(value, digits))
@@ -130,6 +130,10 @@ class Study:
     def say(self, text: str) -> None:
         """Show prose (Markdown) that was made from results."""
         show_markdown(inspect.cleandoc(text), {"kind": "prose"})
+
+    def absent(self, text: str) -> None:
+        """Say (Markdown) that something cannot be shown for want of runs; the report drops a section that says only this."""
+        show_markdown(inspect.cleandoc(text), {"kind": "absent"})
 
     def number(self, name: str, value: Any) -> None:
         """Keep a measured number (JSON value or `stats.Interval`) for the ledger, in the report's `numbers/<chapter>.json`.

@@ -95,6 +95,17 @@ def differences(rows: Runs, reference: str, photo: np.ndarray) -> dict[str, Inte
     return {label: stats.psnr_difference(runs, rows[reference], photo) for label, runs in rows.items() if label != reference}
 
 
+def pairing_note(rows: Runs, reference: str) -> str:
+    """Return how differences to the reference row were taken, where they are not simply those of the printed means.
+
+    A row of fewer initialisations than the reference is compared with its partners there, whose mean is given.
+    """
+    pairs = [stats.partners(runs, rows[reference]) for label, runs in rows.items() if label != reference]
+    fewer = [others for _, others, together in pairs if together and len(others) < len(rows[reference])]
+    levels = sorted({f"{np.mean(psnr(others)):.2f} dB (n = {len(others)})" for others in fewer})
+    return f"A row of fewer initialisations is compared with the same ones of {reference}, there {listed(levels)}." if levels else ""
+
+
 def difference_table(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.DataFrame:
     """Show differences to a reference row, with each initialisation and the paper's difference where it has both."""
     published = paper.table2()
@@ -108,7 +119,7 @@ def difference_table(rows: Runs, reference: str, found: Mapping[str, Interval]) 
                 "paper (dB)": "–" if theirs is None else f"{theirs:+z.2f}",
                 "ours (dB)": f"{interval.value:+z.2f}",
                 "95 % interval": brackets(interval),
-                "each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(rows[label])),
+                "PSNR of each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(rows[label])),
             }
         )
     return pd.DataFrame(out)
@@ -125,7 +136,7 @@ def ablation(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.Da
                 "n": len(runs),
                 f"minus {reference} (dB)": f"{found[label].value:+z.2f}" if label in found else "–",
                 "95 % interval": brackets(found[label]) if label in found else "–",
-                "each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(runs)),
+                "PSNR of each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(runs)),
             }
             for label, runs in rows.items()
         ]
@@ -138,28 +149,35 @@ def equivalences(runs: Iterable[Run], precisions: Sequence[str] = ("tf32", "bf16
     Pairs share corpus, size and initialisation; the test is two one-sided t tests at 5 % on the mean difference in
     PSNR, with a margin of 0.03 dB. The order of rounding errors is chaos, so only the outcome can be compared.
     """
+    rows = []
+    for kind, precision, difference in precision_effects(runs, precisions):
+        p = stats.equivalence(difference, EQUIVALENCE_DB)
+        rows.append(
+            {
+                "run": described(kind),
+                "training images": f"{kind.images:,}",
+                "precision": precision,
+                "minus fp32 (dB), 90 %": f"{difference:+z.3f}",
+                "n": difference.n,
+                f"within ±{EQUIVALENCE_DB} dB": f"{'shown' if p < 0.05 else 'not shown'} (p = {p:.2g})",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def precision_effects(runs: Iterable[Run], precisions: Sequence[str]) -> list[tuple[RunSpec, str, Interval]]:
+    """Return (kind of run, precision, PSNR in dB minus that in fp32 with its 90 % interval) wherever three pairs are there."""
     kinds: dict[RunSpec, dict[int, dict[str, float]]] = {}
     for run in runs:
         kind = run.spec.replace(seed=0, precision="fp32")
         kinds.setdefault(kind, {}).setdefault(run.spec.seed, {})[run.arithmetic] = run.metrics["psnr"]
-    rows = []
+    out = []
     for kind in sorted(kinds, key=lambda kind: (kind.images, described(kind))):
         for precision in precisions:
             both = [found for found in kinds[kind].values() if {"fp32", precision} <= set(found)]
             if len(both) >= stats.FEWEST:
-                difference = stats.paired([b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9)
-                p = stats.equivalence(difference, EQUIVALENCE_DB)
-                rows.append(
-                    {
-                        "run": described(kind),
-                        "training images": f"{kind.images:,}",
-                        "precision": precision,
-                        "minus fp32 (dB), 90 %": f"{difference:+z.3f}",
-                        "n": len(both),
-                        f"within ±{EQUIVALENCE_DB} dB": f"{'shown' if p < 0.05 else 'not shown'} (p = {p:.2g})",
-                    }
-                )
-    return pd.DataFrame(rows)
+                out.append((kind, precision, stats.paired([b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9)))
+    return out
 
 
 def described(spec: RunSpec) -> str:
@@ -169,7 +187,7 @@ def described(spec: RunSpec) -> str:
     return ", ".join([spec.network, *(f"{k} {v}" for k, v in {**options, **told}.items())])
 
 
-def brackets(interval: Interval, spec: str = "+.2f") -> str:
+def brackets(interval: Interval, spec: str = "+z.2f") -> str:
     """Return the two ends of an interval as text, a dash where there is none."""
     return f"[{interval.low:{spec}}, {interval.high:{spec}}]" if interval else "–"
 

@@ -98,7 +98,7 @@ def test_equivalence_needs_the_whole_interval_inside_the_margin(shift, expected)
     assert found.verdict == expected
 
 
-@pytest.mark.parametrize("shift, expected", [(-0.03, REPRODUCED), (-0.6, DIRECTION), (0.2, CONTRADICTED)])
+@pytest.mark.parametrize("shift, expected", [(-0.03, REPRODUCED), (-0.6, REPRODUCED), (0.2, CONTRADICTED)])
 def test_does_not_help(shift, expected):
     assert verdict("l1-does-not-help", {"TNet+L1": runs(shift), "TNet": runs(0.0, seed=2)}).verdict == expected
 
@@ -141,11 +141,27 @@ def test_ratios_are_judged_on_their_logarithm(ends, expected):
     assert verdict("object-and-background", numbers={"smoothgrad.same_side.TNet": number}).verdict == expected
 
 
-def test_seconds_of_training():
-    rows = {"TNet": runs(0.1, seconds=60.0), "UNet": runs(0.0, seconds=500.0)}
-    assert verdict("easier-to-train", rows).verdict == REPRODUCED
-    assert verdict("easier-to-train", rows).ours.value == pytest.approx(0.12, rel=1e-6)
-    assert verdict("easier-to-train", {"TNet": rows["UNet"], "UNet": rows["TNet"]}).verdict == CONTRADICTED
+def test_work_and_weights_are_counted_on_the_networks():
+    """Multiply-adds by hand: TNet's nine convolutions, each places x inputs x 9 x outputs."""
+    by_hand = 9 * (1024 * 3 * 16 + 256 * 16 * 32 + 16 * 32 * 32 + 16 * 64 * 32 + 256 * 64 * 16 + 1024 * 32 * 3 + 1024 * 6 * 3)
+    assert claims.work("TNet") == by_hand
+    judged = verdict("easier-to-train")
+    assert judged.verdict == REPRODUCED and judged.ours.value == claims.work("UNet") / by_hand
+
+
+def test_an_amount_is_the_printed_difference_within_its_tolerance():
+    """Batch normalisation costs 0.87 dB in print, give or take 0.2: the sign alone is another claim."""
+    tnet = runs(0.0, seed=2)
+    assert verdict("bn-costs", {"TNet+BN": runs(-0.9), "TNet": tnet}).verdict == REPRODUCED
+    assert verdict("bn-costs", {"TNet+BN": runs(-0.05), "TNet": tnet}).verdict == CONTRADICTED
+    assert verdict("bn-does-not-help", {"TNet+BN": runs(-0.9), "TNet": tnet}).verdict == REPRODUCED
+
+
+def test_an_undecided_number_says_when_the_words_have_no_room():
+    number = {"smoothgrad.output_gradient_ratio": interval(0.98, 0.04)}
+    assert "leaves no room for the 0.9" in verdict("noisy-pixels-weigh-little", numbers=number).why
+    number = {"smoothgrad.output_gradient_ratio": interval(0.95, 0.2)}
+    assert "leaves no room" not in verdict("noisy-pixels-weigh-little", numbers=number).why
 
 
 def test_holm_over_the_family_is_stricter_than_one_test():
@@ -188,13 +204,13 @@ def test_claims_are_well_formed():
     rows = {label for t in tables for label in t(PROFILES["paper"], "c")} | set(claims.NETWORKS) | {"noisy"}
     for c in listed:
         assert {c.a, c.b} - {""} <= rows, c.id
-        assert c.kind in ("difference", "quotient", "absolute", "number", "count", "ratio", "unrun"), c.id
+        assert c.kind in ("difference", "amount", "absolute", "number", "count", "ratio", "unrun"), c.id
         assert c.size == "paper" or 0 <= c.size < claims.paper_images(), c.id
         assert c.quantity or c.kind != "number", c.id
         assert c.place and c.says.endswith(".") and c.shown, c.id
         assert (c.published is None) == (c.tolerance is None) or c.kind == "ratio", c.id
         assert c.tolerance is None or c.reason, c.id
-        if c.kind in ("difference", "quotient", "number"):
+        if c.kind in ("difference", "number"):
             assert c.above is not None or c.below is not None, c.id
 
 
@@ -253,7 +269,7 @@ def test_unreadable_ledgers_are_a_sentence(tmp_path, capsys):
 @pytest.mark.parametrize("value, expected", [(0.8, REPRODUCED), (0.97, DIRECTION), (1.2, CONTRADICTED)])
 def test_an_effect_smaller_than_the_words_stand_for_is_a_direction(value, expected):
     found = verdict("noisy-pixels-weigh-little", numbers={"smoothgrad.output_gradient_ratio": interval(value, 0.01)})
-    assert found.verdict == expected and ("by less than the words stand for" in found.why) == (expected == DIRECTION)
+    assert found.verdict == expected and ("by less than the 0.9 that we take the words to stand for" in found.why) == (expected == DIRECTION)
 
 
 @pytest.mark.parametrize("more, expected", [(0.05, REPRODUCED), (0.0, DIRECTION), (-0.05, DIRECTION)])

@@ -78,6 +78,19 @@ def report(fake_report):
     return fake_report
 
 
+def test_a_section_that_only_says_what_is_missing_is_left_out(fake_report):
+    missing = code("study.absent('...')", shown("absent", {"text/markdown": "**Not run.**"}))
+    write(fake_report.folder / "notebooks", "02_networks", {"cells": [
+        text("# Networks\n\nIntroduction."), text("## Made\n\nWords."), code("x", table("models", TABLE)), missing,
+        text("## Missing\n\nPromises."), missing, text("### Small print"), code("say", shown("prose", {"text/markdown": "Kept."})),
+    ]})  # fmt: skip
+    for name in ("01_data", "07_report"):
+        write(fake_report.folder / "notebooks", name, {"cells": CHAPTERS[name][:1]})
+    shown_ = [block.text for block in document.read(fake_report).blocks() if isinstance(block, document.Prose)]
+    assert not any("Promises" in t or t.startswith("## Missing") for t in shown_)
+    assert {"**Not run.**", "Kept.", "# Networks\n\nIntroduction.", "**Not run at this size, and left out here:** Missing."} <= set(shown_)
+
+
 @pytest.fixture
 def page(report):
     return html(document.read(report))

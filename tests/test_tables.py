@@ -74,8 +74,20 @@ def test_differences_are_to_the_reference():
     found = tables.differences(rows, "TNet", PHOTO)
     assert list(found) == ["TNet+L1"] and found["TNet+L1"].value == pytest.approx(-0.5)
     line = tables.difference_table(rows, "TNet", found).iloc[0]
-    assert line["paper (dB)"] == "-0.03" and line["ours (dB)"] == "-0.50" and line["each initialisation (dB)"] == "24.50, 24.60, 24.70"
+    assert line["paper (dB)"] == "-0.03" and line["ours (dB)"] == "-0.50" and line["PSNR of each initialisation (dB)"] == "24.50, 24.60, 24.70"
     assert tables.ablation(rows, "TNet", found)["minus TNet (dB)"].tolist() == ["–", "-0.50"]
+
+
+def test_the_note_on_pairing_gives_the_partners_level():
+    """Three of the reference's four initialisations are shared: 25.1, and not the 25.2 that stands in its row."""
+    rows = {"TNet": made_up(levels=(25.0, 25.1, 25.2, 25.5)), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
+    assert "there 25.10 dB (n = 3)" in tables.pairing_note(rows, "TNet")
+    assert tables.pairing_note({"TNet": rows["TNet"][:3], "TNet+L1": rows["TNet+L1"]}, "TNet") == ""
+    assert tables.pairing_note({"TNet": rows["TNet"], "UNet": made_up("UNet")}, "TNet") == ""
+
+
+def test_a_rounded_zero_has_no_minus_sign():
+    assert tables.brackets(Interval(0.1, -0.001, 0.2, 5, "t")) == "[+0.00, +0.20]"
 
 
 def test_no_interval_no_difference():

@@ -28,11 +28,11 @@ def clean() -> None:
 
 def _tracked(path: Path) -> bool:
     """Tell whether git tracks anything there, or cannot say; nothing is tracked outside a checkout."""
-    if not (paths.root() / ".git").exists():
+    root = paths.root().resolve()
+    if not (root / ".git").exists() or not path.parent.resolve().is_relative_to(root):
         return False
     try:
-        listed = subprocess.run(["git", "ls-files", "--", str(path)], cwd=paths.root(), capture_output=True, text=True)
+        listed = subprocess.run(["git", "ls-files", "--", str(path)], cwd=root, capture_output=True, text=True)
     except FileNotFoundError:
         return True
-    outside = "is outside repository" in listed.stderr
-    return bool(listed.stdout.strip()) or listed.returncode != 0 and not outside
+    return bool(listed.stdout.strip()) or listed.returncode != 0

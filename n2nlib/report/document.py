@@ -17,7 +17,7 @@ from .plan import Settings, chapters, reads_others
 
 #: Sections of the last chapter that open the report; the abstract is set apart, the others follow it.
 ABSTRACT = "abstract"
-FRONT = ("headline", "in short")
+FRONT = ("headline", "in short", "how it was measured")
 #: What `Study` displays and this shows in its own way: a figure's caption is in its metadata.
 LEFT_OUT = ("caption", "provenance")
 
@@ -59,6 +59,13 @@ class Figure:
     number: int = 0
 
 
+@dataclass(frozen=True)
+class Absent:
+    """Said in place of what no stored run can show."""
+
+    text: str
+
+
 Block = Prose | Code | Table | Figure
 
 
@@ -87,7 +94,7 @@ def read(settings: Settings) -> Document:
         path = settings.file(f"notebooks/{name}.ipynb")
         if not path.exists():
             raise ReportError(f"chapter {name} was not executed: run `{settings.command}`.")
-        blocks = list(_blocks(load_notebook(path), name))
+        blocks = _without_empty(list(_blocks(load_notebook(path), name)))
         if reads_others(name):
             title, blocks = _title(blocks, title)
             blocks = [_promoted(block) for block in blocks]
@@ -107,7 +114,19 @@ def read(settings: Settings) -> Document:
     return _numbered(document)
 
 
-def _blocks(notebook: dict, chapter: str) -> Iterator[Block]:
+def _without_empty(blocks: list[Block | Absent]) -> list[Block]:
+    """Leave out each section that has neither table nor figure and says that its runs are not there; name them at the end."""
+    out, left_out = [], []
+    for heading, section in _sections(blocks, r"#{2,} "):
+        empty = any(isinstance(block, Absent) for block in section) and not any(isinstance(block, Table | Figure) for block in section)
+        if heading and empty:
+            left_out.append(heading)
+        else:
+            out += [Prose(block.text) if isinstance(block, Absent) else block for block in section]
+    return [*out, Prose(f"**Not run at this size, and left out here:** {'; '.join(left_out)}.")] if left_out else out
+
+
+def _blocks(notebook: dict, chapter: str) -> Iterator[Block | Absent]:
     for cell in notebook["cells"]:
         source = "".join(cell["source"]).strip()
         if cell["cell_type"] == "markdown":
@@ -127,13 +146,13 @@ def _blocks(notebook: dict, chapter: str) -> Iterator[Block]:
                 yield Code(source, "".join(printed).strip())
 
 
-def _shown(output: dict, mark: dict, chapter: str) -> Block:
+def _shown(output: dict, mark: dict, chapter: str) -> Block | Absent:
     data = output["data"]
     if mark["kind"] == "figure":
         return Figure(mark["name"], mark["caption"], base64.b64decode(_text(data["image/png"])), chapter)
     if mark["kind"] == "table":
         return Table(mark["name"], mark["caption"], _text(data["text/markdown"]), chapter)
-    return Prose(_text(data["text/markdown"]))
+    return (Absent if mark["kind"] == "absent" else Prose)(_text(data["text/markdown"]))
 
 
 def _plain(output: dict) -> str:
@@ -160,17 +179,18 @@ def _promoted(block: Block) -> Block:
     return Prose(re.sub(r"^##", "#", block.text, flags=re.MULTILINE)) if isinstance(block, Prose) else block
 
 
-def _sections(blocks: list[Block]) -> Iterator[tuple[str, list[Block]]]:
-    """Yield (heading, blocks with it) for each `#` section; what comes before the first has the heading ''."""
+def _sections(blocks: list[Block | Absent], mark: str = "# ") -> Iterator[tuple[str, list[Block | Absent]]]:
+    """Yield (heading, blocks with it) for each section, begun by a line with that mark; what comes before the first has the heading ''."""
     heading, section = "", []
     for block in blocks:
-        parts = re.split(r"^(?=# )", block.text, flags=re.MULTILINE) if isinstance(block, Prose) else [None]
+        parts = re.split(rf"^(?={mark})", block.text, flags=re.MULTILINE) if isinstance(block, Prose) else [None]
         for part in parts:
-            if part is not None and (found := re.match(r"# +(.+)", part)):
+            if part is not None and (found := re.match(rf"{mark}+(.+)", part)):
                 if section:
                     yield heading, section
                 heading, section = found[1].strip(), []
-            section.append(block if part is None else Prose(part.strip()))
+            if part is None or part.strip():
+                section.append(block if part is None else Prose(part.strip()))
     if section:
         yield heading, section
 
