@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats as sps
 
 from . import paper
+from .experiments import networks
 from .paper import Claim
 from .stats import FEWEST, Interval, crossed, holm, loss_difference, mean_interval, psnr_difference
 
@@ -34,22 +35,11 @@ VERDICTS = (REPRODUCED, DIRECTION, NOT_REPRODUCED, CONTRADICTED, TOO_SMALL, NO_D
 #: The chance of any false finding in the whole ledger.
 ALPHA = 0.05
 
-#: Rows of the report that are networks: how each is built, to count its weights.
-NETWORKS = {
-    "TNet": ("TNet", {}),
-    "TNet+L1": ("TNet", {}),
-    "TNet+BN": ("TNet", {"batch_norm": True}),
-    "UNet": ("UNet", {}),
-    "UNet (shared decoder)": ("UNet", {"shared_decoder": True}),
-    "BaseNet": ("BaseNet", {}),
-}
-
-
 @dataclass(frozen=True)
 class Evidence:
     """What a ledger is judged from.
 
-    runs: finished runs by row name (a row counts only when it is whole); numbers: what chapters measured, by name;
+    runs: finished runs by row name, those initialisations of a row that are there; numbers: what chapters measured, by name;
     noisy (N,): PSNR (dB) of the noisy validation images; photo (N,): the photograph of each; images: training images
     of a whole run at this size; authors_data: whether the corpus is the authors' own.
     """
@@ -208,7 +198,7 @@ def count(row: str) -> int:
     """Return the trainable weights of a row of Table 2, counted on the network itself."""
     from .models import build, count_parameters
 
-    name, options = NETWORKS[row]
+    name, options = networks()[row]
     return count_parameters(build(name, **options))
 
 
@@ -217,7 +207,7 @@ def work(row: str) -> int:
     from .models import build
     from .models.summary import trace
 
-    name, options = NETWORKS[row]
+    name, options = networks()[row]
     return sum(step.multiply_adds for step in trace(build(name, **options)))
 
 
@@ -275,9 +265,10 @@ def _tested(m: _Measured, p: float, tests: int, control: Interval | None) -> tup
         return CONTRADICTED, f"not {bounds}, where the claim has it ({holm_p})"
     if claim.least is not None and not (value > claim.least if claim.above is not None else value < claim.least):
         return DIRECTION, f"{bounds} ({holm_p}), but by less than the {claim.least:g} that we take the words to stand for"
-    if control is not None and not (control and control.low > 0):
-        beside = "but less than" if control and control.high < 0 else "but not shown to be more than"
-        return DIRECTION, f"{bounds} ({holm_p}), {beside} {claim.control_is} ({control:+z.3f})"
+    if claim.control and not (control and control.low > 0):
+        beside = "less than" if control and control.high < 0 else "not shown to be more than"
+        by = f" ({control:+z.3f})" if control is not None else ", which was not measured"
+        return DIRECTION, f"{bounds} ({holm_p}), but {beside} {claim.control_is}{by}"
     if claim.published is None or claim.kind in ("absolute", "amount"):
         return REPRODUCED, f"{bounds} ({holm_p})"
     theirs = _number_text(claim.published, claim)
@@ -366,6 +357,7 @@ def _with_error(interval: Interval) -> Interval:
 
 
 def _differences(x, y) -> tuple[float, ...]:
+    """Return the differences of single initialisations, in the order in which both are there."""
     return tuple(i - j for i, j in zip(x, y, strict=False))
 
 

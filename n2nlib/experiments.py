@@ -6,11 +6,11 @@ Row names are those of the tables. A run that several tables need is one run: th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .spec import Profile, RunSpec
+from .spec import PROFILES, Profile, RunSpec
 
 Rows = dict[str, list[RunSpec]]
 
@@ -52,6 +52,11 @@ def table2(profile: Profile, fingerprint: str) -> Rows:
         "TNet+L1": row(loss="L1"),
         "TNet+BN": row(options={"batch_norm": True}),
     }
+
+
+def networks() -> dict[str, tuple[str, Mapping]]:
+    """Table 2's rows as networks: (name, options) by row, the same at every size."""
+    return {label: (specs[0].network, specs[0].options) for label, specs in table2(PROFILES["smoke"], "").items()}
 
 
 def extras(profile: Profile, fingerprint: str) -> Rows:

@@ -88,9 +88,9 @@ def read(folder: Path) -> dict:
 
 
 def table(judged: list[Judged]) -> pd.DataFrame:
-    """Return the ledger as a table for readers: claim, place, when it holds, the paper's value, ours, verdict."""
+    """Return the ledger as a table for readers: claim (and its place), when it holds, the paper's value, ours, verdict."""
     return pd.DataFrame([
-        {"claim": j.claim.says, "place": j.claim.place, "holds if": condition(j.claim), "paper": _text(j.claim.published, j),
+        {"claim": f"{j.claim.says} ({j.claim.place})", "holds if": condition(j.claim), "paper": _text(j.claim.published, j),
          "ours": _text(j.ours, j), "verdict": j.verdict}
         for j in judged
     ])  # fmt: skip
@@ -109,6 +109,7 @@ def accept(folder: Path) -> Path:
     values = read(folder)
     kept = {key: values[key] for key in ("schema", "corpus", "fingerprint", "profile")}
     kept["verdicts"] = {c["id"]: c["verdict"] for c in values["claims"]}
+    kept["measured"] = [c["id"] for c in values["claims"] if c["ours"] is not None]
     return _write(paths.root() / "tests" / "ledger" / f"{values['corpus']}-{values['profile']}.json", kept)
 
 

@@ -61,14 +61,9 @@ class Interval:
         return None if self.se is None else float(sps.t.cdf(_standardise(self.value - x, self.se), self.df))
 
     def to_dict(self) -> dict:
-        """Return plain JSON values, as `from_dict` reads them."""
+        """Return plain JSON values, as `claims.interval_of` reads them."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "method": self.method,
                 "se": self.se, "df": self.df}
-
-    @classmethod
-    def from_dict(cls, values: dict) -> Interval:
-        """Read `to_dict`'s mapping back."""
-        return cls(**values)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:

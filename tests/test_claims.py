@@ -125,7 +125,8 @@ def interval(value, half, n=40):
 
 @pytest.mark.parametrize("value, half, expected", [(0.9, 0.05, REPRODUCED), (0.3, 0.05, CONTRADICTED), (0.52, 0.1, NOT_REPRODUCED)])
 def test_numbers_that_chapters_measured(value, half, expected):
-    assert verdict("changes-noisy-pixels", numbers={"smoothgrad.change_auc": interval(value, half)}).verdict == expected
+    numbers = {"smoothgrad.change_auc": interval(value, half), "smoothgrad.change_auc_minus_gaussian": interval(0.1, 0.01)}
+    assert verdict("changes-noisy-pixels", numbers=numbers).verdict == expected
 
 
 def test_a_number_without_interval_or_from_small_runs_is_not_judged():
@@ -138,7 +139,8 @@ def test_a_number_without_interval_or_from_small_runs_is_not_judged():
 @pytest.mark.parametrize("ends, expected", [((1.5, 1.2, 1.9), REPRODUCED), ((0.5, 0.4, 0.6), CONTRADICTED), ((1.1, 0.8, 1.5), NOT_REPRODUCED)])
 def test_ratios_are_judged_on_their_logarithm(ends, expected):
     number = dict(zip(("value", "low", "high"), ends, strict=True)) | {"n": 40}
-    assert verdict("object-and-background", numbers={"smoothgrad.same_side.TNet": number}).verdict == expected
+    numbers = {"smoothgrad.same_side.TNet": number, "smoothgrad.same_side_over_untrained": interval(0.2, 0.1)}
+    assert verdict("object-and-background", numbers=numbers).verdict == expected
 
 
 def test_work_and_weights_are_counted_on_the_networks():
@@ -167,7 +169,7 @@ def test_an_undecided_number_says_when_the_words_have_no_room():
 def test_holm_over_the_family_is_stricter_than_one_test():
     """A difference that just passes alone does not pass among 30 tests of other claims."""
     claim = next(c for c in paper.claims() if c.id == "changes-noisy-pixels")
-    numbers = {"smoothgrad.change_auc": interval(0.6, 0.095)}
+    numbers = {"smoothgrad.change_auc": interval(0.6, 0.095), "smoothgrad.change_auc_minus_gaussian": interval(0.1, 0.01)}
     evidence = Evidence({}, numbers, LEVEL, PHOTO, 2_500_000)
     alone = judge(evidence, [claim])[0]
     among = judge(evidence, [replace(claim, id=f"c{i}") for i in range(30)])[0]
@@ -201,7 +203,7 @@ def test_claims_are_well_formed():
     assert len({c.id for c in listed}) == len(listed) >= 20
     tables = (experiments.learning_rates, experiments.table2, experiments.extras, experiments.architecture,
               experiments.suspects, experiments.schemes, experiments.training_tricks)
-    rows = {label for t in tables for label in t(PROFILES["paper"], "c")} | set(claims.NETWORKS) | {"noisy"}
+    rows = {label for t in tables for label in t(PROFILES["paper"], "c")} | set(experiments.networks()) | {"noisy"}
     for c in listed:
         assert {c.a, c.b} - {""} <= rows, c.id
         assert c.kind in ("difference", "amount", "absolute", "number", "count", "ratio", "unrun"), c.id
@@ -272,8 +274,9 @@ def test_an_effect_smaller_than_the_words_stand_for_is_a_direction(value, expect
     assert found.verdict == expected and ("by less than the 0.9 that we take the words to stand for" in found.why) == (expected == DIRECTION)
 
 
-@pytest.mark.parametrize("more, expected", [(0.05, REPRODUCED), (0.0, DIRECTION), (-0.05, DIRECTION)])
+@pytest.mark.parametrize("more, expected", [(0.05, REPRODUCED), (0.0, DIRECTION), (-0.05, DIRECTION), (None, DIRECTION)])
 def test_what_a_blind_filter_does_as_well_is_a_direction(more, expected):
-    numbers = {"smoothgrad.change_auc": interval(0.9, 0.01), "smoothgrad.change_auc_minus_gaussian": interval(more, 0.01)}
+    """So is what was not compared with it."""
+    numbers = {"smoothgrad.change_auc": interval(0.9, 0.01), "smoothgrad.change_auc_minus_gaussian": more and interval(more, 0.01)}
     found = verdict("changes-noisy-pixels", numbers=numbers)
     assert found.verdict == expected and ("knows nothing of the picture" in found.why) == (expected == DIRECTION)

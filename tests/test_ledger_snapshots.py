@@ -1,4 +1,4 @@
-"""Reviewed verdicts: a claim whose runs are stored must still get the verdict that somebody has looked at.
+"""Reviewed verdicts: every claim must still be measured as it was, and get the verdict that somebody has looked at.
 
 After looking at what changed, `python -m n2nlib.ledger results/<corpus>-<profile>` takes the new verdicts as reviewed.
 """
@@ -32,7 +32,8 @@ def test_verdicts_are_the_reviewed_ones(file, monkeypatch):
     reviewed = json.loads(file.read_text(encoding="utf-8"))
     judged = {j.claim.id: j for j in ledger.judge_again(reviewed["corpus"], reviewed["profile"], ReadOnly())}
     assert judged.keys() == reviewed["verdicts"].keys(), "claims came or went: review the ledger again"
-    # A claim whose runs or numbers are not in the checkout cannot be judged here.
-    changed = [f"{key}: {reviewed['verdicts'][key]} -> {j.verdict}. {j.why}" for key, j in judged.items()
-               if j.ours is not None and j.verdict != reviewed["verdicts"][key]]
+    # Every claim counts: one that is no longer measured has lost its runs or its number.
+    changed = [f"{key}: {reviewed['verdicts'][key]} -> {j.verdict}. {j.why}" for key, j in judged.items() if j.verdict != reviewed["verdicts"][key]]
     assert not changed, "verdicts changed; look at them, then accept them:\n" + "\n".join(changed)
+    measured = sorted(key for key, j in judged.items() if j.ours is not None)
+    assert measured == sorted(reviewed["measured"]), "other claims are measured than when this was reviewed"

@@ -208,3 +208,10 @@ def test_negative_numbers_have_a_minus_sign(to):
         assert minus in text
     for kept in ("1e-4", "2-3", "-5"):
         assert kept in text
+
+
+@pytest.mark.parametrize("to, space", [("html5", "\u00a0"), ("typst", "~")])
+def test_an_interval_stays_on_one_line(to, space):
+    text = convert("TNet [-9.59, -8.37] dB, [a, b], `[1, 2]`\n\n| a |\n| --: |\n| +0.31 [+0.20, +0.42] |\n", to)
+    assert f"−9.59,{space}−8.37" in text and f"+0.20,{space}+0.42" in text
+    assert "a, b" in text and "[1, 2]" in text

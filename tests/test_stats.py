@@ -151,7 +151,7 @@ def test_mean_and_sd_as_text():
 
 def test_prints_with_its_interval():
     assert f"{Interval(0.081, 0.012, 0.15, 5, 't'):+.2f}" == "+0.08 [+0.01, +0.15]"
-    assert Interval.from_dict(mean_interval([1, 2, 4]).to_dict()) == mean_interval([1, 2, 4])
+    assert Interval(**mean_interval([1, 2, 4]).to_dict()) == mean_interval([1, 2, 4])
 
 
 @dataclasses.dataclass

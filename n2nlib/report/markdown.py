@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pypandoc
 
-MINUS = Path(__file__).with_name("minus.lua")
+NUMBERS = Path(__file__).with_name("numbers.lua")
 
 #: Jupyter's habits (lists and headings without a blank line before them), and nothing that would surprise its writer.
 DIALECT = (
@@ -19,9 +19,9 @@ DIALECT = (
 def convert(text: str, to: str, *arguments: str) -> str:
     """Return Markdown as `html5` or `typst`; tables keep their natural widths however long their lines are.
 
-    Negative numbers get a minus sign.
+    Negative numbers get a minus sign, and an interval stays on one line.
     """
-    extra = ["--columns=100000", f"--lua-filter={MINUS}", *arguments]
+    extra = ["--columns=100000", f"--lua-filter={NUMBERS}", *arguments]
     return pypandoc.convert_text(text, to, format=DIALECT, extra_args=extra)
 
 
