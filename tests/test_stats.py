@@ -65,18 +65,20 @@ EFFECTS = [dict(start=0.10, photograph=0.10, interaction=0.05, image=0.3),
 PHOTO = np.repeat(np.arange(100), 10)
 
 
+@pytest.mark.parametrize("n, least", [(3, 0.91), (5, 0.93)])
 @pytest.mark.parametrize("effects", EFFECTS)
 @pytest.mark.parametrize("same", [True, False], ids=["paired", "independent"])
-def test_crossed_covers(effects, same):
+def test_crossed_covers(effects, same, n, least):
     """5 initialisations x 100 photographs x 10 images; photographs move the difference of two networks too.
-    1,500 draws: 95 ± 1.1 %."""
+    1,500 draws: 95 ± 1.1 %. With 3 initialisations that matter most Satterthwaite's interval is a little narrow:
+    8,000 draws gave 93.0 % (94.0 % with 4)."""
     generator = np.random.default_rng(4)
     intervals = []
     for _ in range(1_500):
-        a = 0.08 + simulate(generator, **effects)
-        b = np.zeros_like(a) if same else simulate(generator, **{**effects, "photograph": 0})
+        a = 0.08 + simulate(generator, n, **effects)
+        b = np.zeros_like(a) if same else simulate(generator, n, **{**effects, "photograph": 0})
         intervals.append(crossed(a, b, photo=PHOTO, paired=same))
-    assert 0.93 < coverage(intervals, 0.08) < 0.97
+    assert least < coverage(intervals, 0.08) < 0.97
 
 
 def test_forgetting_the_photographs_covers_too_little():
