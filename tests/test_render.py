@@ -159,9 +159,17 @@ def test_pdf_leaves_code_out_and_numbers_as_the_page_does(report):
     assert "secret detail" not in source and "import numpy" not in source
     assert source.index("The headline table.") < source.index("The models table.") < source.index("The claims table.")
     assert '#figure(placement: auto, scope: "parent", image("figure2.pdf", width: 497.0pt)' in source
-    assert '#figure(placement: auto, image("figure1.pdf", width: 240.0pt)' in source
-    assert "#figure(placement: auto,\n  align(center)[#table(" in source  # the small table keeps to a column
+    assert '#figure(placement: none, image("figure1.pdf", width: 240.0pt)' in source
+    assert "#figure(placement: none,\n  align(center)[#table(" in source  # the small table keeps to a column
     assert source.count('#figure(placement: auto, scope: "parent"') == 2  # the wide figure and the wide table
+
+
+def test_long_cells_share_what_the_page_has_left():
+    """Numbers keep their width; of two texts the four times longer one gets twice the room."""
+    table = "| claim | why | ours |\n| :-- | :-- | --: |\n| " + "long " * 20 + "| " + "short " * 4 + "x| 1.00 |\n"
+    place = pdf._typst(None, [document.Table("t", "T.", table, "07_report")])
+    assert "columns: (10.0fr, 5.2fr, auto)," in place
+    assert "columns: 2," in pdf._typst(None, [document.Table("t", "T.", "| a | b |\n| :-- | --: |\n| x | 1 |\n", "07_report")])
 
 
 def test_pdf_is_the_same_bytes_twice(report):

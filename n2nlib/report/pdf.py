@@ -24,8 +24,12 @@ COLUMN_CHARACTERS = 50
 #: Lines of a table that fit one page.
 LONGEST = 52
 
-#: Where a figure or table stands: across the page, at the top or foot of a column, or right here.
-WIDE, FLOATING, HERE = 'placement: auto, scope: "parent"', "placement: auto", "placement: none"
+#: Characters that a table across the page holds side by side, and those from which a cell may be broken to fit.
+PAGE_CHARACTERS, BREAKABLE = 115, 25
+
+#: Where a figure or table stands: at the top or foot of the page, across it, or right here in its column. (What floats
+#: within a column may be set over what floats across the page.)
+WIDE, HERE = 'placement: auto, scope: "parent"', "placement: none"
 
 
 def pdf(document: Document) -> bytes:
@@ -61,8 +65,9 @@ def source(document: Document) -> str:
 
 def _typst(document: Document, blocks: list[Block]) -> str:
     text = "\n\n".join(_block(document, block) for block in blocks if not isinstance(block, Code))
-    # pandoc writes every table as a figure of its own; where it stands on the page is said here
-    return re.sub(r"// placed (.+)\n+#figure\(", r"#figure(\1,", convert(text, "typst"))
+    # pandoc writes every table as a figure of its own; where it stands and how wide its columns are is said here
+    set_here = r"// placed (.+)\n// columns (.+)\n+#figure\((\s*align\(center\)\[#table\(\s*columns:) \d+,"
+    return re.sub(set_here, r"#figure(\1,\3 \2,", convert(text, "typst"))
 
 
 def _block(document: Document, block: Block) -> str:
@@ -70,13 +75,13 @@ def _block(document: Document, block: Block) -> str:
         return _for_paper(block.text)
     if isinstance(block, Figure):
         width = page_width(pdf_of(document, block))
-        start = f'#figure({WIDE if width > COLUMN * 1.05 else FLOATING}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
+        start = f'#figure({WIDE if width > COLUMN * 1.05 else HERE}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
         return f"{raw(start, 'typst')}\n{one_line(block.caption)}\n{raw('])', 'typst')}"
-    table = f"{block.text}\n\n: {one_line(block.caption)}\n"
-    if block.text.count("\n") > LONGEST:  # longer than a page: it breaks, and only what stands in a column can
-        return f"{raw('// placed ' + HERE, 'typst')}\n{table}"
-    place = WIDE if _characters(block) > COLUMN_CHARACTERS else FLOATING
-    return f"{raw('// placed ' + place, 'typst')}\n{table}"
+    widths = _characters(block)
+    # Longer than a page: it breaks, and only what stands in a column can.
+    wide = sum(widths) > COLUMN_CHARACTERS and block.text.count("\n") <= LONGEST
+    marks = raw(f"// placed {WIDE if wide else HERE}\n// columns {_columns(widths)}", "typst")
+    return f"{marks}\n{block.text}\n\n: {one_line(block.caption)}\n"
 
 
 def _for_paper(text: str) -> str:
@@ -98,11 +103,18 @@ def _unnumbered(block: Block) -> Block:
     return Prose(re.sub(r"^(#+ .+)$", r"\1 {.unnumbered}", block.text, flags=re.MULTILINE)) if isinstance(block, Prose) else block
 
 
-def _characters(table: Table) -> int:
-    """Return about how many characters wide a pipe table is when set."""
+def _characters(table: Table) -> list[int]:
+    """Return about how many characters wide each column of a pipe table is when set."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.text.splitlines() if "|" in line]
     rows = [row for row in rows if not all(set(cell) <= set(":- ") for cell in row)]
-    return sum(max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=False))
+    return [max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=False)]
+
+
+def _columns(widths: list[int]) -> str:
+    """Return Typst's widths of a table's columns: their own, or, where the page is too narrow, long texts share what is left."""
+    if sum(widths) <= PAGE_CHARACTERS:
+        return str(len(widths))
+    return f"({', '.join(f'{width**0.5:.1f}fr' if width > BREAKABLE else 'auto' for width in widths)})"
 
 
 def page_width(path: Path) -> float:
