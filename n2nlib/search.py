@@ -25,8 +25,8 @@ from .models import build, count_parameters
 from .runs import RunStore
 from .spec import PROFILES, Profile, RunSpec
 from .spec import profile as profile_of
-from .study import pipe_table
 from .sweep import sweep
+from .text import pipe_table
 
 #: Option of SmallNet (and the learning rate) -> the values that are tried; the first trial is SmallNet as it stands.
 SPACE = {

@@ -21,8 +21,8 @@ from .errors import ReportError
 from .models import NETWORKS
 from .runs import Run, RunStore
 from .spec import PROFILES
-from .study import pipe_table
 from .sweep import COST, sweep
+from .text import pipe_table
 
 TOLERANCE_DB = 0.05
 

@@ -13,7 +13,7 @@ import pytest
 from n2nlib import ledger
 from n2nlib import study as module
 from n2nlib.errors import ReportError
-from n2nlib.study import Study, pipe_table, refuse_unknown_parameters
+from n2nlib.study import Study, refuse_unknown_parameters
 
 
 @pytest.fixture
@@ -62,11 +62,6 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
     latex = (study.folder / "tables/t.tex").read_text()
     assert r"\caption{Caption \& more. Corpus bundled, profile smoke.}" in latex and r"TNet & 25.3 & 43,064 \\" in latex
     assert (study.folder / "tables/t.md").read_text().startswith(markdown)
-
-
-def test_columns_of_numbers_are_set_to_the_right():
-    frame = pd.DataFrame({"a": ["1e-4 minus 5e-4"], "b": ["25.32 ± 0.01"], "c": ["–"], "d": ["3×32×32"], "e": ["−0.5 [−0.9, 0.1]"]})
-    assert pipe_table(frame).splitlines()[1] == "| :-- | --: | --: | :-- | --: |"
 
 
 def test_a_full_disk_leaves_the_table_that_was_there(study, monkeypatch):
