@@ -229,9 +229,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def json_text(values: Any) -> str:
+    """Return values as JSON that any reader takes: NaN is refused, not written."""
+    return json.dumps(values, indent=1, sort_keys=True, allow_nan=False, default=_plain) + "\n"
+
+
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON that any reader takes: NaN is refused, not written."""
-    path.write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False, default=_plain) + "\n")
+    path.write_text(json_text(values))
 
 
 def _plain(value):

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from . import paths
 from .corpus import Corpus, Pairs, open_corpus
 from .errors import CorpusError, ReportError
 from .models import build, count_parameters
@@ -122,12 +123,9 @@ def search(corpus: Corpus, profile: Profile, device: str = "auto", store: RunSto
     while (table.state != "too large").sum() < profile.trials:
         rows = pd.DataFrame(_generation(table, split, profile, device, store))
         table = rows if table.empty else pd.concat([table, rows], ignore_index=True)
-        path = table_path(corpus, profile, store)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        table.to_csv(part, index=False)
-        part.replace(path)
-        table = pd.read_csv(io.StringIO(table.to_csv(index=False)))  # as the next call would read it
+        text = table.to_csv(index=False)
+        paths.write(table_path(corpus, profile, store), text)
+        table = pd.read_csv(io.StringIO(text))  # as the next call would read it
     return table
 
 

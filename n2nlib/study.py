@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +16,7 @@ from .corpus import Corpus, Pairs, open_corpus
 from .device import resolve
 from .errors import ReportError, unknown_name
 from .experiments import possible
-from .runs import Run, RunStore, environment, may_train, write_json
+from .runs import Run, RunStore, environment, json_text, may_train
 from .spec import Profile, RunSpec
 from .spec import profile as profile_of
 from .stats import Interval
@@ -109,10 +106,10 @@ class Study:
             return
         caption = f"{' '.join(caption.split())} {self._made_of}"
         texts = frame.map(lambda value: cell(value, digits))
-        markdown = pipe_table(texts)
-        self._write(f"tables/{name}.csv", frame.to_csv(index=False))
-        self._write(f"tables/{name}.md", f"{markdown}\n\n{caption}\n")
-        self._write(f"tables/{name}.tex", latex_table(texts, name, caption))
+        markdown, folder = pipe_table(texts), self.folder / "tables"
+        paths.write(folder / f"{name}.csv", frame.to_csv(index=False))
+        paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
+        paths.write(folder / f"{name}.tex", latex_table(texts, name, caption))
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
@@ -143,10 +140,7 @@ class Study:
         if isinstance(value, Interval):
             value = None if math.isnan(value.value) else value.to_dict()
         self._numbers[name] = value
-        path = self._path(f"numbers/{self.chapter}.json")
-        part = path.with_suffix(".part")
-        write_json(part, self._numbers)
-        part.replace(path)
+        paths.write(self.folder / "numbers" / f"{self.chapter}.json", json_text(self._numbers))
 
     def provenance(self) -> None:
         """Show where this page comes from: commit, corpus, profile, device, versions."""
@@ -162,24 +156,6 @@ class Study:
     @property
     def _made_of(self) -> str:
         return f"Corpus {self.corpus.name}, profile {self.profile.name}."
-
-    def _path(self, relative: str) -> Path:
-        path = self.folder / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def _write(self, relative: str, text: str) -> None:
-        """Write a file in one move, so that a reader never sees half of it."""
-        path = self._path(relative)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            os.chmod(part, 0o644)
-            os.replace(part, path)
-        except OSError as error:
-            Path(part).unlink(missing_ok=True)
-            raise ReportError(f"{path} cannot be written ({error}): free some space or check the permissions.") from error
 
 
 def show_markdown(text: str, mark: Mapping[str, str]) -> None:

@@ -157,7 +157,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(CorpusError, match="train_data.pkl could not be written"):
         write_epfl(corpus, tmp_path)
     assert (tmp_path / "train_data.pkl").read_bytes() == before
-    assert not list(tmp_path.glob(".*part"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from types import SimpleNamespace
 
 import pandas as pd
@@ -62,19 +60,6 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
     latex = (study.folder / "tables/t.tex").read_text()
     assert r"\caption{Caption \& more. Corpus bundled, profile smoke.}" in latex and r"TNet & 25.3 & 43,064 \\" in latex
     assert (study.folder / "tables/t.md").read_text().startswith(markdown)
-
-
-def test_a_full_disk_leaves_the_table_that_was_there(study, monkeypatch):
-    study._write("tables/t.csv", "old")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ReportError, match="t.csv cannot be written .*free some space"):
-        study._write("tables/t.csv", "new")
-    assert [p.name for p in (study.folder / "tables").iterdir()] == ["t.csv"]
-    assert (study.folder / "tables/t.csv").read_text() == "old"
 
 
 def test_numbers_are_kept_for_the_ledger(study):

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import paths
 from ..device import cores
-from ..errors import CorpusError
+from ..errors import CorpusError, ReportError
 from .sampling import SIDE, generator, permutation
 
 # What Pillow may open, by content. A list of our own, since some of its other formats start external programs.
@@ -256,13 +256,8 @@ def _scan(base: Path) -> tuple[list, list, list]:
         else:
             seen.add(sha256)
             good.append((file, sha256))
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps([good, faults, copies]))
-        os.replace(part, kept)
-    except OSError:
-        pass  # only a shortcut for the next time
+    with contextlib.suppress(ReportError):  # only a shortcut for the next time
+        paths.write(kept, json.dumps([good, faults, copies]))
     return good, faults, copies
 
 
