@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import ndimage
 from skimage import restoration
 
-from .errors import ReportError, unknown_name
+from .errors import MissingPackage, ReportError, unknown_name
 from .metrics import to_uint8
 
 #: Raised by hand whenever a filter or its tuning would give other numbers: stored measurements carry it.
@@ -249,16 +249,13 @@ def fit_linear(a: np.ndarray, b: np.ndarray) -> dict:
 def bm3d(images: np.ndarray, sigma: float) -> np.ndarray:
     """Block-matching and 3D filtering for noise of standard deviation `sigma` (Dabov et al., 2007).
 
-    The package `bm3d` is licensed for non-commercial use only and is therefore optional. Raises ReportError without it.
+    The package `bm3d` is licensed for non-commercial use only and is therefore optional. Raises MissingPackage without it.
     """
     try:
         from bm3d import bm3d_rgb
     except ImportError as e:
-        raise ReportError(BM3D_MISSING) from e
+        raise MissingPackage("bm3d is not installed: `pip install bm3d` (for non-commercial use only).") from e
     return _each(lambda image, channel_axis: bm3d_rgb(image, sigma_psd=sigma), images)
-
-
-BM3D_MISSING = "BM3D is an optional extra (non-commercial licence): install it with `pip install bm3d`."
 
 
 def _each(function: Callable[..., np.ndarray], images: np.ndarray, **parameters) -> np.ndarray:

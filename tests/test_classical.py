@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage import data
 
 from n2nlib import classical
-from n2nlib.errors import ReportError
+from n2nlib.errors import MissingPackage, ReportError
 
 TUNABLE = [name for name, f in classical.FILTERS.items() if f.grid and not f.slow]
 
@@ -195,7 +195,7 @@ def test_bm3d_is_optional(pairs):
     try:
         import bm3d  # noqa: F401
     except ImportError:
-        with pytest.raises(ReportError, match="pip install bm3d"):
+        with pytest.raises(MissingPackage, match="pip install bm3d"):
             classical.apply("bm3d", pairs.a[:1], sigma=0.1)
     else:
         out = classical.apply("bm3d", pairs.a[:2], sigma=0.1)
