@@ -58,8 +58,15 @@ class Study:
         return self.corpus.fingerprint
 
     def spec(self, **changes) -> RunSpec:
-        """Return the paper's TNet run at this size on this corpus, with some fields changed."""
-        return self.profile.spec(self.fingerprint, **changes)
+        """Return the paper's TNet run at this size on this corpus, with some fields changed.
+
+        An option that repeats the network's default is left out: one network has one identity, however it is asked for.
+        Raises ReportError for a field, network or option that does not exist or fit.
+        """
+        from .models import own_options
+
+        spec = self.profile.spec(self.fingerprint, **changes)
+        return spec.replace(options=own_options(spec.network, spec.options))
 
     def run(self, specs: Sequence[RunSpec]) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.

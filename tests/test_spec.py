@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from n2nlib import paths
 from n2nlib.errors import ReportError
 from n2nlib.models import NETWORKS, build, count_parameters
 from n2nlib.spec import RunSpec
+from n2nlib.stats import same_start
+from n2nlib.study import Study
 
 SIZE = {"corpus": "c" * 16, "n_train": 64, "epochs": 1}
 
@@ -134,3 +138,51 @@ def test_a_network_of_ones_own_is_held_to_its_annotations(monkeypatch):
     for options, says in [({"width": 2.5}, "give a whole number"), ({"width": -2}, "Mine cannot be built with"), ({}, "Mine cannot be built with")]:
         with pytest.raises(ReportError, match=says):
             build("Mine", **options)
+
+
+# --- one network, one identity ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def study(results):
+    return Study.open("explore", corpus="bundled", profile="smoke", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"options": {"batch_norm": False}}),
+        ({}, {"options": {"dropout": 0}}),
+        ({}, {"options": {"dropout": 0.0, "embedding": 32.0, "pool": "max"}}),
+        ({"options": {"batch_norm": True}}, {"options": {"batch_norm": np.True_, "dropout": 0}}),
+        ({"options": {"embedding": 64}}, {"options": {"embedding": np.float32(64)}}),
+        ({"network": "SmallNet", "options": {"kernel": 0}}, {"network": "SmallNet", "options": {"kernel": 0, "width": 16, "correction": True}}),
+    ],
+)
+def test_one_network_has_one_identity_however_it_is_asked_for(study, one, other):
+    a, b = study.spec(**one), study.spec(**other)
+    assert a == b and hash(a) == hash(b) and a.id == b.id and same_start(a, b)
+
+
+def test_what_does_not_fit_is_said_when_it_is_asked_for(study):
+    for options, says in [({"skips": 1}, "give True or False"), ({"batchnorm": True}, "did you mean 'batch_norm'")]:
+        with pytest.raises(ReportError, match=says):
+            study.spec(options=options)
+
+
+@given(st.dictionaries(st.text(max_size=3), st.one_of(st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False))))
+def test_numbers_that_are_equal_are_written_alike(options):
+    ints = {k: int(v) if float(v).is_integer() else v for k, v in options.items()}
+    floats = {k: np.float64(v) for k, v in options.items()}
+    a, b = (RunSpec(**SIZE, options=o) for o in (ints, floats))
+    assert a == b and a.id == b.id and hash(a) == hash(b) and dict(a.options) == options
+
+
+def test_stored_runs_keep_their_names():
+    """Every run of the checkout's store reads back as the spec that was written, under the identity that it has."""
+    files = sorted(paths.store().glob("runs/[0-9a-f]*/spec.json"))
+    for file in files:
+        written = json.loads(file.read_text())
+        spec = RunSpec.from_dict(written)
+        assert spec.id == file.parent.name and spec.to_dict() == written, file
+    assert files
