@@ -175,7 +175,7 @@ def show_markdown(text: str, mark: Mapping[str, str]) -> None:
 def refuse_unknown_parameters() -> None:
     """Raise ReportError if papermill injected a parameter that the notebook's own parameters cell does not have.
 
-    Papermill's cell follows the tagged one and begins with "# Parameters"; IPython's history holds both.
+    Papermill's cell follows the tagged one and its first line is "# Parameters"; IPython's history holds both.
     """
     try:
         from IPython import get_ipython
@@ -184,7 +184,7 @@ def refuse_unknown_parameters() -> None:
     except (ImportError, AttributeError, KeyError):
         return
     for own, injected in zip(history[:-1], history[1:], strict=True):
-        if injected.startswith("# Parameters"):
+        if injected.partition("\n")[0] == "# Parameters":
             known = _assigned(own)
             for name in _assigned(injected):
                 if name not in known:

@@ -43,6 +43,8 @@ def test_an_injected_parameter_that_the_notebook_lacks_is_refused(monkeypatch):
 
     history('# Parameters\nprofile = "quick"\n')
     refuse_unknown_parameters()
+    history('# Parameters of my own network\nwidth = 24\n')  # a reader's cell, not papermill's
+    refuse_unknown_parameters()
     history('# Parameters\nprofil = "quick"\n')
     with pytest.raises(ReportError, match="unknown notebook parameter 'profil': did you mean 'profile'"):
         refuse_unknown_parameters()
