@@ -71,21 +71,36 @@ class Study:
     def run(self, specs: Sequence[RunSpec]) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.
 
-        Where nothing may be trained (`runs.may_train`), what the store lacks is left out; so is what the corpus cannot do.
+        Raises ReportError for a run that the corpus cannot make, and for one that the store lacks where nothing may be
+        trained (`runs.may_train`); `prepare` and `runs` leave such runs out.
         """
-        specs = [s for s in specs if s.corpus not in self._corpora or possible(s, self._corpora[s.corpus])]
-        if not may_train():
-            return [self.store.get(s) for s in specs if self.store.has(s)]
+        for spec in specs:
+            if not self._possible(spec):
+                raise ReportError(f"{self._corpora[spec.corpus].name} holds no clean training images for {spec.scheme}: ask for another scheme or corpus.")
+        missing = [] if may_train() else [s for s in specs if not self.store.has(s)]
+        if missing:
+            first = missing[0]
+            raise ReportError(
+                f"{len(missing)} of {len(specs)} runs not stored (the first: {first.id}, {first.network}, initialisation {first.seed}), "
+                "and TRAIN=0 forbids training: leave TRAIN=0 (N2N_TRAIN) out, or ask for what is stored."
+            )
         return sweep(specs, self._corpora, device=self.device, executor=self.executor, store=self.store)
 
-    def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
-        """Return the runs of a table's rows; what is missing is trained in one sweep over all rows.
+    def prepare(self, specs: Sequence[RunSpec]) -> list[Run]:
+        """Train in one sweep what the store lacks of some specs, and return the runs that are there then, in their order.
 
-        A row of which nothing is stored, where nothing may be trained, is left out.
+        What the corpus cannot make is left out; so is what is not stored where nothing may be trained.
         """
-        found = {run.spec: run for run in self.run([s for specs in rows.values() for s in specs])}
+        return self.run([s for s in specs if self._possible(s) and (may_train() or self.store.has(s))])
+
+    def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
+        """Return the runs of a table's rows, as `prepare` makes them of all rows together; a row without any is left out."""
+        found = {run.spec: run for run in self.prepare([s for specs in rows.values() for s in specs])}
         there = {label: [found[s] for s in specs if s in found] for label, specs in rows.items()}
         return {label: runs for label, runs in there.items() if runs}
+
+    def _possible(self, spec: RunSpec) -> bool:
+        return spec.corpus not in self._corpora or possible(spec, self._corpora[spec.corpus])
 
     def open_corpus(self, name: str, noise: str = "subpixel") -> Corpus:
         """Return another corpus at the same size; runs on it can be asked for from now on."""

@@ -77,6 +77,17 @@ def test_where_nothing_may_be_trained_rows_are_left_out(study, monkeypatch):
     monkeypatch.setenv("N2N_TRAIN", "0")
     found = study.runs({"both": [there, absent], "one": [absent]})
     assert {label: [run.spec for run in runs] for label, runs in found.items()} == {"both": [there]}
+    assert [run.spec for run in study.prepare([absent, there])] == [there]
+
+
+def test_a_run_that_may_not_be_trained_is_named(study, monkeypatch):
+    there, absent = study.spec(), study.spec(seed=1, network="SmallNet")
+    study.run([there])
+    monkeypatch.setenv("N2N_TRAIN", "0")
+    assert [run.spec for run in study.run([there])] == [there]
+    with pytest.raises(ReportError, match=rf"1 of 2 runs not stored \(the first: {absent.id}, SmallNet, initialisation 1\).*leave TRAIN=0"):
+        study.run([there, absent])
+    assert not study.store.has(absent)
 
 
 def test_pictures_are_bundled_whatever_the_corpus(study):
