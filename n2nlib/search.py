@@ -197,7 +197,7 @@ def _spec(row: dict, epochs: int, split: Split, profile: Profile) -> RunSpec:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Search from the command line and print the ten best trials."""
+    """Search from the command line and print the ten best trials; return 2 after a sentence about what is wrong."""
     parser = argparse.ArgumentParser(prog="make search", description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", default="bundled")
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
@@ -209,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
         table = search(corpus, profile, options.device)
     except ReportError as error:
         print(f"make search: {error}", file=sys.stderr)
-        return 1
+        return 2
     states = ", ".join(f"{n} {state}" for state, n in table.state.value_counts().items())
     print(f"{len(table)} trials ({states}) in {table_path(corpus, profile, RunStore())}")
     print(pipe_table(best(table).astype(str)))
