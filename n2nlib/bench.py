@@ -34,8 +34,8 @@ from .plain import train_plain
 from .runs import RunStore, commit, processor, write_json
 from .schemes import words
 from .spec import RunSpec
-from .study import pipe_table
 from .tables import equivalences
+from .text import pipe_table
 from .training import CHUNK_STEPS, Replica, Stepper, settings
 
 REPETITIONS = 5

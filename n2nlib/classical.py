@@ -16,14 +16,11 @@ import pandas as pd
 from scipy import ndimage
 from skimage import restoration
 
-from .errors import ReportError, unknown_name
+from .errors import MissingPackage, ReportError, unknown_name
 from .metrics import to_uint8
 
 #: Raised by hand whenever a filter or its tuning would give other numbers: stored measurements carry it.
 VERSION = 1
-
-#: At most so many values are added to either end of one parameter's grid: enough to cross two decades.
-MOST_EXTENSIONS = 24
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ def _search(chosen: Filter, a: np.ndarray, b: np.ndarray) -> tuple[dict, list[di
     """Try the whole grid; while the best point is at an end that is not a limit, extend that end and try again."""
     axes = {p: list(axis.values) for p, axis in chosen.grid.items()}
     tried: dict[tuple, float] = {}
-    for _ in range(MOST_EXTENSIONS):
+    while True:  # an extension takes an end nearer to its limit, so there is a last one
         for point in product(*axes.values()):
             if point not in tried:
                 tried[point] = _mse(chosen, a, b, dict(zip(axes, point, strict=True)))
@@ -156,8 +153,6 @@ def _search(chosen: Filter, a: np.ndarray, b: np.ndarray) -> tuple[dict, list[di
                         extended = True
         if not extended:
             break
-    else:
-        raise ReportError(f"no optimum of filter {chosen.name!r} inside its grid after {MOST_EXTENSIONS} extensions.")
     curve = [{**dict(zip(axes, point, strict=True)), "mse": mse} for point, mse in sorted(tried.items())]
     return best, curve, at_limit
 
@@ -254,16 +249,13 @@ def fit_linear(a: np.ndarray, b: np.ndarray) -> dict:
 def bm3d(images: np.ndarray, sigma: float) -> np.ndarray:
     """Block-matching and 3D filtering for noise of standard deviation `sigma` (Dabov et al., 2007).
 
-    The package `bm3d` is licensed for non-commercial use only and is therefore optional. Raises ReportError without it.
+    The package `bm3d` is licensed for non-commercial use only and is therefore optional. Raises MissingPackage without it.
     """
     try:
         from bm3d import bm3d_rgb
     except ImportError as e:
-        raise ReportError(BM3D_MISSING) from e
+        raise MissingPackage("bm3d is not installed: `pip install bm3d` (for non-commercial use only).") from e
     return _each(lambda image, channel_axis: bm3d_rgb(image, sigma_psd=sigma), images)
-
-
-BM3D_MISSING = "BM3D is an optional extra (non-commercial licence): install it with `pip install bm3d`."
 
 
 def _each(function: Callable[..., np.ndarray], images: np.ndarray, **parameters) -> np.ndarray:

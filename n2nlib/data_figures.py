@@ -90,7 +90,8 @@ def noise(found: dict) -> Figure:
     density = found["arrays"]["histogram"] / found["arrays"]["histogram"].sum() / step
     tails.stairs(np.where(density > 0, density, np.nan), measure.EDGES, color=COLOURS["noisy"], fill=True, label="measured")
     x, sd = np.linspace(-255, 255, 400), found["sd"]
-    tails.plot(x, np.exp(-((x / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi), color="black", label="Gaussian, same variance")
+    if sd:
+        tails.plot(x, np.exp(-((x / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi), color="black", label="Gaussian, same variance")
     shown = density[np.abs(centres) < 200]
     tails.set(yscale="log", ylim=(max(shown[shown > 0].min() / 2, 1e-7), density.max() * 60), xlim=(-200, 200), title="Distribution of the error",
               xlabel="error (grey levels)", ylabel="density")
@@ -104,7 +105,7 @@ def noise(found: dict) -> Figure:
     reach = len(spatial) // 2
     space.imshow(spatial, cmap="RdBu_r", vmin=-1, vmax=1, extent=(-reach - 0.5, reach + 0.5, reach + 0.5, -reach - 0.5))
     for (i, j), value in np.ndenumerate(spatial):
-        text = f"{value:.2f}".replace("-0.00", "0.00")
+        text = "–" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
         space.text(j - reach, i - reach, text, ha="center", va="center", fontsize=6.5, color="white" if value > 0.5 else "black")
     space.set(title="Correlation in space", xlabel="pixels to the right", ylabel="pixels down", xticks=range(-reach, reach + 1),
               yticks=range(-reach, reach + 1))
@@ -134,9 +135,10 @@ def averaging(table, means: np.ndarray, clean: np.ndarray, shown: Sequence[int],
     left.set(xscale="log", yscale="log", xlabel="noisy images averaged, n", ylabel="error (grey levels)",
              title="Mean of n noisy images against the clean one")
     left.legend()
-    if given_a is None:
+    if given_a is None or not given_a["x"]:
         right.set_axis_off()
-        right.text(0.5, 0.5, "this corpus holds one noisy image\nfor each clean one", ha="center", transform=right.transAxes)
+        why = "this corpus holds one noisy image\nfor each clean one" if given_a is None else "nearly all errors of a are zero:\nthey make no classes"
+        right.text(0.5, 0.5, why, ha="center", transform=right.transAxes)
         return fig
     x, mean, se, sd = (np.array(given_a[k]) for k in ("x", "mean", "se", "sd"))
     right.fill_between(x, mean - sd, mean + sd, color=COLOURS["noisy"], alpha=0.3, linewidth=0, label="± sd of the error of b")

@@ -22,6 +22,10 @@ class StoreError(ReportError):
     """A stored run that is missing, half-written or altered."""
 
 
+class MissingPackage(ReportError):
+    """An optional package that is not installed."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str], error: type[ReportError] = ReportError) -> ReportError:
     """Return the error for a name that is not one of `known`, naming the nearest one."""
     known = sorted(known)

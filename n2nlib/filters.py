@@ -14,7 +14,7 @@ def measured(study: Study, name: str) -> dict[str, Any]:
 
     Returns parameters, at_limit, curve (columns as lists), pairs, ms an image, global (dB) and arrays["psnr"] (n,) in
     dB; a slow filter sees `profile.slow` images. From the store when it is there.
-    Raises ReportError for an unknown filter or one whose package is not installed.
+    Raises ReportError for an unknown filter, MissingPackage for one whose package is not installed.
     """
     size = study.profile
     n = size.slow if classical.find(name).slow else size.n_val

@@ -1,10 +1,16 @@
-"""The only place that knows where things are on disk."""
+"""The only place that knows where things are on disk, and how a file gets there whole."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from .errors import ReportError
 
 
 def root() -> Path:
@@ -56,3 +62,30 @@ def slug(corpus: str) -> str:
     path = absolute(where)
     tail = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(path).name)
     return f"{kind}-{tail}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Give a binary file that takes the place of `path` in one move when the block ends; after an error nothing has changed.
+
+    So a reader never sees half of it, and two writers never mix. Folders are made as needed; everyone may read the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        part = Path(file.name)
+        try:
+            yield file
+            file.close()
+            part.chmod(0o644)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file in one move (see `writing`), a text as UTF-8; raises ReportError where the disk does not take it."""
+    try:
+        with writing(path) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise ReportError(f"{path} cannot be written ({error}): free some space or check the permissions.") from error

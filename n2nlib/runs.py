@@ -29,6 +29,9 @@ from .errors import ReportError, StoreError
 from .spec import SEMANTICS, RunSpec
 
 WEIGHTS = "model.safetensors"
+#: What a folder must hold to be a run or a measurement; a measurement may have arrays beside.
+RUN_FILES = {"spec.json", "history.csv", "metrics.json", "psnr.npy", WEIGHTS, "env.json"}
+MEASUREMENT_FILES = {"inputs.json", "values.json", "env.json"}
 
 
 @dataclass(frozen=True)
@@ -217,11 +220,12 @@ class RunStore:
 
 
 def whole(folder: Path) -> bool:
-    """Say whether a folder of the store has all its files, unaltered since FINISHED was written."""
+    """Say whether a folder of the store has all files of a run or a measurement, unaltered since FINISHED was written."""
     try:
-        finished = json.loads((folder / "FINISHED").read_text())
-        return all(sha256(folder / name) == digest for name, digest in finished["files"].items())
-    except (OSError, ValueError, KeyError):
+        files = json.loads((folder / "FINISHED").read_text())["files"]
+        expected = RUN_FILES <= files.keys() or MEASUREMENT_FILES <= files.keys()
+        return expected and all(sha256(folder / name) == digest for name, digest in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # unreadable, no JSON, or JSON of another shape
         return False
 
 
@@ -229,9 +233,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def json_text(values: Any) -> str:
+    """Return values as JSON that any reader takes: NaN is refused, not written."""
+    return json.dumps(values, indent=1, sort_keys=True, allow_nan=False, default=_plain) + "\n"
+
+
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON that any reader takes: NaN is refused, not written."""
-    path.write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False, default=_plain) + "\n")
+    path.write_text(json_text(values))
 
 
 def _plain(value):

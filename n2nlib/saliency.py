@@ -346,9 +346,9 @@ def filter_rows(name: str, image: np.ndarray, pixels: np.ndarray, radius: int = 
 
 def _reach(name: str, parameters: dict) -> int:
     """How far, in pixels, an input pixel can move outputs of a filter."""
-    if name == "bilateral":  # scikit-image's window
-        return max(5, 2 * math.ceil(3 * parameters["sigma_spatial"]) + 1) // 2
-    if name == "nlm":  # patches around pixels up to `distance` away; scikit-image's fast mode reaches one further than 3x3
+    if name == "bilateral":  # the window of `classical.bilateral`
+        return max(1, math.ceil(3 * parameters["sigma_spatial"]))
+    if name == "nlm":  # patches of 5x5 around pixels up to `distance` away
         return int(parameters["distance"]) + 2
     if name == "gaussian":  # SciPy's kernel at truncate=5
         return int(5 * parameters["sigma"] + 0.5)

@@ -19,14 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from . import paths
 from .corpus import Corpus, Pairs, open_corpus
 from .errors import CorpusError, ReportError
 from .models import build, count_parameters
 from .runs import RunStore
 from .spec import PROFILES, Profile, RunSpec
 from .spec import profile as profile_of
-from .study import pipe_table
 from .sweep import sweep
+from .text import pipe_table
 
 #: Option of SmallNet (and the learning rate) -> the values that are tried; the first trial is SmallNet as it stands.
 SPACE = {
@@ -122,12 +123,9 @@ def search(corpus: Corpus, profile: Profile, device: str = "auto", store: RunSto
     while (table.state != "too large").sum() < profile.trials:
         rows = pd.DataFrame(_generation(table, split, profile, device, store))
         table = rows if table.empty else pd.concat([table, rows], ignore_index=True)
-        path = table_path(corpus, profile, store)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        table.to_csv(part, index=False)
-        part.replace(path)
-        table = pd.read_csv(io.StringIO(table.to_csv(index=False)))  # as the next call would read it
+        text = table.to_csv(index=False)
+        paths.write(table_path(corpus, profile, store), text)
+        table = pd.read_csv(io.StringIO(text))  # as the next call would read it
     return table
 
 
@@ -199,7 +197,7 @@ def _spec(row: dict, epochs: int, split: Split, profile: Profile) -> RunSpec:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Search from the command line and print the ten best trials."""
+    """Search from the command line and print the ten best trials; return 2 after a sentence about what is wrong."""
     parser = argparse.ArgumentParser(prog="make search", description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", default="bundled")
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
@@ -211,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
         table = search(corpus, profile, options.device)
     except ReportError as error:
         print(f"make search: {error}", file=sys.stderr)
-        return 1
+        return 2
     states = ", ".join(f"{n} {state}" for state, n in table.state.value_counts().items())
     print(f"{len(table)} trials ({states}) in {table_path(corpus, profile, RunStore())}")
     print(pipe_table(best(table).astype(str)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from .errors import ReportError, unknown_name
@@ -32,7 +32,8 @@ class RunSpec:
     `options` go to the network's constructor. Defaults are the paper's (section 2.3, Table 2): a field left at its
     default does not enter the identity, so that a field added later leaves every stored run valid.
 
-    Raises ReportError for an unknown name or an impossible size.
+    Raises ReportError for a value of the wrong type, an impossible size, and an unknown name in every field but `network`
+    and `options`, which are looked up when the network is built (`models.build`).
     """
 
     corpus: str  # fingerprint of the corpus, not its name
@@ -53,11 +54,14 @@ class RunSpec:
     n_photos: int = 0  # train on pairs of the first n photographs only; 0 is all
 
     def __post_init__(self):
-        object.__setattr__(self, "options", _Frozen({k: v.item() if hasattr(v, "item") else v for k, v in self.options.items()}))
-        if isinstance(self.augment, str):
-            raise ReportError(f"RunSpec.augment is {self.augment!r}: give a list of names, like [{self.augment!r}].")
-        object.__setattr__(self, "augment", tuple(sorted(set(self.augment))))
-        object.__setattr__(self, "lr", float(self.lr))
+        for name in ("corpus", "network"):
+            if not isinstance(getattr(self, name), str):
+                raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: give a text.")
+        object.__setattr__(self, "options", _frozen(self.options))
+        names = self.augment
+        if not isinstance(names, Collection) or isinstance(names, str) or not all(isinstance(a, str) for a in names):
+            raise ReportError(f"RunSpec.augment is {names!r}: give a list of names, like ['mix'].")
+        object.__setattr__(self, "augment", tuple(sorted(set(names))))
         for kind, name, known in [
             ("loss", self.loss, LOSSES),
             ("scheme", self.scheme, SCHEMES),
@@ -73,10 +77,11 @@ class RunSpec:
             if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
                 raise ReportError(f"RunSpec.{name} is {value!r}: give a whole number of at least {least}.")
             object.__setattr__(self, name, int(value))  # NumPy's are no JSON
-        if not 0 < self.lr < 1:
-            raise ReportError(f"RunSpec.lr is {self.lr!r}: give a learning rate between 0 and 1.")
-        if not 0 <= self.averaging < 1:
-            raise ReportError(f"RunSpec.averaging is {self.averaging!r}: give a decay of 0 (none) up to below 1.")
+        for name, what in (("lr", "a learning rate between 0 and 1"), ("averaging", "a decay of 0 (none) up to below 1")):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1 or (name == "lr" and value == 0):
+                raise ReportError(f"RunSpec.{name} is {value!r}: give {what}.")
+            object.__setattr__(self, name, float(value))
 
     @property
     def id(self) -> str:
@@ -111,6 +116,22 @@ class RunSpec:
     def replace(self, **changes) -> RunSpec:
         """Return the spec with some fields changed."""
         return self.from_dict({**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
+
+
+def _frozen(options: Mapping[str, Any]) -> _Frozen:
+    """Return options in the one form that an identity is made of: plain JSON values, 0.0 as 0.
+
+    Raises ReportError for anything that is no mapping of such values.
+    """
+
+    def number(text: str) -> float | int:
+        return int(value) if (value := float(text)).is_integer() else value
+
+    try:
+        text = json.dumps({**options}, allow_nan=False, default=lambda value: value.item())  # NumPy's are no JSON
+        return _Frozen(json.loads(text, parse_float=number))
+    except (AttributeError, TypeError, ValueError):
+        raise ReportError(f"RunSpec.options is {options!r}: give plain values by name, like {{'dropout': 0.1}}.") from None
 
 
 class _Frozen(dict):

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
 import math
 import os
-import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,11 +16,12 @@ from .corpus import Corpus, Pairs, open_corpus
 from .device import resolve
 from .errors import ReportError, unknown_name
 from .experiments import possible
-from .runs import Run, RunStore, environment, may_train, write_json
+from .runs import Run, RunStore, environment, json_text, may_train
 from .spec import Profile, RunSpec
 from .spec import profile as profile_of
 from .stats import Interval
 from .sweep import sweep
+from .text import cell, latex_table, pipe_table
 
 
 class Study:
@@ -61,27 +58,49 @@ class Study:
         return self.corpus.fingerprint
 
     def spec(self, **changes) -> RunSpec:
-        """Return the paper's TNet run at this size on this corpus, with some fields changed."""
-        return self.profile.spec(self.fingerprint, **changes)
+        """Return the paper's TNet run at this size on this corpus, with some fields changed.
+
+        An option that repeats the network's default is left out: one network has one identity, however it is asked for.
+        Raises ReportError for a field, network or option that does not exist or fit.
+        """
+        from .models import own_options
+
+        spec = self.profile.spec(self.fingerprint, **changes)
+        return spec.replace(options=own_options(spec.network, spec.options))
 
     def run(self, specs: Sequence[RunSpec]) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.
 
-        Where nothing may be trained (`runs.may_train`), what the store lacks is left out; so is what the corpus cannot do.
+        Raises ReportError for a run that the corpus cannot make, and for one that the store lacks where nothing may be
+        trained (`runs.may_train`); `prepare` and `runs` leave such runs out.
         """
-        specs = [s for s in specs if s.corpus not in self._corpora or possible(s, self._corpora[s.corpus])]
-        if not may_train():
-            return [self.store.get(s) for s in specs if self.store.has(s)]
+        for spec in specs:
+            if not self._possible(spec):
+                raise ReportError(f"{self._corpora[spec.corpus].name} holds no clean training images for {spec.scheme}: ask for another scheme or corpus.")
+        missing = [] if may_train() else [s for s in specs if not self.store.has(s)]
+        if missing:
+            first = missing[0]
+            raise ReportError(
+                f"{len(missing)} of {len(specs)} runs not stored (the first: {first.id}, {first.network}, initialisation {first.seed}), "
+                "and TRAIN=0 forbids training: leave TRAIN=0 (N2N_TRAIN) out, or ask for what is stored."
+            )
         return sweep(specs, self._corpora, device=self.device, executor=self.executor, store=self.store)
 
-    def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
-        """Return the runs of a table's rows; what is missing is trained in one sweep over all rows.
+    def prepare(self, specs: Sequence[RunSpec]) -> list[Run]:
+        """Train in one sweep what the store lacks of some specs, and return the runs that are there then, in their order.
 
-        A row of which nothing is stored, where nothing may be trained, is left out.
+        What the corpus cannot make is left out; so is what is not stored where nothing may be trained.
         """
-        found = {run.spec: run for run in self.run([s for specs in rows.values() for s in specs])}
+        return self.run([s for s in specs if self._possible(s) and (may_train() or self.store.has(s))])
+
+    def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
+        """Return the runs of a table's rows, as `prepare` makes them of all rows together; a row without any is left out."""
+        found = {run.spec: run for run in self.prepare([s for specs in rows.values() for s in specs])}
         there = {label: [found[s] for s in specs if s in found] for label, specs in rows.items()}
         return {label: runs for label, runs in there.items() if runs}
+
+    def _possible(self, spec: RunSpec) -> bool:
+        return spec.corpus not in self._corpora or possible(spec, self._corpora[spec.corpus])
 
     def open_corpus(self, name: str, noise: str = "subpixel") -> Corpus:
         """Return another corpus at the same size; runs on it can be asked for from now on."""
@@ -109,10 +128,10 @@ class Study:
             return
         caption = f"{' '.join(caption.split())} {self._made_of}"
         texts = frame.map(lambda value: cell(value, digits))
-        markdown = pipe_table(texts)
-        self._write(f"tables/{name}.csv", frame.to_csv(index=False))
-        self._write(f"tables/{name}.md", f"{markdown}\n\n{caption}\n")
-        self._write(f"tables/{name}.tex", latex_table(texts, name, caption))
+        markdown, folder = pipe_table(texts), self.folder / "tables"
+        paths.write(folder / f"{name}.csv", frame.to_csv(index=False))
+        paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
+        paths.write(folder / f"{name}.tex", latex_table(texts, name, caption))
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
@@ -143,10 +162,7 @@ class Study:
         if isinstance(value, Interval):
             value = None if math.isnan(value.value) else value.to_dict()
         self._numbers[name] = value
-        path = self._path(f"numbers/{self.chapter}.json")
-        part = path.with_suffix(".part")
-        write_json(part, self._numbers)
-        part.replace(path)
+        paths.write(self.folder / "numbers" / f"{self.chapter}.json", json_text(self._numbers))
 
     def provenance(self) -> None:
         """Show where this page comes from: commit, corpus, profile, device, versions."""
@@ -163,24 +179,6 @@ class Study:
     def _made_of(self) -> str:
         return f"Corpus {self.corpus.name}, profile {self.profile.name}."
 
-    def _path(self, relative: str) -> Path:
-        path = self.folder / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def _write(self, relative: str, text: str) -> None:
-        """Write a file in one move, so that a reader never sees half of it."""
-        path = self._path(relative)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            os.chmod(part, 0o644)
-            os.replace(part, path)
-        except OSError as error:
-            Path(part).unlink(missing_ok=True)
-            raise ReportError(f"{path} cannot be written ({error}): free some space or check the permissions.") from error
-
 
 def show_markdown(text: str, mark: Mapping[str, str]) -> None:
     """Display Markdown with the mark that the report is built from."""
@@ -189,47 +187,10 @@ def show_markdown(text: str, mark: Mapping[str, str]) -> None:
     display(Markdown(text), metadata={"n2n": dict(mark)})
 
 
-def cell(value: Any, digits: int) -> str:
-    """Return a table cell's text."""
-    if value is None or isinstance(value, float) and value != value:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.{digits}f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return str(value)
-
-
-#: A number as tables print it: sign, digits, perhaps a percentage, a spread and an interval.
-_NUMBER = re.compile(r"[+\u2212-]?[\d,]*\.?\d+(e[+-]?\d+)?( %)?( ± [\d.]+)?( \[.*\])?")
-
-
-def pipe_table(texts: pd.DataFrame) -> str:
-    """Return a frame of texts as a Markdown pipe table; columns of numbers and dashes alone are set to the right."""
-    numeric = [all(t in ("", "–") or _NUMBER.fullmatch(t) for t in texts[c]) for c in texts.columns]
-    rows = [[str(c) for c in texts.columns], ["--:" if n else ":--" for n in numeric], *texts.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(t.replace("|", "\\|").replace("\n", " ") for t in row) + " |" for row in rows)
-
-
-def latex_table(texts: pd.DataFrame, name: str, caption: str) -> str:
-    """Return a frame of texts as a LaTeX table (booktabs)."""
-    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-    special |= {"±": r"$\pm$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "–": "--", "σ": r"$\sigma$", "→": r"$\rightarrow$"}
-
-    def escape(text: str) -> str:
-        return "".join(special.get(c, c) for c in text)
-
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{name}}}"]
-    lines += [rf"\begin{{tabular}}{{{'l' * texts.shape[1]}}}", r"\toprule"]
-    lines += [" & ".join(escape(str(c)) for c in texts.columns) + r" \\", r"\midrule"]
-    lines += [" & ".join(escape(t) for t in row) + r" \\" for row in texts.to_numpy().tolist()]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
-
-
 def refuse_unknown_parameters() -> None:
     """Raise ReportError if papermill injected a parameter that the notebook's own parameters cell does not have.
 
-    Papermill's cell follows the tagged one and begins with "# Parameters"; IPython's history holds both.
+    Papermill's cell follows the tagged one and its first line is "# Parameters"; IPython's history holds both.
     """
     try:
         from IPython import get_ipython
@@ -238,7 +199,7 @@ def refuse_unknown_parameters() -> None:
     except (ImportError, AttributeError, KeyError):
         return
     for own, injected in zip(history[:-1], history[1:], strict=True):
-        if injected.startswith("# Parameters"):
+        if injected.partition("\n")[0] == "# Parameters":
             known = _assigned(own)
             for name in _assigned(injected):
                 if name not in known:

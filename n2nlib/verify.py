@@ -21,8 +21,8 @@ from .errors import ReportError
 from .models import NETWORKS
 from .runs import Run, RunStore
 from .spec import PROFILES
-from .study import pipe_table
 from .sweep import COST, sweep
+from .text import pipe_table
 
 TOLERANCE_DB = 0.05
 
@@ -76,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-n", type=int, default=8, help="runs to retrain (default: 8)")
     options = parser.parse_args(arguments)
     try:
+        if options.n < 1:
+            raise ReportError(f"-n is {options.n}: retrain at least 1 run.")
         known = corpora(options.corpus or ["bundled"])
         runs = sample([r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS], options.n)
         if not runs:

@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage import data
 
 from n2nlib import classical
-from n2nlib.errors import ReportError
+from n2nlib.errors import MissingPackage, ReportError
 
 TUNABLE = [name for name, f in classical.FILTERS.items() if f.grid and not f.slow]
 
@@ -78,6 +78,31 @@ def test_a_grid_follows_the_noise():
     a, b = (np.clip(ramp + rng.normal(0, 60, ramp.shape), 0, 255).astype(np.uint8) for _ in range(2))
     t = classical.tune("gaussian", SimpleNamespace(a=a, b=b), 8)
     assert t.parameters["sigma"] > 2 and not t.at_limit
+
+
+@pytest.mark.parametrize("name", TUNABLE)
+def test_every_limit_can_be_reached(name):
+    """From the first grid outwards each value goes on the way of the last, and past the last is no room for another."""
+    for axis in classical.FILTERS[name].grid.values():
+        for end, sign in ((0, -1), (-1, 1)):
+            values = list(axis.values)
+            while (following := axis.beyond(values, end)) is not None:
+                assert axis.limits[0] <= following <= axis.limits[1] and sign * (following - values[end]) > 0
+                values.insert(0 if end == 0 else len(values), following)
+            limit, step = axis.limits[end], axis.step
+            there = abs(limit - values[end]) < step if step else abs(np.log(limit / values[end])) < np.log(axis.values[1] / axis.values[0]) + 0.01
+            assert there, (name, values[end], limit)
+
+
+@pytest.mark.parametrize("side", [8, 16])
+@pytest.mark.parametrize(("name", "parameter"), [("tv", "weight"), ("nlm", "h")])
+def test_graphics_without_noise_can_be_tuned_on(name, parameter, side):
+    """Squares of one colour, both copies alike: the best filter hardly changes them, and lies far from where the grid begins."""
+    squares = np.random.default_rng(0).integers(0, 256, (4, 3, 32 // side, 32 // side), dtype=np.uint8)
+    a = squares.repeat(side, axis=2).repeat(side, axis=3)
+    t = classical.tune(name, SimpleNamespace(a=a, b=a), 4)
+    assert t.curve["mse"].min() < 1e-5  # under one grey level, which the cut to 8 bits costs
+    assert t.parameters[parameter] < classical.FILTERS[name].grid[parameter].values[0] / 5
 
 
 def test_without_noise_the_identity_wins_and_says_so(pairs):
@@ -170,7 +195,7 @@ def test_bm3d_is_optional(pairs):
     try:
         import bm3d  # noqa: F401
     except ImportError:
-        with pytest.raises(ReportError, match="pip install bm3d"):
+        with pytest.raises(MissingPackage, match="pip install bm3d"):
             classical.apply("bm3d", pairs.a[:1], sigma=0.1)
     else:
         out = classical.apply("bm3d", pairs.a[:2], sigma=0.1)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from n2nlib.corpus import epfl, open_corpus, write_epfl
-from n2nlib.errors import CorpusError
+from n2nlib.errors import CorpusError, ReportError
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +157,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(CorpusError, match="train_data.pkl could not be written"):
         write_epfl(corpus, tmp_path)
     assert (tmp_path / "train_data.pkl").read_bytes() == before
-    assert not list(tmp_path.glob(".*part"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
@@ -168,6 +168,9 @@ def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
 
     write_epfl(open_corpus("bundled", n_train=256, n_val=40), tmp_path)
     study = Study.open("06_beyond", corpus=f"epfl:{tmp_path}", profile="smoke", device="cpu")
-    assert study.run(experiments.schemes(study.profile, study.fingerprint)["Noise2Clean"]) == []
+    clean = experiments.schemes(study.profile, study.fingerprint)["Noise2Clean"]
+    assert study.prepare(clean) == [] and study.runs({"Noise2Clean": clean}) == {}
+    with pytest.raises(ReportError, match="holds no clean training images for noise2clean: ask for another"):
+        study.run(clean)
     wanted = wanted_runs(Settings(f"epfl:{tmp_path}", "smoke", "cpu"))
     assert wanted and "noise2clean" not in {s.scheme for s in wanted}

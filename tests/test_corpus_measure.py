@@ -1,5 +1,7 @@
 """The noise's measures, against cases whose answer is known, and chapter 01's pictures."""
 
+import json
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -109,6 +111,22 @@ def test_summary_of_a_corpus_and_of_one_noisy_image():
     assert alone["pair_correlation"] is None and alone["given_a"] is None and alone["kurtosis"] == found["kurtosis"]
 
 
+def test_what_does_not_vary_has_no_correlation_and_no_tails():
+    """All of it is JSON, which knows no NaN; and one channel without error takes only its own pairs away."""
+    clean = np.full((6, 3, 32, 32), 90, np.uint8)
+    found = measure.summary(Pairs("flat", clean, clean, clean, np.arange(6)))
+    assert found["mean_error"] == (0, 0) and found["sd"] == 0 and set(found["by_detail"]["sd"]) == {0}
+    assert found["kurtosis"] is found["neighbours"] is found["pair_correlation"] is None
+    assert set(found["channels"].values()) == {None} and np.isnan(found["arrays"]["spatial"]).all()
+    assert found["given_a"] == {"x": [], "mean": [], "se": [], "sd": []}
+    json.dumps({k: v for k, v in found.items() if k != "arrays"}, allow_nan=False)
+    black = measure.other_noise(np.zeros_like(clean), "poisson:30")
+    assert black["kurtosis"] is None and set(black["channels"].values()) == {None}
+    noisy = np.random.default_rng(0).integers(-9, 10, (6, 3, 32, 32)) * np.array([1, 0, 1])[:, None, None]
+    channels = measure.channel_correlations(noisy.astype(float))
+    assert channels["RG"] is channels["GB"] is None and abs(channels["RB"]) < 4 / np.sqrt(6 * 32 * 32)
+
+
 def test_other_noises_keep_their_promise_unclipped():
     clean = open_corpus("bundled", 20, 60).val.clean
     for name in ("gaussian:25", "poisson:30", "bernoulli:0.5"):
@@ -132,6 +150,8 @@ def test_pictures_are_drawn(tmp_path):
         data_figures.noise(found),
         data_figures.averaging(table, means, sampling.box_mean(image), [1, 4], found["given_a"]),
         data_figures.averaging(table, means, sampling.box_mean(image), [1, 4], None),
+        data_figures.noise(measure.summary(Pairs("flat", *[np.full((6, 3, 32, 32), 90, np.uint8)] * 3, np.arange(6)))),
+        data_figures.averaging(table, means, sampling.box_mean(image), [1, 4], {"x": [], "mean": [], "se": [], "sd": []}),
     ]
     for i, fig in enumerate(drawn):
         pdf, png = figures.save(fig, tmp_path / str(i))

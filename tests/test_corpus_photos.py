@@ -157,6 +157,34 @@ def test_one_broken_file_is_skipped_named_and_counted(album):
     assert open_corpus(f"folder:{album}").fingerprint == clean
 
 
+def test_images_of_kinds_that_are_not_read_are_counted(album):
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "below/IMG_3.NEF", ".hidden.heic"):
+        (album / name).write_bytes(b"a camera's own")
+    for _ in range(2):  # the second time the list of readable ones comes from the cache
+        corpus = open_corpus(f"folder:{album}")
+        (warning,) = corpus.warnings
+        assert warning.startswith("3 files of folder:") and "(2 .heic, 1 .nef): convert them to one of .bmp, .gif, .jpeg" in warning
+        assert names(corpus) == {"one.png", "two.PNG", "below/three.png"}
+
+
+def test_a_folder_of_such_images_alone_says_why_nothing_is_there(tmp_path):
+    base = tmp_path / "telephone"
+    base.mkdir()
+    for i in range(7):
+        (base / f"IMG_{i}.HEIC").write_bytes(b"a telephone's own")
+    with pytest.raises(CorpusError, match=r"holds 0 readable photographs, .* 7 files .* \(7 .heic\): convert them to one of .*\.png"):
+        open_corpus(f"folder:{base}")
+
+
+def test_of_many_broken_files_a_few_are_named(album):
+    for i in range(200):
+        (album / f"broken{i}.jpg").write_bytes(b"broken")
+        (album / f"copy{i}.png").write_bytes((album / "one.png").read_bytes())
+    faults, copies = open_corpus(f"folder:{album}").warnings
+    assert faults.startswith("200 files of") and faults.count("cannot be read") == 5 and faults.endswith("And 195 more.")
+    assert copies.startswith("200 files of") and copies.count(".png") == 5 and copies.endswith("and 195 more.")
+
+
 def test_copies_of_a_photograph_count_once_and_never_straddle_the_split(album):
     for i in range(6):
         shutil.copy(album / "one.png", album / f"copy{i}.png")

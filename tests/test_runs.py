@@ -76,6 +76,34 @@ def test_a_run_without_its_last_file_is_not_there(store, corpus, trained):
     assert not store.has(spec(corpus)) and store.all() == []
 
 
+BROKEN = ["", "[]", "null", "3", '"files"', "{}", '{"files": {}}', '{"files": []}', '{"files": null}', '{"files": {"spec.json": 1}}', "\x00\xff"]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_last_file_that_lists_nothing_believable_is_no_last_file(store, corpus, trained, text):
+    folder = store.put(trained).folder
+    (folder / "FINISHED").write_text(text)
+    assert not whole(folder) and not store.has(spec(corpus)) and store.all() == []
+    with pytest.raises(StoreError, match="half-written or altered"):
+        store.get(spec(corpus))
+    assert store.put(trained).metrics == trained.metrics and store.has(spec(corpus))
+
+
+@pytest.mark.parametrize("name", sorted(runs.RUN_FILES))
+def test_a_run_that_never_had_all_its_files_is_not_there(store, corpus, trained, name):
+    folder = store.put(trained).folder
+    finished = json.loads((folder / "FINISHED").read_text())
+    del finished["files"][name]
+    (folder / "FINISHED").write_text(json.dumps(finished))
+    assert not store.has(spec(corpus))
+
+
+def test_a_broken_measurement_is_made_again(store):
+    for text in BROKEN:
+        assert store.measurement("m", {}, lambda: {"value": 1}) == {"value": 1}
+        next(store.folder.glob("measurements/m/*/FINISHED")).write_text(text)
+
+
 def test_a_full_disk_leaves_nothing_behind(store, trained, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")

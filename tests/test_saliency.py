@@ -135,6 +135,20 @@ def test_filter_rows_are_central_differences_one_pixel_at_a_time(photographs):
     np.testing.assert_allclose(rows[near], saliency.matrix_rows(matrix)(image, pixels)[near], atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("bilateral", {"sigma_spatial": 0.2, "sigma_color": 1.0}), ("bilateral", {"sigma_spatial": 0.8, "sigma_color": 1.0}),
+     ("nlm", {"h": 1.0, "distance": 1}), ("nlm", {"h": 1.0, "distance": 4}), ("gaussian", {"sigma": 0.7}), ("gaussian", {"sigma": 1.3})],
+    ids=str,
+)  # fmt: skip
+def test_an_input_pixel_moves_outputs_as_far_as_is_said(name, parameters):
+    image = np.random.default_rng(0).random((1, 3, 33, 33))
+    moved = image.copy()
+    moved[..., 16, 16] += 0.1
+    changed = np.abs(np.subtract(*(classical.filter_float(name, x, **parameters) for x in (moved, image)))).max(axis=(0, 1)) > 1e-15
+    assert np.abs(np.argwhere(changed) - 16).max() == saliency._reach(name, parameters)
+
+
 def test_the_noisy_image_itself(photographs):
     """A filter that does nothing: its loss gradient is twice the error, its influence is 1 everywhere."""
     noisy, clean = photographs

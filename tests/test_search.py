@@ -79,5 +79,5 @@ def test_no_trials_yet(corpus, tiny, tmp_path):
 
 
 def test_an_unknown_corpus_is_one_sentence(capsys):
-    assert search.main(["--corpus", "bundeld", "--profile", "smoke"]) == 1
+    assert search.main(["--corpus", "bundeld", "--profile", "smoke"]) == 2
     assert "did you mean 'bundled'" in capsys.readouterr().err

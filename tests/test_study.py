@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from types import SimpleNamespace
 
 import pandas as pd
@@ -13,7 +11,7 @@ import pytest
 from n2nlib import ledger
 from n2nlib import study as module
 from n2nlib.errors import ReportError
-from n2nlib.study import Study, pipe_table, refuse_unknown_parameters
+from n2nlib.study import Study, refuse_unknown_parameters
 
 
 @pytest.fixture
@@ -45,6 +43,8 @@ def test_an_injected_parameter_that_the_notebook_lacks_is_refused(monkeypatch):
 
     history('# Parameters\nprofile = "quick"\n')
     refuse_unknown_parameters()
+    history('# Parameters of my own network\nwidth = 24\n')  # a reader's cell, not papermill's
+    refuse_unknown_parameters()
     history('# Parameters\nprofil = "quick"\n')
     with pytest.raises(ReportError, match="unknown notebook parameter 'profil': did you mean 'profile'"):
         refuse_unknown_parameters()
@@ -64,24 +64,6 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
     assert (study.folder / "tables/t.md").read_text().startswith(markdown)
 
 
-def test_columns_of_numbers_are_set_to_the_right():
-    frame = pd.DataFrame({"a": ["1e-4 minus 5e-4"], "b": ["25.32 ± 0.01"], "c": ["–"], "d": ["3×32×32"], "e": ["−0.5 [−0.9, 0.1]"]})
-    assert pipe_table(frame).splitlines()[1] == "| :-- | --: | --: | :-- | --: |"
-
-
-def test_a_full_disk_leaves_the_table_that_was_there(study, monkeypatch):
-    study._write("tables/t.csv", "old")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ReportError, match="t.csv cannot be written .*free some space"):
-        study._write("tables/t.csv", "new")
-    assert [p.name for p in (study.folder / "tables").iterdir()] == ["t.csv"]
-    assert (study.folder / "tables/t.csv").read_text() == "old"
-
-
 def test_numbers_are_kept_for_the_ledger(study):
     study.number("lr.best", {"value": 25.3, "low": None})
     study.number("lr.n", 5)
@@ -95,6 +77,17 @@ def test_where_nothing_may_be_trained_rows_are_left_out(study, monkeypatch):
     monkeypatch.setenv("N2N_TRAIN", "0")
     found = study.runs({"both": [there, absent], "one": [absent]})
     assert {label: [run.spec for run in runs] for label, runs in found.items()} == {"both": [there]}
+    assert [run.spec for run in study.prepare([absent, there])] == [there]
+
+
+def test_a_run_that_may_not_be_trained_is_named(study, monkeypatch):
+    there, absent = study.spec(), study.spec(seed=1, network="SmallNet")
+    study.run([there])
+    monkeypatch.setenv("N2N_TRAIN", "0")
+    assert [run.spec for run in study.run([there])] == [there]
+    with pytest.raises(ReportError, match=rf"1 of 2 runs not stored \(the first: {absent.id}, SmallNet, initialisation 1\).*leave TRAIN=0"):
+        study.run([there, absent])
+    assert not study.store.has(absent)
 
 
 def test_pictures_are_bundled_whatever_the_corpus(study):

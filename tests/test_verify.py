@@ -42,3 +42,11 @@ def test_a_number_that_was_not_obtained_is_seen(stored, capsys):
 def test_an_empty_store_says_so(results, capsys):
     assert verify.main([]) == 2
     assert "holds no run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n", ["0", "-1"])
+def test_no_run_or_fewer_is_no_number_of_runs(stored, capsys, n):
+    for t in stored:
+        RunStore().put(t)
+    assert verify.main(["-n", n]) == 2
+    assert f"-n is {n}: retrain at least 1" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import paper
+from .. import paper, paths
 from ..errors import CorpusError
 from .pairs import Pairs
 from .sampling import SIDE
@@ -92,15 +92,8 @@ def write_epfl(corpus, folder: str | os.PathLike) -> None:
     for split, name in FILES.items():
         pairs = getattr(corpus, split)
         tensors = tuple(torch.from_numpy(np.array(x)) for x in (pairs.a, pairs.b if split == "train" else pairs.clean))
-        part = folder / f".{name}.{os.getpid()}.part"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with open(part, "wb") as file:
+            with paths.writing(folder / name) as file:
                 torch.save(tensors, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, folder / name)
         except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
             raise CorpusError(f"{folder / name} could not be written: {error}.") from error
-        finally:
-            part.unlink(missing_ok=True)

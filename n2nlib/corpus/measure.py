@@ -30,41 +30,54 @@ def mean_error(error: np.ndarray) -> tuple[float, float]:
     return float(of_image.mean()), float(of_image.std(ddof=1) / np.sqrt(len(of_image)))
 
 
-def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return the correlation of two zero-mean errors and its standard error under independence; any (N, ...) shape."""
+def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
+    """Return the correlation of two zero-mean errors and its standard error under independence; any (N, ...) shape.
+
+    None where one of them is zero throughout.
+    """
     x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
     product = (x * y).sum(axis=1)
     scale = np.sqrt((x**2).sum() * (y**2).sum())
+    if scale == 0:
+        return None
     return float(product.sum() / scale), float(np.sqrt((product**2).sum()) / scale)
 
 
-def channel_correlations(error: np.ndarray) -> dict[str, float]:
-    """Return the correlation of the error between each two of the three channels."""
-    return {f"{'RGB'[i]}{'RGB'[j]}": correlation(error[:, i], error[:, j])[0] for i, j in ((0, 1), (0, 2), (1, 2))}
+def channel_correlations(error: np.ndarray) -> dict[str, float | None]:
+    """Return the correlation of the error between each two of the three channels, None where one has no error."""
+    found = {f"{'RGB'[i]}{'RGB'[j]}": correlation(error[:, i], error[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))}
+    return {pair: r and r[0] for pair, r in found.items()}
 
 
 def spatial_correlation(error: np.ndarray, reach: int = 3) -> np.ndarray:
-    """Return the correlation of the error with itself `dy`, `dx` pixels away, (2 reach + 1, 2 reach + 1), 1 in the centre."""
+    """Return the correlation of the error with itself `dy`, `dx` pixels away, (2 reach + 1, 2 reach + 1), 1 in the centre.
+
+    NaN where there is no error.
+    """
     height, width = error.shape[-2:]
     out = np.ones((2 * reach + 1, 2 * reach + 1))
     for dy in range(reach + 1):
         for dx in range(-reach, reach + 1):
             here = error[..., : height - dy, max(0, -dx) : width - max(0, dx)]
             there = error[..., dy:, max(0, dx) : width - max(0, -dx)]
-            value = correlation(here, there)[0]
-            out[reach + dy, reach + dx] = out[reach - dy, reach - dx] = value
+            r = correlation(here, there)
+            out[reach + dy, reach + dx] = out[reach - dy, reach - dx] = r[0] if r else np.nan
     return out
 
 
-def neighbour_correlation(error: np.ndarray) -> tuple[float, float]:
-    """Return the correlation of a pixel's error with its right and lower neighbours', and its standard error."""
+def neighbour_correlation(error: np.ndarray) -> tuple[float, float] | None:
+    """Return the correlation of a pixel's error with its right and lower neighbours', and its standard error; None without error."""
     across, down = correlation(error[..., 1:], error[..., :-1]), correlation(error[..., 1:, :], error[..., :-1, :])
+    if not (across and down):
+        return None
     return (across[0] + down[0]) / 2, float(np.hypot(across[1], down[1]) / 2)
 
 
-def kurtosis(error: np.ndarray) -> float:
-    """Return the fourth moment over the squared variance of all errors together: 3 for a Gaussian."""
+def kurtosis(error: np.ndarray) -> float | None:
+    """Return the fourth moment over the squared variance of all errors together: 3 for a Gaussian, None where all are alike."""
     centred = error - error.mean()
+    if not centred.any():
+        return None
     return float((centred**4).mean() / (centred**2).mean() ** 2)
 
 
@@ -93,7 +106,8 @@ def given(x: np.ndarray, y: np.ndarray, bins: int = 25) -> pd.DataFrame:
     edges = np.linspace(*np.quantile(x, [0.001, 0.999]), bins + 1)
     label = np.digitize(x.ravel(), edges)
     classes = [(x.ravel()[label == k], y.ravel()[label == k]) for k in range(1, bins + 1) if (label == k).sum() >= 30]
-    return pd.DataFrame([{"x": u.mean(), "mean": v.mean(), "se": v.std(ddof=1) / np.sqrt(len(v)), "sd": v.std(ddof=1)} for u, v in classes])
+    rows = [{"x": u.mean(), "mean": v.mean(), "se": v.std(ddof=1) / np.sqrt(len(v)), "sd": v.std(ddof=1)} for u, v in classes]
+    return pd.DataFrame(rows, columns=["x", "mean", "se", "sd"])
 
 
 def same_pixel(shape: tuple[int, int], n: int, seed: int = 0) -> dict[str, float]:
@@ -116,7 +130,8 @@ def same_pixel(shape: tuple[int, int], n: int, seed: int = 0) -> dict[str, float
 def summary(pairs: Pairs) -> dict:
     """Measure everything above on the noisy images of some pairs, as JSON values and, under `arrays`, arrays.
 
-    What needs the second noisy image (`pair_correlation`, `given_a`) is None where there is none.
+    What needs the second noisy image (`pair_correlation`, `given_a`) is None where there is none; so are correlations and
+    kurtosis where the photographs have no noise.
     """
     error = errors(pairs.a, pairs.clean)
     by_detail = noise_by_detail(error, pairs.clean)

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,12 +18,17 @@ import numpy as np
 
 from .. import paths
 from ..device import cores
-from ..errors import CorpusError
+from ..errors import CorpusError, ReportError
 from .sampling import SIDE, generator, permutation
 
 # What Pillow may open, by content. A list of our own, since some of its other formats start external programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
+# What telephones, cameras and drawing programs write, and Pillow does not open or not as it was meant: counted in a folder.
+UNREAD = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
+          ".pef", ".srw", ".psd", ".xcf", ".svg", ".eps", ".tga", ".exr", ".hdr", ".ico", ".jfif", ".pgm", ".pnm"}  # fmt: skip
+# Of many files that are skipped, so many are named.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -191,18 +197,26 @@ def _short(error: Exception) -> str:
 def folder(path: str, seed: int) -> Source:
     """Return every photograph below `path`, a tenth of them (at least one) held out.
 
-    Unreadable and too small files are skipped and named in `warnings`; of identical files one is kept, so that none
-    can straddle the split. Raises CorpusError when fewer than two photographs remain.
+    Unreadable and too small files, and images of kinds that are not read, are skipped and told in `warnings`; of identical
+    files one is kept, so that none can straddle the split. Raises CorpusError when fewer than two photographs remain.
     """
     base = Path(path).expanduser()
     if not base.is_dir():
         raise CorpusError(f"folder:{path}: there is no such folder.")
-    good, faults, copies = _scan(base)
+    good, faults, copies, unread = _scan(base)
     notes = []
     if faults:
-        notes.append(f"{_files(len(faults))} of folder:{path} skipped: " + " ".join(faults))
+        more = [f"And {len(faults) - NAMED} more."] if len(faults) > NAMED else []
+        notes.append(f"{_files(len(faults))} of folder:{path} skipped: " + " ".join(faults[:NAMED] + more))
     if copies:
-        notes.append(f"{_files(len(copies))} of folder:{path} skipped, identical to another one: " + ", ".join(copies) + ".")
+        more = [f"and {len(copies) - NAMED} more"] if len(copies) > NAMED else []
+        notes.append(f"{_files(len(copies))} of folder:{path} skipped, identical to another one: " + ", ".join(copies[:NAMED] + more) + ".")
+    if unread:
+        kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(unread.items()))
+        notes.append(
+            f"{_files(unread.total())} of folder:{path} skipped, of kinds that are not read ({kinds}): convert them to one of "
+            f"{', '.join(sorted(SUFFIXES))}."
+        )
     if len(good) < 2:
         found = f"{len(good)} readable photograph{'' if len(good) == 1 else 's'}"
         raise CorpusError(f"folder:{path} holds {found}, and at least 2 are needed (one is held out). " + " ".join(notes))
@@ -216,19 +230,22 @@ def _files(n: int) -> str:
     return f"{n} file{'' if n == 1 else 's'}"
 
 
-def _scan(base: Path) -> tuple[list, list, list]:
-    """Return (path, sha256) of each distinct readable photograph, what was wrong with others, and which are copies.
+def _scan(base: Path) -> tuple[list, list, list, Counter]:
+    """Return (path, sha256) of each distinct readable photograph, what was wrong with others, which are copies, and how
+    many files have a suffix of `UNREAD`.
 
     Decoding every file takes a while, so the outcome is kept until a file's path, size or time changes; `load`
     compares sums again when the pixels are read.
     """
     closed = []
-    found = sorted(
+    there = [
         os.path.relpath(os.path.join(where, file), base)
         for where, _, files in os.walk(base, onerror=closed.append)
         for file in files
-        if Path(file).suffix.lower() in SUFFIXES and not file.startswith(".")
-    )
+        if not file.startswith(".")
+    ]
+    found = sorted(file for file in there if Path(file).suffix.lower() in SUFFIXES)
+    unread = Counter(suffix for file in there if (suffix := Path(file).suffix.lower()) in UNREAD)
     state = [str(base.resolve())]
     for file in found:
         try:
@@ -241,7 +258,7 @@ def _scan(base: Path) -> tuple[list, list, list]:
     kept = paths.cache() / "folders" / f"{key}.json"
     try:
         good, faults, copies = json.loads(kept.read_text())
-        return good, faults, copies
+        return good, faults, copies, unread
     except (OSError, ValueError):
         pass
     with quiet(), ThreadPoolExecutor(cores()) as pool:
@@ -256,14 +273,9 @@ def _scan(base: Path) -> tuple[list, list, list]:
         else:
             seen.add(sha256)
             good.append((file, sha256))
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps([good, faults, copies]))
-        os.replace(part, kept)
-    except OSError:
-        pass  # only a shortcut for the next time
-    return good, faults, copies
+    with contextlib.suppress(ReportError):  # only a shortcut for the next time
+        paths.write(kept, json.dumps([good, faults, copies]))
+    return good, faults, copies, unread
 
 
 def _examine(base: Path, file: str) -> tuple[str, str]:

@@ -15,6 +15,13 @@ def textbook(network: nn.Module) -> nn.Module:
     return network
 
 
+def at_least_one(**sizes: int) -> None:
+    """Raise ValueError for a size below 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}, and at least 1 is needed")
+
+
 class Upsample(nn.Module):
     """Nearest-neighbour upsampling by a whole factor: (B,C,H,W) -> (B,C,factor*H,factor*W)."""
 

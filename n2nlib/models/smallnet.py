@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import AnySize, Upsample
+from .layers import AnySize, Upsample, at_least_one
 
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU, "silu": nn.SiLU}
 DOWNS = ("max", "average", "stride")
@@ -39,6 +39,7 @@ class SmallNet(AnySize):
         for kind, name, known in (("activation", activation, ACTIVATIONS), ("down", down, DOWNS), ("up", up, UPS)):
             if name not in known:
                 raise ValueError(f"unknown {kind} {name!r}, choose one of {', '.join(known)}")
+        at_least_one(width=width, deep=deep, levels=levels, convs=convs)
         if kernel != 0 and (kernel < 3 or kernel % 2 == 0):
             raise ValueError(f"kernel {kernel} has no pixel in its middle, choose 3, 5, ... or 0 for none")
         self.multiple = 2 ** (levels - 1)

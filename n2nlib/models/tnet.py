@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .layers import AnySize, ConvAfterDoubling, Dropout, Upsample
+from .layers import AnySize, ConvAfterDoubling, Dropout, Upsample, at_least_one
 
 POOLS = ("max", "average", "stride")
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU}
@@ -34,6 +34,7 @@ class TNet(AnySize):
             raise ValueError(f"unknown pool {pool!r}, choose one of {', '.join(POOLS)}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {activation!r}, choose one of {', '.join(ACTIVATIONS)}")
+        at_least_one(embedding=embedding)
         self.skips = skips
         self.textbook = False
         #: The activation never decreases, so it commutes with the maximum: pooled first, it works on 4 to 16 times

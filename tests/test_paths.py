@@ -1,0 +1,59 @@
+"""Files that are written in one move: whole for everybody, or as they were before."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from n2nlib import paths
+from n2nlib.errors import ReportError
+
+
+@pytest.mark.parametrize("content", ["PSNR ± 0.01 dB\n", b"\x89PNG\r\n"])
+def test_what_is_written_is_there_whole_and_for_everybody(tmp_path, content):
+    path = tmp_path / "a" / "b.txt"
+    before = os.umask(0o077)
+    try:
+        paths.write(path, content)
+    finally:
+        os.umask(before)
+    assert path.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+    assert path.stat().st_mode & 0o777 == 0o644 and list(path.parent.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    paths.write(path, "old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ReportError, match="t.csv cannot be written .*No space left on device.*free some space"):
+        paths.write(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_none_is_a_sentence(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(ReportError, match="t.csv cannot be written"):
+        paths.write(tmp_path / "results" / "t.csv", "new")
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path):
+    with pytest.raises(KeyboardInterrupt), paths.writing(tmp_path / "t.bin") as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_never_mix(tmp_path):
+    path = tmp_path / "t.bin"
+    with paths.writing(path) as first, paths.writing(path) as second:
+        for byte in range(100):
+            first.write(bytes([byte]))
+            second.write(bytes([byte + 100]))
+    assert path.read_bytes() == bytes(range(100)), "the second was whole first, the first took its place"
+    assert list(tmp_path.iterdir()) == [path]
