@@ -31,7 +31,7 @@ from .metrics import denoise
 from .models import build
 from .models.summary import summary
 from .plain import train_plain
-from .runs import RunStore, commit, processor, write_json
+from .runs import RunStore, commit, json_text, processor
 from .schemes import words
 from .spec import RunSpec
 from .tables import equivalences
@@ -238,7 +238,7 @@ def write_table() -> str:
     lines += ["## Lower precision", ""]
     lines += [pipe_table(same.astype(str)) if len(same) else "No run is stored in two precisions: equivalence was not measured.", ""]
     text = "\n".join(lines)
-    (paths.results() / "bench" / "README.md").write_text(f"# Speed, measured by `make bench`\n\n{text}")
+    paths.write(paths.results() / "bench" / "README.md", f"# Speed, measured by `make bench`\n\n{text}")
     return text
 
 
@@ -251,9 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     record = measure(device)
-    folder = paths.results() / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{device}.json", record)
+    paths.write(paths.results() / "bench" / f"{device}.json", json_text(record))
     text = write_table()
     print(text)
     return 0

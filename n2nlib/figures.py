@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from . import paths
 from .errors import ReportError
 
 #: Widths in inches of one column and of the full page in report.pdf: figures are drawn at their final size.
@@ -98,7 +100,9 @@ def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
     No date and no version of the program goes into the files, so that a figure that has not changed shows no change.
     """
     pdf, png = Path(f"{stem}.pdf"), Path(f"{stem}.png")
-    pdf.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(pdf, metadata={"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None})
-    fig.savefig(png, metadata={"Software": None})
+    nothing = {pdf: {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}, png: {"Software": None}}
+    for path, metadata in nothing.items():
+        content = io.BytesIO()
+        fig.savefig(content, format=path.suffix[1:], metadata=metadata)
+        paths.write(path, content.getvalue())
     return pdf, png

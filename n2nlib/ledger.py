@@ -7,7 +7,6 @@ ones that the tests hold from then on (tests/ledger/<corpus>-<profile>.json).
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -132,10 +131,7 @@ def _text(x: Interval | float | None, j: Judged) -> str:
 
 
 def _write(file: Path, values: dict) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, file)
+    paths.write(file, json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     return file
 
 

@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from .. import paths
+
 NAME = "n2n"
 DISPLAY_NAME = "Python (n2n)"
 
@@ -21,6 +23,5 @@ def install(prefix: Path | str = sys.prefix) -> Path:
     path = Path(prefix) / "share" / "jupyter" / "kernels" / NAME / "kernel.json"
     text = json.dumps(spec(), indent=1) + "\n"
     if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        paths.write(path, text)
     return path

@@ -61,7 +61,7 @@ def locked() -> dict[str, str]:
 
 def write() -> Path:
     """Write requirements.lock from what is installed; return its path."""
-    lock_file().write_text(HEADER + "".join(f"{name}=={number}\n" for name, number in pins().items()))
+    paths.write(lock_file(), HEADER + "".join(f"{name}=={number}\n" for name, number in pins().items()))
     return lock_file()
 
 

@@ -40,5 +40,5 @@ def update() -> bool:
     before = readme.read_text()
     after = filled(before, paths.root() / "results")
     if after != before:
-        readme.write_text(after)
+        paths.write(readme, after)
     return after != before

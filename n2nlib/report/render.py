@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from .. import paths
 from . import document
 from .html import html
 from .pdf import pdf
@@ -14,7 +13,5 @@ def render(settings: Settings) -> list[str]:
     """Write both documents, each whole or not at all; return their names."""
     report = document.read(settings)
     for name, content in [("report.html", html(report).encode()), ("report.pdf", pdf(report))]:
-        part = settings.file(f".{name}.part")
-        part.write_bytes(content)
-        os.replace(part, settings.file(name))
+        paths.write(settings.file(name), content)
     return ["report.html", "report.pdf"]

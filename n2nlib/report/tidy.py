@@ -71,6 +71,4 @@ def _write(path: Path, content: dict) -> None:
     """Write a notebook in one move, in the form that Jupyter saves."""
     from nbformat import from_dict, writes
 
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(writes(from_dict(content)) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    paths.write(path, writes(from_dict(content)) + "\n")
