@@ -38,10 +38,6 @@ CURVE_POINTS = 25
 DIVERGED = 10.0
 
 
-class Paused(Exception):
-    """The time given to a slice is over; every run is in its checkpoint and the next call goes on from there."""
-
-
 @dataclass
 class Trained:
     """A finished run on its way to the store."""
@@ -345,15 +341,13 @@ def train(
     *,
     device: str | torch.device = "cpu",
     checkpoints: Path | None = None,
-    until: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Trained]:
     """Train runs of equal length on one corpus and one device together; each ends as it would alone.
 
     `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so that a killed call goes on
-    where it was (on a CPU to the same bits). `until`: `time.monotonic()` at which to stop. `progress` is called with
-    the number of images done since its last call.
-    Raises Paused when the time is over, TrainingError on divergence or an impossible specification.
+    where it was (on a CPU to the same bits). `progress` is called with the number of images done since its last call.
+    Raises TrainingError on divergence or an impossible specification.
     """
     device = torch.device(device)
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
@@ -367,21 +361,21 @@ def train(
         if len(steps := sorted({r.step for r in replicas})) > 1:  # cut at unequal steps: those that are level go on together
             level = [[r.spec for r in replicas if r.step == step] for step in steps]
             del replicas, resident
-            return _in_parts(level, specs, corpus, device, checkpoints, until, progress)
-        return _train(replicas, corpus, device, checkpoints, until, progress or (lambda images: None))
+            return _in_parts(level, specs, corpus, device, checkpoints, progress)
+        return _train(replicas, corpus, device, checkpoints, progress or (lambda images: None))
 
 
-def _in_parts(parts, specs, corpus, device, checkpoints, until, progress):
-    """Train parts of a group one after the other; where a later one is paused, the finished ones are in checkpoints."""
+def _in_parts(parts, specs, corpus, device, checkpoints, progress):
+    """Train parts of a group one after the other."""
     done = {
         trained.spec: trained
         for part in parts
-        for trained in train(part, corpus, device=device, checkpoints=checkpoints, until=until, progress=progress)
+        for trained in train(part, corpus, device=device, checkpoints=checkpoints, progress=progress)
     }
     return [done[spec] for spec in specs]
 
 
-def _train(replicas, corpus, device, checkpoints, until, progress):
+def _train(replicas, corpus, device, checkpoints, progress):
     """Go through the epochs in chunks, with a look at the clock after each."""
     spec, first = replicas[0].spec, replicas[0]
     validation = tuple(torch.from_numpy(np.array(v)).to(device) for v in (corpus.val.a, corpus.val.clean))
@@ -406,14 +400,10 @@ def _train(replicas, corpus, device, checkpoints, until, progress):
                 replica.history[-1]["seconds"] = replica.seconds
         before = now
         progress((stop - start) * len(replicas))
-        over = until is not None and now >= until and first.step < first.steps
-        done = first.step == first.steps and until is not None  # what trains beside or after it may be paused
-        if checkpoints is not None and (over or done or now - saved > CHECKPOINT_SECONDS):
+        if checkpoints is not None and now - saved > CHECKPOINT_SECONDS:
             for replica in replicas:
                 save_checkpoint(replica, checkpoints)
             saved = now
-        if over:
-            raise Paused(f"paused at {first.step} of {first.steps} steps")
     return [replica.finish(corpus.val) for replica in replicas]
 
 

@@ -23,7 +23,7 @@ from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import WEIGHTS, RunStore, whole
 from n2nlib.spec import RunSpec
 from n2nlib.sweep import groups, sweep
-from n2nlib.training import Paused, train
+from n2nlib.training import train
 
 N = 64
 
@@ -161,18 +161,6 @@ def test_one_failing_run_does_not_take_the_others_along(store, corpus):
     with pytest.raises(TrainingError, match="diverged"):
         sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
     assert store.has(specs[1]) and not store.has(specs[0])
-
-
-def test_a_slice_ends_and_the_next_goes_on(store, corpus, monkeypatch):
-    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 1)
-    long = spec(corpus, epochs=3)
-    with pytest.raises(Paused):
-        sweep([long], {corpus.fingerprint: corpus}, store=store, device="cpu", seconds=0)
-    assert list(store.checkpoints.glob("*.ckpt"))
-    run = sweep([long], {corpus.fingerprint: corpus}, store=store, device="cpu")[0]
-    alone = train([long], corpus)[0]
-    assert run.metrics["psnr"] == alone.metrics["psnr"]
-    assert not list(store.checkpoints.glob("*.ckpt"))
 
 
 LONG_SWEEP = """
