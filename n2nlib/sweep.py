@@ -118,6 +118,18 @@ def groups(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
     return out
 
 
+def _failure(spec: RunSpec, error: Exception) -> ReportError:
+    """Return the error for a run that failed: a ReportError as it is, what nobody foresaw with the run's name before it."""
+    if isinstance(error, ReportError):
+        return error
+    named = TrainingError(
+        f"run {spec.id} ({spec.network} with options {dict(spec.options)}, initialisation {spec.seed}) cannot be trained "
+        f"({type(error).__name__}: {error}): change its options, or mend the network."
+    )
+    named.__cause__ = error
+    return named
+
+
 def _on_cpu(missing, corpora, store, bar) -> list[Exception]:
     """Longest first, a process a core and one thread a process; a single short run stays in this process."""
     from .models import NETWORKS
@@ -131,8 +143,8 @@ def _on_cpu(missing, corpora, store, bar) -> list[Exception]:
     for spec in here:
         try:
             _train_here([spec], corpora[spec.corpus], store, "cpu", bar.add)
-        except ReportError as error:
-            errors.append(error)
+        except Exception as error:
+            errors.append(_failure(spec, error))
     others = [s for s in ordered if s not in here]
     return errors + _in_processes(others, corpora, store, bar) if others else errors
 
@@ -146,14 +158,17 @@ def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
     before = bar.images
     with _single_threaded(), ProcessPoolExecutor(min(cores(), len(ordered)), context, _start_worker, (counter, stop, os.getpid())) as pool:
         try:
-            pending = {pool.submit(_in_worker, s, corpora[s.corpus], store.folder) for s in ordered}
+            jobs = {pool.submit(_in_worker, s, corpora[s.corpus], store.folder): s for s in ordered}
+            pending = set(jobs)
             while pending:
                 done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
                 for future in done:
-                    if isinstance(error := future.exception(), ReportError):
-                        errors.append(error)
-                    elif error is not None:
-                        raise error
+                    try:
+                        future.result()
+                    except BrokenProcessPool:
+                        raise
+                    except Exception as error:
+                        errors.append(_failure(jobs[future], error))
                 bar.set(before + counter.value)
         except BrokenProcessPool:
             raise TrainingError("a process that trained runs died: killed, or out of memory. Start again; its runs go on from their checkpoints.") from None

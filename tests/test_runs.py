@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -160,6 +161,19 @@ def test_one_failing_run_does_not_take_the_others_along(store, corpus):
     specs = [spec(corpus, lr=0.9, epochs=40), spec(corpus, seed=5)]
     with pytest.raises(TrainingError, match="diverged"):
         sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
+    assert store.has(specs[1]) and not store.has(specs[0])
+
+
+@pytest.mark.parametrize("small", [10**6, 0], ids=["in this process", "in a pool"])
+def test_what_nobody_foresaw_names_its_run_and_costs_no_other(store, corpus, monkeypatch, small):
+    """A corpus without pairs fails wherever it is asked for them, with Python's own words for it."""
+    monkeypatch.setattr("n2nlib.sweep.SMALL", small)
+    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    corpora = {corpus.fingerprint: corpus, "e" * 16: SimpleNamespace(train=None, val=None)}
+    specs = [spec(corpus).replace(corpus="e" * 16), spec(corpus, seed=5)]
+    with pytest.raises(TrainingError, match=f"run {specs[0].id} .*AttributeError: 'NoneType' object has no attribute 'subset'") as error:
+        sweep(specs, corpora, store=store, device="cpu", quiet=True)
+    assert type(error.value.__cause__) is AttributeError
     assert store.has(specs[1]) and not store.has(specs[0])
 
 
