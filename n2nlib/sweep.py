@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -83,6 +84,7 @@ def _train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, 
 
 
 def _on_gpu(missing, corpora, store, bar) -> list[Exception]:
+    """Train group by group: a run that fails leaves its group; where it is not known which one it was, the group is halved."""
     import torch
 
     errors: list[Exception] = []
@@ -91,17 +93,21 @@ def _on_gpu(missing, corpora, store, bar) -> list[Exception]:
         group = waiting.pop(0)
         try:
             _train_here(group, corpora[group[0].corpus], store, "cuda", bar.add)
-        except ReportError as error:
-            if len(group) == 1:
-                errors.append(error.with_traceback(None))  # its frames would keep networks and graphs on the device
-            else:
-                waiting[:0] = [[spec] for spec in group]  # one of them failed: the others must not suffer for it
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # they would keep networks and graphs on the device
+            rest = [s for s in group if s.id != getattr(error, "run", None)]
             half = len(group) // 2
-            if half:
+            if isinstance(error, ReportError) and not isinstance(error, TrainingError):  # a full disk: no run's fault
+                errors.append(error)
+            elif len(rest) < len(group):
+                errors.append(error)
+                waiting[:0] = [rest] if rest else []
+            elif half:
                 waiting[:0] = [group[:half], group[half:]]
-            else:
+            elif isinstance(error, torch.OutOfMemoryError):
                 errors.append(TrainingError(f"run {group[0].id} ({group[0].network}) does not fit the GPU's memory: DEVICE=cpu trains it."))
+            else:
+                errors.append(_failure(group[0], error))
         torch.cuda.empty_cache()
     return errors
 

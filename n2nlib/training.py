@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from . import paper
-from .errors import TrainingError
+from .errors import ReportError, StoreError, TrainingError
 from .metrics import MSE_FLOOR, denoise, global_psnr, psnr
 from .models import build, count_parameters
 from .models.layers import Dropout
@@ -139,7 +139,8 @@ class Replica:
         if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "L_HDR":
             raise TrainingError(
                 f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, initialisation {self.spec.seed}) "
-                f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32."
+                f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32.",
+                run=self.spec.id,
             )
 
     def state(self) -> dict:
@@ -347,7 +348,7 @@ def train(
 
     `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so that a killed call goes on
     where it was (on a CPU to the same bits). `progress` is called with the number of images done since its last call.
-    Raises TrainingError on divergence or an impossible specification.
+    Raises TrainingError on divergence or an impossible specification, StoreError where no checkpoint can be written.
     """
     device = torch.device(device)
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
@@ -355,7 +356,7 @@ def train(
         raise TrainingError("runs that train together must share corpus, n_train, epochs, batch and precision.")
     with settings(device, specs[0].precision):
         resident: dict = {}
-        replicas = [Replica(spec, corpus.train, device, resident) for spec in specs]
+        replicas = [_begin(spec, corpus.train, device, resident) for spec in specs]
         for replica in replicas:
             load_checkpoint(replica, checkpoints)
         if len(steps := sorted({r.step for r in replicas})) > 1:  # cut at unequal steps: those that are level go on together
@@ -363,6 +364,14 @@ def train(
             del replicas, resident
             return _in_parts(level, specs, corpus, device, checkpoints, progress)
         return _train(replicas, corpus, device, checkpoints, progress or (lambda images: None))
+
+
+def _begin(spec: RunSpec, pairs, device: torch.device, resident: dict) -> Replica:
+    """Return a run before its first step; raises TrainingError with the run's id where its specification is impossible."""
+    try:
+        return Replica(spec, pairs, device, resident)
+    except ReportError as error:
+        raise TrainingError(str(error), run=spec.id) from error
 
 
 def _in_parts(parts, specs, corpus, device, checkpoints, progress):
@@ -439,7 +448,7 @@ def save_checkpoint(replica: Replica, folder: Path) -> None:
         part.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         part.unlink(missing_ok=True)
-        raise TrainingError(f"no checkpoint can be written to {folder} ({error}): free some space and start again.") from error
+        raise StoreError(f"no checkpoint can be written to {folder} ({error}): free some space and start again.") from error
 
 
 def load_checkpoint(replica: Replica, folder: Path | None) -> None:
@@ -452,7 +461,7 @@ def load_checkpoint(replica: Replica, folder: Path | None) -> None:
         if state["spec"] != replica.spec.to_dict():
             raise ValueError("it belongs to another run")
     except (OSError, MemoryError) as error:
-        raise TrainingError(f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.") from error
+        raise TrainingError(f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.", run=replica.spec.id) from error
     except Exception:  # whatever a foreign or truncated file raises, it is no checkpoint
         path.replace(path.with_suffix(".broken"))
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +25,7 @@ from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import WEIGHTS, RunStore, whole
 from n2nlib.spec import RunSpec
-from n2nlib.sweep import groups, sweep
+from n2nlib.sweep import _on_gpu, groups, sweep
 from n2nlib.training import train
 
 N = 64
@@ -175,6 +177,64 @@ def test_what_nobody_foresaw_names_its_run_and_costs_no_other(store, corpus, mon
         sweep(specs, corpora, store=store, device="cpu", quiet=True)
     assert type(error.value.__cause__) is AttributeError
     assert store.has(specs[1]) and not store.has(specs[0])
+
+
+@pytest.fixture
+def groups_tried(store, corpus, monkeypatch):
+    """Sweep 12 runs as on a GPU, with a training that only raises; return what tells the seeds of each group it was given."""
+
+    def tried(fails) -> tuple[list[list[int]], list[str]]:
+        """Return the groups tried and the errors; `fails` takes the group's runs and returns an error or None."""
+        seen = []
+
+        def train_here(group, *_):
+            seen.append([s.seed for s in group])
+            if error := fails(group):
+                raise error
+
+        monkeypatch.setattr("n2nlib.sweep._train_here", train_here)
+        specs = [spec(corpus, seed=i) for i in range(12)]
+        errors = _on_gpu(specs, {corpus.fingerprint: corpus}, store, SimpleNamespace(add=None))
+        return seen, [str(e) for e in errors]
+
+    return tried
+
+
+def test_a_run_that_is_known_to_fail_leaves_its_group(groups_tried):
+    """One of 12 diverges: the other 11 go on together."""
+    seen, errors = groups_tried(lambda g: next((TrainingError("diverged", run=s.id) for s in g if s.seed == 7), None))
+    assert [len(g) for g in seen] == [12, 11] and 7 not in seen[1]
+    assert errors == ["diverged"]
+
+
+@pytest.mark.parametrize("trouble", [TrainingError("somewhere"), RuntimeError("somewhere"), torch.OutOfMemoryError("somewhere")])
+def test_a_failing_run_that_is_not_known_is_found_by_halving(groups_tried, trouble):
+    """12, 6 and 6, 3 and 3, ...: four levels below the first, and all but the one run are trained in the largest group they can be."""
+    seen, errors = groups_tried(lambda g: trouble if any(s.seed == 7 for s in g) else None)
+    assert seen == [[*range(12)], [*range(6)], [*range(6, 12)], [6, 7, 8], [6], [7, 8], [7], [8], [9, 10, 11]]
+    assert len(errors) == 1
+    expected = {TrainingError: "somewhere", RuntimeError: r"run \w{16} .*RuntimeError: somewhere", torch.OutOfMemoryError: "does not fit the GPU's memory"}
+    assert re.search(expected[type(trouble)], errors[0])
+
+
+def test_memory_that_holds_three_runs_is_found(groups_tried):
+    seen, errors = groups_tried(lambda g: torch.OutOfMemoryError() if len(g) > 3 else None)
+    assert [len(g) for g in seen] == [12, 6, 3, 3, 6, 3, 3] and errors == []
+
+
+@pytest.mark.parametrize("trouble", [StoreError("the disk is full"), ReportError("no photographs")])
+def test_trouble_that_is_no_runs_fault_is_met_once(groups_tried, trouble):
+    seen, errors = groups_tried(lambda g: trouble)
+    assert [len(g) for g in seen] == [12] and errors == [str(trouble)]
+
+
+def test_an_impossible_specification_is_named(corpus):
+    """So that a group goes on without it."""
+    bad = spec(corpus, options={"dropuot": 0.1})
+    with pytest.raises(TrainingError, match="did you mean 'dropout'") as error:
+        train([spec(corpus), bad], corpus)
+    assert error.value.run == bad.id
+    assert pickle.loads(pickle.dumps(error.value)).run == bad.id  # it may come from another process
 
 
 LONG_SWEEP = """

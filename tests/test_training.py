@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from n2nlib.corpus import open_corpus
-from n2nlib.errors import ReportError, TrainingError
+from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.metrics import denoise, psnr
 from n2nlib.models import build
 from n2nlib.plain import train_plain
@@ -165,6 +165,17 @@ def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, cu
     assert (tmp_path / f"{spec().id}.cpu.ckpt").exists()
 
 
+def test_a_full_disk_is_the_stores_trouble_not_the_runs(corpus, tmp_path, monkeypatch, cut):
+    def save(state, part):
+        part.write_bytes(b"half")
+        raise RuntimeError("file write failed")
+
+    monkeypatch.setattr("n2nlib.training.torch.save", save)
+    with pytest.raises(StoreError, match="no checkpoint can be written to .*file write failed.*free some space"):
+        train([spec()], corpus, checkpoints=tmp_path, progress=cut())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_group_that_was_cut_at_unequal_steps_goes_on(corpus, tmp_path, cut):
     """One of three is a chunk ahead; cut off again and again, the group ends, and each run as it would alone."""
     group = [spec(seed=i) for i in range(3)]
@@ -256,8 +267,10 @@ def test_cosine_schedule_ends_at_zero(corpus):
 
 
 def test_divergence_stops_the_run_with_a_sentence(corpus):
-    with pytest.raises(TrainingError, match="diverged in epoch .*Lower lr"):
-        train([spec(lr=0.9, epochs=30)], corpus)
+    steep = spec(lr=0.9, epochs=30)
+    with pytest.raises(TrainingError, match="diverged in epoch .*Lower lr") as error:
+        train([spec(epochs=30), steep], corpus)
+    assert error.value.run == steep.id
 
 
 def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(corpus, monkeypatch):
