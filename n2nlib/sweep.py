@@ -240,12 +240,17 @@ _counter = _stop = None
 
 def _start_worker(counter, stop, parent: int) -> None:
     """Prepare a worker: it adds to the shared counter of images, and ends when it is told to or its parent is gone."""
+    global _counter, _stop
+    _counter, _stop = counter, stop
+    end_with_parent(parent)
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end within a second of its parent, and leave a terminal's interrupt, which both get, to the parent."""
     import signal
     import threading
 
-    global _counter, _stop
-    _counter, _stop = counter, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which a terminal interrupts as well, says when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch():
         while os.getppid() == parent:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fake_chapters import chapter, notebook, write
 from filelock import FileLock
+from processes import comes_true, ended
 
 from n2nlib import paths
 from n2nlib.errors import ReportError
@@ -100,26 +101,56 @@ import sys
 sys.path.insert(0, {tests!r})
 import fake_chapters
 from n2nlib.report import plan, run
+from n2nlib.report.__main__ import main
 plan.Settings.opened = fake_chapters.opened()
 run.missing_runs = lambda settings: []
+run.SIDE_BY_SIDE = {side_by_side}
 if __name__ == "__main__":
-    run.make(plan.Settings("bundled", "smoke", "cpu"))
+    sys.exit(main(["make", "--profile", "smoke", "--device", "cpu"]))
+"""
+
+#: Says which processes execute it, the kernel and the one that started it, and goes on as long as the file is there.
+SLOW = """
+import os, time
+from pathlib import Path
+slow = Path({slow!r})
+slow.with_name("executed by").write_text(f"{{os.getpid()}} {{os.getppid()}}")
+while slow.exists():
+    time.sleep(0.1)
 """
 
 
-def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path):
+@pytest.fixture
+def slow_report(fake_report, tmp_path):
+    """Return what starts a report in a process group of its own, of which a chapter goes on until the file `slow` is gone."""
     slow = tmp_path / "slow"
     slow.touch()
-    write(tmp_path / "notebooks", "02_networks", chapter("Slow", ("code", f"import os, time\nwhile os.path.exists({str(slow)!r}): time.sleep(0.1)")))
-    driver = tmp_path / "driver.py"
-    driver.write_text(DRIVER.format(tests=str(Path(__file__).parent)))
-    child = subprocess.Popen([sys.executable, driver], start_new_session=True)
-    deadline = time.monotonic() + 60
-    while "01_data" not in plan.State(fake_report).steps and time.monotonic() < deadline:
-        time.sleep(0.1)
+    code = SLOW.format(slow=str(slow))
+
+    def start(name: str, side_by_side: int) -> subprocess.Popen:
+        write(tmp_path / "notebooks", name, chapter("Slow", ("code", code)))
+        driver = tmp_path / "driver.py"
+        driver.write_text(DRIVER.format(tests=str(Path(__file__).parent), side_by_side=side_by_side))
+        with (tmp_path / "stderr").open("w") as stderr:
+            return subprocess.Popen([sys.executable, driver], start_new_session=True, stderr=stderr)
+
+    yield start
+    slow.unlink(missing_ok=True)
+
+
+def executed_by(folder: Path) -> list[int]:
+    """Wait until the slow chapter is being executed; return the processes that do it."""
+    file = folder / "executed by"
+    assert comes_true(lambda: file.exists() and len(file.read_text().split()) == 2)
+    return [int(pid) for pid in file.read_text().split()]
+
+
+def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path, slow_report):
+    child = slow_report("02_networks", side_by_side=2)
+    assert comes_true(lambda: "01_data" in plan.State(fake_report).steps)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    slow.unlink()
+    (tmp_path / "slow").unlink()
     first = fake_report.file("notebooks/01_data.ipynb")
     made = first.stat().st_mtime_ns
     assert not fake_report.file("notebooks/02_networks.ipynb").exists()
@@ -127,6 +158,17 @@ def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path):
     assert run.make(fake_report)
     assert first.stat().st_mtime_ns == made  # not executed again
     assert fake_report.file("report.pdf").exists()
+
+
+def test_a_report_killed_alone_leaves_no_process_and_begins_no_chapter(tmp_path, slow_report):
+    """The process that executes the first of several chapters, and its kernel, end by themselves."""
+    write(tmp_path / "notebooks", "02_networks", chapter("Later", ("code", f"open({str(tmp_path / 'begun')!r}, 'w').close()")))
+    child = slow_report("01_data", side_by_side=1)
+    processes = executed_by(tmp_path)
+    child.kill()
+    child.wait()
+    assert ended(processes, seconds=10)
+    assert not (tmp_path / "begun").exists()
 
 
 def test_two_reports_do_not_work_in_one_folder(fake_report):

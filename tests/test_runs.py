@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from processes import comes_true, ended
 
 from n2nlib import runs
 from n2nlib.corpus import open_corpus
@@ -131,9 +132,7 @@ def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, 
     killed = []
 
     def kill_one():
-        deadline = time.monotonic() + 60
-        while not (store.folder / ".locks").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert comes_true((store.folder / ".locks").exists)
         killed.append(next(iter(cluster.workers.values())).pid)
         os.kill(killed[0], signal.SIGKILL)
 
@@ -260,22 +259,13 @@ def long_sweep(tmp_path):
         script.write_text(LONG_SWEEP.format(n=N, runs=n, store=str(tmp_path / "store")))
         process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
         locks = tmp_path / "store" / ".locks"
-        deadline = time.monotonic() + 90
-        while (not locks.exists() or len(list(locks.iterdir())) < 2) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        assert comes_true(lambda: locks.exists() and len(list(locks.iterdir())) >= 2, 90)
         listed = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True)
         children = [int(pid) for pid in listed.stdout.split()]
         assert len(children) >= 3  # two workers and multiprocessing's resource tracker
         return process, children
 
     return start
-
-
-def ended(pids) -> bool:
-    deadline = time.monotonic() + 60
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return not any(alive(pid) for pid in pids)
 
 
 def test_a_killed_sweep_leaves_no_process(tmp_path, long_sweep):
@@ -340,15 +330,6 @@ def test_a_measurement_is_made_once_by_two_who_want_it(store):
     for thread in each:
         thread.join(10)
     assert len(calls) == 1 and [f["value"] for f in found] == [1, 1] and all(len(f["arrays"]["x"]) == 3 for f in found)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def test_unknown_names_say_so(store, corpus):

@@ -21,6 +21,7 @@ from ..errors import ReportError
 from ..experiments import initialisations
 from ..runs import RunStore, may_train
 from ..spec import profile
+from ..sweep import end_with_parent, sweep
 from . import kernel
 from .closure import load_notebook
 from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_runs, plan, reads_others, report_inputs, wanted_runs
@@ -88,8 +89,6 @@ def tnet_is_stored(settings: Settings) -> bool:
 
 def train(settings: Settings, executor: str, device: str) -> None:
     """Train the runs that the store does not hold, in one sweep."""
-    from ..sweep import sweep
-
     missing = missing_runs(settings)
     if missing:
         sweep(missing, {settings.opened.fingerprint: settings.opened}, device=device, executor=executor)
@@ -125,7 +124,7 @@ def execute(settings: Settings, names: list[str]) -> None:
     workers = min(SIDE_BY_SIDE, cores(), len(jobs))
     failures = []
     # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)) as pool:
         running = {pool.submit(_execute, job.source, job.part, job.parameters): job for job in jobs.values()}
         pending = set(running)
         while pending:
