@@ -75,13 +75,13 @@ def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path)
 
 
 def test_chapters_that_wait_behind_a_failing_one_are_not_begun(two, tmp_path, monkeypatch):
-    """Six chapters on one process, the first fails: those that nobody has taken up yet stay away, and the call ends."""
+    """Six chapters on one process, the first fails: no other is begun, and the call ends."""
     monkeypatch.setattr(run, "SIDE_BY_SIDE", 1)
     for i in range(6):
         write(tmp_path / "notebooks", f"0{i}_x", chapter("X", FAILS) if i == 0 else chapter("X"))
     with pytest.raises(ReportError, match="chapter 00_x stopped"):
         run.make(two)
-    assert not two.file("notebooks/05_x.ipynb").exists()
+    assert sorted(p.name for p in (two.folder / "notebooks").iterdir()) == ["00_x.failed.ipynb"]
 
 
 def test_a_gpu_that_is_not_there_is_one_sentence(capsys, monkeypatch):
@@ -138,6 +138,11 @@ def slow_report(fake_report, tmp_path):
     slow.unlink(missing_ok=True)
 
 
+def later(folder: Path) -> None:
+    """Write a second chapter, which leaves the file `begun`."""
+    write(folder / "notebooks", "02_networks", chapter("Later", ("code", f"open({str(folder / 'begun')!r}, 'w').close()")))
+
+
 def executed_by(folder: Path) -> list[int]:
     """Wait until the slow chapter is being executed; return the processes that do it."""
     file = folder / "executed by"
@@ -160,9 +165,21 @@ def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path, slow_report
     assert fake_report.file("report.pdf").exists()
 
 
+def test_an_interrupted_report_ends_soon_and_begins_no_chapter(tmp_path, slow_report):
+    """A terminal's Ctrl-C reaches the whole process group, in the first of several chapters."""
+    later(tmp_path)
+    child = slow_report("01_data", side_by_side=1)
+    processes = executed_by(tmp_path)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.wait(10) == 130
+    assert (tmp_path / "stderr").read_text() == "stopped; the next `make report` goes on from here\n"
+    assert ended(processes, seconds=10)
+    assert not (tmp_path / "begun").exists()
+
+
 def test_a_report_killed_alone_leaves_no_process_and_begins_no_chapter(tmp_path, slow_report):
     """The process that executes the first of several chapters, and its kernel, end by themselves."""
-    write(tmp_path / "notebooks", "02_networks", chapter("Later", ("code", f"open({str(tmp_path / 'begun')!r}, 'w').close()")))
+    later(tmp_path)
     child = slow_report("01_data", side_by_side=1)
     processes = executed_by(tmp_path)
     child.kill()

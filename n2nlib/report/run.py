@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,23 +121,23 @@ def execute(settings: Settings, names: list[str]) -> None:
     if not names:
         return
     state = State(settings)
-    jobs = {name: _Job(settings, name, chapter_inputs(settings, name, state)) for name in names}
-    workers = min(SIDE_BY_SIDE, cores(), len(jobs))
+    waiting = [_Job(settings, name, chapter_inputs(settings, name, state)) for name in names]
+    workers = min(SIDE_BY_SIDE, cores(), len(waiting))
     failures = []
-    # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)) as pool:
-        running = {pool.submit(_execute, job.source, job.part, job.parameters): job for job in jobs.values()}
-        pending = set(running)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = running[future]
+    with _pool(workers) as pool:
+        running: dict[Future, _Job] = {}
+        while waiting or running:
+            while waiting and len(running) < workers:  # one a process: a pool may begin whatever it holds
+                job = waiting.pop(0)
+                running[pool.submit(_execute, job.source, job.part, job.parameters)] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
                 try:
                     seconds, failure = future.result()
                 except BrokenProcessPool:
                     raise ReportError(f"the process that executes {job.name} died: killed, or out of memory. Start again.") from None
                 if failure:  # what runs beside it may finish, what waits is not begun
-                    pending = {other for other in pending if not other.cancel()}
+                    waiting = []
                     if job.part.exists():
                         os.replace(job.part, job.failed)
                     failures.append(f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}")
@@ -147,6 +148,20 @@ def execute(settings: Settings, names: list[str]) -> None:
                 print(f"{job.name:<28}{seconds:7.1f} s", flush=True)
     if failures:
         raise ReportError("\n".join(failures))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool of processes that end with this one, and at once where the block ends in an exception, as on an interrupt."""
+    others = set(multiprocessing.active_children())
+    # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()  # its kernel sees it, and ends
+            raise
 
 
 @dataclass(frozen=True)
