@@ -279,6 +279,40 @@ def test_fresh_forgets_this_report_alone(results, monkeypatch):
     assert list(store.checkpoints.iterdir()) == []
 
 
+@pytest.mark.parametrize("cut_off", ["while it removes", "while it trains"])
+def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch, cut_off):
+    executed = []
+
+    def execute(settings, names):
+        for name in names:
+            state = plan.State(settings)
+            state.record(name, plan.chapter_inputs(settings, name, state), [], 1.0)
+            executed.append(name)
+
+    monkeypatch.setattr(run, "execute", execute)
+    run.make(two)
+    spec = plan.spec.profile("smoke").spec(two.opened.fingerprint)
+    finished = Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0]))
+    monkeypatch.setattr(run, "wanted_runs", lambda settings: [spec])
+    RunStore().put(finished)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "train", interrupted)
+        if cut_off == "while it removes":
+            patch.setattr(run.shutil, "rmtree", interrupted)
+        run.make(two, fresh=True)
+    assert RunStore().has(spec) == (cut_off == "while it removes")
+    assert {step.reason for step in plan.plan(two)} == {"FRESH=1 was not finished"}
+
+    monkeypatch.setattr(run, "train", lambda *_: RunStore().put(finished))
+    assert run.make(two)
+    assert RunStore().has(spec) and executed == ["01_data", "07_report"] * 2
+    assert not run.make(two)
+
+
 def test_fresh_without_training_would_only_destroy(fake_report, monkeypatch, capsys):
     monkeypatch.setenv("N2N_TRAIN", "0")
     assert main(["make", "--profile", "smoke", "--fresh"]) == 2

@@ -100,6 +100,7 @@ def forget(settings: Settings) -> None:
 
     Another profile may share the corpus: its runs and their measurements stay.
     """
+    State(settings).forget()  # first: were it interrupted later, the report would pass for up to date without its runs
     store, fingerprint = RunStore(), settings.opened.fingerprint
     runs = wanted_runs(settings)
     gone = [folder for s in runs if (folder := store.path(s)).exists()]
