@@ -261,21 +261,24 @@ def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(fake_report, 
 
 
 def test_fresh_forgets_this_report_alone(results, monkeypatch):
-    """Two profiles share a corpus: what the other one trained and measured stays."""
+    """Two profiles share a corpus: what the other one trained and measured stays. What names a run of ours goes, on any corpus."""
     settings = plan.Settings("bundled", "smoke", "cpu")
     store, fingerprint = RunStore(), settings.opened.fingerprint
     ours, other = plan.wanted_runs(settings)[0], plan.wanted_runs(settings)[0].replace(precision="bf16")
     for spec in (ours, other):
         store.put(Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
-        store.measurement("psnr", {"corpus": fingerprint, "run": spec.id}, dict)
+        for name, corpus in (("psnr", fingerprint), ("transfer", "0" * 16)):
+            store.measurement(name, {"corpus": corpus, "run": spec.id}, dict)
+            store.measurement(name, {"corpus": corpus, "network": f"shuffled {spec.id}"}, dict)
     store.measurement("noise", {"corpus": fingerprint}, dict)
-    store.measurement("noise", {"corpus": "0" * 16}, dict)
+    store.measurement("noise", {"corpus": "0" * 16, "strength": 0.1234567890123456}, dict)
     store.checkpoints.mkdir()
     (store.checkpoints / f"{ours.id}.cpu.ckpt").touch()
     run.forget(settings)
     assert not store.has(ours) and store.has(other)
-    kept = sorted(json.loads(f.read_text())["inputs"].get("run", "") for f in store.folder.glob("measurements/*/*/inputs.json"))
-    assert kept == sorted(["", other.id])
+    kept = [json.loads(f.read_text()) for f in store.folder.glob("measurements/*/*/inputs.json")]
+    shown = sorted((k["name"], k["inputs"].get("run") or k["inputs"].get("network", "")) for k in kept)
+    assert shown == [("noise", ""), *((n, r) for n in ("psnr", "transfer") for r in sorted([other.id, f"shuffled {other.id}"]))]
     assert list(store.checkpoints.iterdir()) == []
 
 

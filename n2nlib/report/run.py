@@ -96,19 +96,20 @@ def train(settings: Settings, executor: str, device: str) -> None:
 
 
 def forget(settings: Settings) -> None:
-    """Remove this report's runs on its corpus from the store, and what was measured of them or of the corpus alone.
+    """Remove this report's runs from the store, and what was measured of them, on whatever corpus, or of its own corpus alone.
 
     Another profile may share the corpus: its runs and their measurements stay.
     """
     State(settings).forget()  # first: were it interrupted later, the report would pass for up to date without its runs
     store, fingerprint = RunStore(), settings.opened.fingerprint
     runs = wanted_runs(settings)
-    gone = [folder for s in runs if (folder := store.path(s)).exists()]
+    gone = []
     ids = {s.id for s in runs}
     for file in store.folder.glob("measurements/*/*/inputs.json"):
-        named = set(re.findall('"([0-9a-f]{16})"', file.read_text()))
-        if fingerprint in named and (named & ids or named == {fingerprint}):
+        named = set(re.findall(r'\b([0-9a-f]{16})"', file.read_text()))  # in "shuffled 0123456789abcdef", too
+        if named & ids or named == {fingerprint}:
             gone.append(file.parent)
+    gone += [folder for s in runs if (folder := store.path(s)).exists()]  # after what names them
     for folder in gone:
         shutil.rmtree(folder)
     for s in runs:
