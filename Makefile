@@ -8,11 +8,21 @@ READY  := $(VENV)/.ready
 # PROFILE=smoke|quick|overnight|paper|paper-bf16  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH
 # DEVICE=auto|cpu|cuda  EXECUTOR=local|dask|dask:tcp://HOST:PORT  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
 # TRAIN=0 (train nothing: show what is stored)
-size    = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(DEVICE),--device '$(DEVICE)')
-options = $(size) $(if $(EXECUTOR),--executor '$(EXECUTOR)') $(if $(CHAPTER),--chapter '$(CHAPTER)') \
-          $(if $(filter 1,$(FRESH)),--fresh)
+# A shell reads these from its environment as they were typed: a path may hold spaces, quotes and $.
+override PROFILE  := $(value PROFILE)
+override CORPUS   := $(value CORPUS)
+override DEVICE   := $(value DEVICE)
+override EXECUTOR := $(value EXECUTOR)
+override CHAPTER  := $(value CHAPTER)
+export PROFILE CORPUS DEVICE EXECUTOR CHAPTER
 
-train   = $(if $(filter 0,$(TRAIN)),N2N_TRAIN=0)
+given   = $${$1:+--$2="$$$1"}
+corpus  = $(call given,CORPUS,corpus)
+device  = $(call given,DEVICE,device)
+size    = $(call given,PROFILE,profile) $(corpus) $(device)
+options = $(size) $(call given,EXECUTOR,executor) $(call given,CHAPTER,chapter) $(if $(call flag,FRESH,1),--fresh)
+train   = $(if $(call flag,TRAIN,0),N2N_TRAIN=0)
+flag    = $(if $(filter-out 0 1,$($1))$(word 2,$($1)),$(error $1 is '$($1)' and can be 0 or 1 only: write one of them, or leave $1 out))$(filter $2,$($1))
 
 .DEFAULT_GOAL := help
 .PHONY: help report plan test lab bench verify search notebooks clean
@@ -34,10 +44,10 @@ lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with
 	    $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop (DEVICE=)
-	@$(PY) -m n2nlib.bench $(if $(DEVICE),--device '$(DEVICE)')
+	@$(PY) -m n2nlib.bench $(device)
 
 verify: $(READY)     ## retrain a sample of the stored runs and compare (CORPUS=, DEVICE=)
-	@$(PY) -m n2nlib.verify $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(DEVICE),--device '$(DEVICE)')
+	@$(PY) -m n2nlib.verify $(corpus) $(device)
 
 search: $(READY)     ## look for a better small network on training photographs (PROFILE=, CORPUS=, DEVICE=)
 	@$(PY) -m n2nlib.search $(size)

@@ -15,11 +15,15 @@ class CorpusError(ReportError):
 
 
 class TrainingError(ReportError):
-    """A training run that must not go on: NaN, divergence, an impossible specification."""
+    """A training run that must not go on: NaN, divergence, an impossible specification; `run` is its id, where it is known."""
+
+    def __init__(self, message: str, run: str | None = None):
+        super().__init__(message)
+        self.run = run
 
 
 class StoreError(ReportError):
-    """A stored run that is missing, half-written or altered."""
+    """A stored run that is missing, half-written or altered, or a store that cannot be written."""
 
 
 class MissingPackage(ReportError):

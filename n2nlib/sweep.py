@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +23,7 @@ from .spec import RunSpec
 EXECUTORS = ("local", "dask")
 #: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet = 1).
 COST = {"TNet": 1.0, "SmallNet": 2.3, "BaseNet": 4.3, "UNet": 12.6}
-#: Runs that a GPU trains side by side: enough to fill it, few enough that a slice ends in time.
+#: Runs that a GPU trains side by side: enough to fill it.
 GROUP = {"TNet": 12, "SmallNet": 8, "BaseNet": 5, "UNet": 5}
 #: Work (in TNet images) that is done sooner in this process than processes start for it.
 SMALL = 5_000
@@ -35,15 +36,13 @@ def sweep(
     device: str = "auto",
     executor: str = "local",
     store: RunStore | None = None,
-    seconds: float | None = None,
     quiet: bool = False,
 ) -> list[Run]:
     """Return the runs of some specs in their order, training those that the store lacks.
 
-    `corpora` maps fingerprints to corpora. `seconds`: end the slice after that time; what is unfinished stays in its
-    checkpoint. `quiet` shows no progress bar.
-    Raises ReportError if a run fails (all others are finished first), training.Paused when the time is over. An
-    interrupt ends what is being trained, and begins nothing that waits; each run goes on from its last checkpoint.
+    `corpora` maps fingerprints to corpora. `quiet` shows no progress bar.
+    Raises ReportError if a run fails (all others are finished first). An interrupt ends what is being trained, and
+    begins nothing that waits; each run goes on from its last checkpoint.
     """
     kind, _, address = executor.partition(":")
     if kind not in EXECUTORS or (address and kind == "local"):
@@ -54,14 +53,13 @@ def sweep(
         if spec.corpus not in corpora:
             raise TrainingError(f"run {spec.id} needs the corpus {spec.corpus}, which is not open: open it and try again.")
     if missing:
-        until = time.monotonic() + seconds if seconds is not None else None
         with _Bar(missing, quiet) as bar:
             if kind == "dask":
-                errors = _on_dask(missing, corpora, store, until, bar, device, address)
+                errors = _on_dask(missing, corpora, store, bar, device, address)
             elif resolve(device) == "cuda":
-                errors = _on_gpu(missing, corpora, store, until, bar)
+                errors = _on_gpu(missing, corpora, store, bar)
             else:
-                errors = _on_cpu(missing, corpora, store, until, bar)
+                errors = _on_cpu(missing, corpora, store, bar)
         if errors:
             raise errors[0]
     return [store.get(s) for s in specs]
@@ -72,7 +70,7 @@ def estimate(specs: Iterable[RunSpec], rate: float) -> float:
     return sum(s.images * COST.get(s.network, 1.0) for s in specs) / rate
 
 
-def _train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, until, progress) -> None:
+def _train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, progress) -> None:
     """Train one group and put it into the store; another process that holds one of its runs is waited for."""
     from .training import train
 
@@ -81,13 +79,12 @@ def _train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, 
             locks.enter_context(store.lock(spec))
         specs = [s for s in specs if not store.has(s)]
         if specs:
-            for trained in train(
-                specs, corpus, device=device, checkpoints=store.checkpoints, until=until, progress=progress
-            ):
+            for trained in train(specs, corpus, device=device, checkpoints=store.checkpoints, progress=progress):
                 store.put(trained)
 
 
-def _on_gpu(missing, corpora, store, until, bar) -> list[Exception]:
+def _on_gpu(missing, corpora, store, bar) -> list[Exception]:
+    """Train group by group: a run that fails leaves its group; where it is not known which one it was, the group is halved."""
     import torch
 
     errors: list[Exception] = []
@@ -95,18 +92,22 @@ def _on_gpu(missing, corpora, store, until, bar) -> list[Exception]:
     while waiting:
         group = waiting.pop(0)
         try:
-            _train_here(group, corpora[group[0].corpus], store, "cuda", until, bar.add)
-        except ReportError as error:
-            if len(group) == 1:
-                errors.append(error.with_traceback(None))  # its frames would keep networks and graphs on the device
-            else:
-                waiting[:0] = [[spec] for spec in group]  # one of them failed: the others must not suffer for it
-        except torch.OutOfMemoryError:
+            _train_here(group, corpora[group[0].corpus], store, "cuda", bar.add)
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # they would keep networks and graphs on the device
+            rest = [s for s in group if s.id != getattr(error, "run", None)]
             half = len(group) // 2
-            if half:
+            if isinstance(error, ReportError) and not isinstance(error, TrainingError):  # a full disk: no run's fault
+                errors.append(error)
+            elif len(rest) < len(group):
+                errors.append(error)
+                waiting[:0] = [rest] if rest else []
+            elif half:
                 waiting[:0] = [group[:half], group[half:]]
-            else:
+            elif isinstance(error, torch.OutOfMemoryError):
                 errors.append(TrainingError(f"run {group[0].id} ({group[0].network}) does not fit the GPU's memory: DEVICE=cpu trains it."))
+            else:
+                errors.append(_failure(group[0], error))
         torch.cuda.empty_cache()
     return errors
 
@@ -123,7 +124,19 @@ def groups(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
     return out
 
 
-def _on_cpu(missing, corpora, store, until, bar) -> list[Exception]:
+def _failure(spec: RunSpec, error: Exception) -> ReportError:
+    """Return the error for a run that failed: a ReportError as it is, what nobody foresaw with the run's name before it."""
+    if isinstance(error, ReportError):
+        return error
+    named = TrainingError(
+        f"run {spec.id} ({spec.network} with options {dict(spec.options)}, initialisation {spec.seed}) cannot be trained "
+        f"({type(error).__name__}: {error}): change its options, or mend the network."
+    )
+    named.__cause__ = error
+    return named
+
+
+def _on_cpu(missing, corpora, store, bar) -> list[Exception]:
     """Longest first, a process a core and one thread a process; a single short run stays in this process."""
     from .models import NETWORKS
 
@@ -135,14 +148,14 @@ def _on_cpu(missing, corpora, store, until, bar) -> list[Exception]:
     errors: list[Exception] = []
     for spec in here:
         try:
-            _train_here([spec], corpora[spec.corpus], store, "cpu", until, bar.add)
-        except ReportError as error:
-            errors.append(error)
+            _train_here([spec], corpora[spec.corpus], store, "cpu", bar.add)
+        except Exception as error:
+            errors.append(_failure(spec, error))
     others = [s for s in ordered if s not in here]
-    return errors + _in_processes(others, corpora, store, until, bar) if others else errors
+    return errors + _in_processes(others, corpora, store, bar) if others else errors
 
 
-def _in_processes(ordered, corpora, store, until, bar) -> list[Exception]:
+def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
     for fingerprint in {s.corpus for s in ordered}:  # build pairs once, not in every process
         corpora[fingerprint].train, corpora[fingerprint].val  # noqa: B018
     context = multiprocessing.get_context("spawn")
@@ -151,14 +164,17 @@ def _in_processes(ordered, corpora, store, until, bar) -> list[Exception]:
     before = bar.images
     with _single_threaded(), ProcessPoolExecutor(min(cores(), len(ordered)), context, _start_worker, (counter, stop, os.getpid())) as pool:
         try:
-            pending = {pool.submit(_in_worker, s, corpora[s.corpus], store.folder, until) for s in ordered}
+            jobs = {pool.submit(_in_worker, s, corpora[s.corpus], store.folder): s for s in ordered}
+            pending = set(jobs)
             while pending:
                 done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
                 for future in done:
-                    if isinstance(error := future.exception(), ReportError):
-                        errors.append(error)
-                    elif error is not None:
-                        raise error
+                    try:
+                        future.result()
+                    except BrokenProcessPool:
+                        raise
+                    except Exception as error:
+                        errors.append(_failure(jobs[future], error))
                 bar.set(before + counter.value)
         except BrokenProcessPool:
             raise TrainingError("a process that trained runs died: killed, or out of memory. Start again; its runs go on from their checkpoints.") from None
@@ -169,19 +185,16 @@ def _in_processes(ordered, corpora, store, until, bar) -> list[Exception]:
     return errors
 
 
-def _on_dask(missing, corpora, store, until, bar, device, address) -> list[Exception]:
+def _on_dask(missing, corpora, store, bar, device, address) -> list[Exception]:
     """Hand groups to Dask's workers, dearest first; a worker that dies is replaced and its group resumes from its checkpoints."""
     try:
         from dask.distributed import Client, LocalCluster, as_completed
     except ImportError:
         raise ReportError("executor 'dask' needs dask[distributed]: pip install -e '.[dask]', or use EXECUTOR=local.") from None
 
-    from .training import Paused
-
     here = resolve(device) if not address else device  # a scheduler's workers may have what this machine lacks
     jobs = groups(missing) if here == "cuda" else [[s] for s in missing]
     jobs.sort(key=lambda job: -sum(s.images * COST.get(s.network, 1.0) for s in job))
-    deadline = None if until is None else time.time() + until - time.monotonic()  # other machines have other clocks
     errors: list[Exception] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(_single_threaded())
@@ -194,20 +207,19 @@ def _on_dask(missing, corpora, store, until, bar, device, address) -> list[Excep
             raise ReportError(f"no Dask scheduler answers at {address} ({error}): start one, or use EXECUTOR=dask.") from error
         folder = store.folder.resolve()
         sizes = {
-            client.submit(_on_worker, job, corpora[job[0].corpus], folder, device, deadline, pure=False): sum(s.images for s in job)
+            client.submit(_on_worker, job, corpora[job[0].corpus], folder, device, pure=False): sum(s.images for s in job)
             for job in jobs
         }
         for future in as_completed(sizes):
             if (error := future.exception()) is not None:
-                known = isinstance(error, ReportError | Paused)
+                known = isinstance(error, ReportError)
                 errors.append(error if known else TrainingError(f"a Dask worker gave up ({type(error).__name__}: {error}): look at its log."))
             bar.add(sizes[future])
     return errors
 
 
-def _on_worker(specs: Sequence[RunSpec], corpus, folder: Path, device: str, deadline: float | None) -> None:
-    until = None if deadline is None else time.monotonic() + deadline - time.time()
-    _train_here(specs, corpus, RunStore(folder), resolve(device), until, lambda images: None)
+def _on_worker(specs: Sequence[RunSpec], corpus, folder: Path, device: str) -> None:
+    _train_here(specs, corpus, RunStore(folder), resolve(device), lambda images: None)
 
 
 @contextlib.contextmanager
@@ -228,12 +240,17 @@ _counter = _stop = None
 
 def _start_worker(counter, stop, parent: int) -> None:
     """Prepare a worker: it adds to the shared counter of images, and ends when it is told to or its parent is gone."""
+    global _counter, _stop
+    _counter, _stop = counter, stop
+    end_with_parent(parent)
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end within a second of its parent, and leave a terminal's interrupt, which both get, to the parent."""
     import signal
     import threading
 
-    global _counter, _stop
-    _counter, _stop = counter, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which a terminal interrupts as well, says when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch():
         while os.getppid() == parent:
@@ -243,14 +260,14 @@ def _start_worker(counter, stop, parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _in_worker(spec: RunSpec, corpus, folder: Path, until: float | None) -> None:
+def _in_worker(spec: RunSpec, corpus, folder: Path) -> None:
     def progress(images: int) -> None:
         if _stop.is_set():
             raise KeyboardInterrupt
         with _counter.get_lock():
             _counter.value += images
 
-    _train_here([spec], corpus, RunStore(folder), "cpu", until, progress)
+    _train_here([spec], corpus, RunStore(folder), "cpu", progress)
 
 
 class _Bar:

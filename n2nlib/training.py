@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from . import paper
-from .errors import TrainingError
+from .errors import ReportError, StoreError, TrainingError
 from .metrics import MSE_FLOOR, denoise, global_psnr, psnr
 from .models import build, count_parameters
 from .models.layers import Dropout
@@ -36,10 +36,6 @@ CHECKPOINT_SECONDS = 60.0
 CURVE_POINTS = 25
 #: An image has squared error 1 at the very worst; a mean beyond this has left every sane range.
 DIVERGED = 10.0
-
-
-class Paused(Exception):
-    """The time given to a slice is over; every run is in its checkpoint and the next call goes on from there."""
 
 
 @dataclass
@@ -143,7 +139,8 @@ class Replica:
         if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "L_HDR":
             raise TrainingError(
                 f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, initialisation {self.spec.seed}) "
-                f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32."
+                f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32.",
+                run=self.spec.id,
             )
 
     def state(self) -> dict:
@@ -345,15 +342,13 @@ def train(
     *,
     device: str | torch.device = "cpu",
     checkpoints: Path | None = None,
-    until: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Trained]:
     """Train runs of equal length on one corpus and one device together; each ends as it would alone.
 
     `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so that a killed call goes on
-    where it was (on a CPU to the same bits). `until`: `time.monotonic()` at which to stop. `progress` is called with
-    the number of images done since its last call.
-    Raises Paused when the time is over, TrainingError on divergence or an impossible specification.
+    where it was (on a CPU to the same bits). `progress` is called with the number of images done since its last call.
+    Raises TrainingError on divergence or an impossible specification, StoreError where no checkpoint can be written.
     """
     device = torch.device(device)
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
@@ -361,27 +356,35 @@ def train(
         raise TrainingError("runs that train together must share corpus, n_train, epochs, batch and precision.")
     with settings(device, specs[0].precision):
         resident: dict = {}
-        replicas = [Replica(spec, corpus.train, device, resident) for spec in specs]
+        replicas = [_begin(spec, corpus.train, device, resident) for spec in specs]
         for replica in replicas:
             load_checkpoint(replica, checkpoints)
         if len(steps := sorted({r.step for r in replicas})) > 1:  # cut at unequal steps: those that are level go on together
             level = [[r.spec for r in replicas if r.step == step] for step in steps]
             del replicas, resident
-            return _in_parts(level, specs, corpus, device, checkpoints, until, progress)
-        return _train(replicas, corpus, device, checkpoints, until, progress or (lambda images: None))
+            return _in_parts(level, specs, corpus, device, checkpoints, progress)
+        return _train(replicas, corpus, device, checkpoints, progress or (lambda images: None))
 
 
-def _in_parts(parts, specs, corpus, device, checkpoints, until, progress):
-    """Train parts of a group one after the other; where a later one is paused, the finished ones are in checkpoints."""
+def _begin(spec: RunSpec, pairs, device: torch.device, resident: dict) -> Replica:
+    """Return a run before its first step; raises TrainingError with the run's id where its specification is impossible."""
+    try:
+        return Replica(spec, pairs, device, resident)
+    except ReportError as error:
+        raise TrainingError(str(error), run=spec.id) from error
+
+
+def _in_parts(parts, specs, corpus, device, checkpoints, progress):
+    """Train parts of a group one after the other."""
     done = {
         trained.spec: trained
         for part in parts
-        for trained in train(part, corpus, device=device, checkpoints=checkpoints, until=until, progress=progress)
+        for trained in train(part, corpus, device=device, checkpoints=checkpoints, progress=progress)
     }
     return [done[spec] for spec in specs]
 
 
-def _train(replicas, corpus, device, checkpoints, until, progress):
+def _train(replicas, corpus, device, checkpoints, progress):
     """Go through the epochs in chunks, with a look at the clock after each."""
     spec, first = replicas[0].spec, replicas[0]
     validation = tuple(torch.from_numpy(np.array(v)).to(device) for v in (corpus.val.a, corpus.val.clean))
@@ -406,14 +409,10 @@ def _train(replicas, corpus, device, checkpoints, until, progress):
                 replica.history[-1]["seconds"] = replica.seconds
         before = now
         progress((stop - start) * len(replicas))
-        over = until is not None and now >= until and first.step < first.steps
-        done = first.step == first.steps and until is not None  # what trains beside or after it may be paused
-        if checkpoints is not None and (over or done or now - saved > CHECKPOINT_SECONDS):
+        if checkpoints is not None and now - saved > CHECKPOINT_SECONDS:
             for replica in replicas:
                 save_checkpoint(replica, checkpoints)
             saved = now
-        if over:
-            raise Paused(f"paused at {first.step} of {first.steps} steps")
     return [replica.finish(corpus.val) for replica in replicas]
 
 
@@ -449,7 +448,7 @@ def save_checkpoint(replica: Replica, folder: Path) -> None:
         part.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         part.unlink(missing_ok=True)
-        raise TrainingError(f"no checkpoint can be written to {folder} ({error}): free some space and start again.") from error
+        raise StoreError(f"no checkpoint can be written to {folder} ({error}): free some space and start again.") from error
 
 
 def load_checkpoint(replica: Replica, folder: Path | None) -> None:
@@ -462,7 +461,7 @@ def load_checkpoint(replica: Replica, folder: Path | None) -> None:
         if state["spec"] != replica.spec.to_dict():
             raise ValueError("it belongs to another run")
     except (OSError, MemoryError) as error:
-        raise TrainingError(f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.") from error
+        raise TrainingError(f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.", run=replica.spec.id) from error
     except Exception:  # whatever a foreign or truncated file raises, it is no checkpoint
         path.replace(path.with_suffix(".broken"))
         return

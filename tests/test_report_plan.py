@@ -156,6 +156,15 @@ def test_what_a_chapter_no_longer_writes_is_deleted(made):
     assert made.file("tables/02_networks.csv").exists()
 
 
+def test_what_a_forgotten_step_wrote_is_still_deleted_when_it_is_made_without_it(made):
+    plan.State(made).forget()
+    assert set(stale(made).values()) == {"FRESH=1 was not finished"}
+    state = plan.State(made)
+    made.file("tables/new.csv").write_text("new")
+    state.record("01_data", {"the notebook": "as it is now"}, ["tables/new.csv"], 1.0)
+    assert not made.file("tables/01_data.csv").exists()
+
+
 def test_a_damaged_state_is_no_state(made):
     (made.folder / "state.json").write_text("{half")
     assert set(stale(made).values()) == {"never made"}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fake_chapters import chapter, notebook, write
 from filelock import FileLock
+from processes import comes_true, ended
 
 from n2nlib import paths
 from n2nlib.errors import ReportError
@@ -74,13 +75,13 @@ def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path)
 
 
 def test_chapters_that_wait_behind_a_failing_one_are_not_begun(two, tmp_path, monkeypatch):
-    """Six chapters on one process, the first fails: those that nobody has taken up yet stay away, and the call ends."""
+    """Six chapters on one process, the first fails: no other is begun, and the call ends."""
     monkeypatch.setattr(run, "SIDE_BY_SIDE", 1)
     for i in range(6):
         write(tmp_path / "notebooks", f"0{i}_x", chapter("X", FAILS) if i == 0 else chapter("X"))
     with pytest.raises(ReportError, match="chapter 00_x stopped"):
         run.make(two)
-    assert not two.file("notebooks/05_x.ipynb").exists()
+    assert sorted(p.name for p in (two.folder / "notebooks").iterdir()) == ["00_x.failed.ipynb"]
 
 
 def test_a_gpu_that_is_not_there_is_one_sentence(capsys, monkeypatch):
@@ -100,26 +101,61 @@ import sys
 sys.path.insert(0, {tests!r})
 import fake_chapters
 from n2nlib.report import plan, run
+from n2nlib.report.__main__ import main
 plan.Settings.opened = fake_chapters.opened()
 run.missing_runs = lambda settings: []
+run.SIDE_BY_SIDE = {side_by_side}
 if __name__ == "__main__":
-    run.make(plan.Settings("bundled", "smoke", "cpu"))
+    sys.exit(main(["make", "--profile", "smoke", "--device", "cpu"]))
+"""
+
+#: Says which processes execute it, the kernel and the one that started it, and goes on as long as the file is there.
+SLOW = """
+import os, time
+from pathlib import Path
+slow = Path({slow!r})
+slow.with_name("executed by").write_text(f"{{os.getpid()}} {{os.getppid()}}")
+while slow.exists():
+    time.sleep(0.1)
 """
 
 
-def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path):
+@pytest.fixture
+def slow_report(fake_report, tmp_path):
+    """Return what starts a report in a process group of its own, of which a chapter goes on until the file `slow` is gone."""
     slow = tmp_path / "slow"
     slow.touch()
-    write(tmp_path / "notebooks", "02_networks", chapter("Slow", ("code", f"import os, time\nwhile os.path.exists({str(slow)!r}): time.sleep(0.1)")))
-    driver = tmp_path / "driver.py"
-    driver.write_text(DRIVER.format(tests=str(Path(__file__).parent)))
-    child = subprocess.Popen([sys.executable, driver], start_new_session=True)
-    deadline = time.monotonic() + 60
-    while "01_data" not in plan.State(fake_report).steps and time.monotonic() < deadline:
-        time.sleep(0.1)
+    code = SLOW.format(slow=str(slow))
+
+    def start(name: str, side_by_side: int) -> subprocess.Popen:
+        write(tmp_path / "notebooks", name, chapter("Slow", ("code", code)))
+        driver = tmp_path / "driver.py"
+        driver.write_text(DRIVER.format(tests=str(Path(__file__).parent), side_by_side=side_by_side))
+        with (tmp_path / "stderr").open("w") as stderr:
+            return subprocess.Popen([sys.executable, driver], start_new_session=True, stderr=stderr)
+
+    yield start
+    slow.unlink(missing_ok=True)
+
+
+def later(folder: Path) -> None:
+    """Write a second chapter, which leaves the file `begun`."""
+    write(folder / "notebooks", "02_networks", chapter("Later", ("code", f"open({str(folder / 'begun')!r}, 'w').close()")))
+
+
+def executed_by(folder: Path) -> list[int]:
+    """Wait until the slow chapter is being executed; return the processes that do it."""
+    file = folder / "executed by"
+    assert comes_true(lambda: file.exists() and len(file.read_text().split()) == 2)
+    return [int(pid) for pid in file.read_text().split()]
+
+
+def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path, slow_report):
+    child = slow_report("02_networks", side_by_side=2)
+    assert comes_true(lambda: "01_data" in plan.State(fake_report).steps)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    slow.unlink()
+    (tmp_path / "slow").unlink()
     first = fake_report.file("notebooks/01_data.ipynb")
     made = first.stat().st_mtime_ns
     assert not fake_report.file("notebooks/02_networks.ipynb").exists()
@@ -127,6 +163,29 @@ def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path):
     assert run.make(fake_report)
     assert first.stat().st_mtime_ns == made  # not executed again
     assert fake_report.file("report.pdf").exists()
+
+
+def test_an_interrupted_report_ends_soon_and_begins_no_chapter(tmp_path, slow_report):
+    """A terminal's Ctrl-C reaches the whole process group, in the first of several chapters."""
+    later(tmp_path)
+    child = slow_report("01_data", side_by_side=1)
+    processes = executed_by(tmp_path)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.wait(10) == 130
+    assert (tmp_path / "stderr").read_text() == "stopped; the next `make report` goes on from here\n"
+    assert ended(processes, seconds=10)
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_report_killed_alone_leaves_no_process_and_begins_no_chapter(tmp_path, slow_report):
+    """The process that executes the first of several chapters, and its kernel, end by themselves."""
+    later(tmp_path)
+    child = slow_report("01_data", side_by_side=1)
+    processes = executed_by(tmp_path)
+    child.kill()
+    child.wait()
+    assert ended(processes, seconds=10)
+    assert not (tmp_path / "begun").exists()
 
 
 def test_two_reports_do_not_work_in_one_folder(fake_report):
@@ -202,22 +261,59 @@ def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(fake_report, 
 
 
 def test_fresh_forgets_this_report_alone(results, monkeypatch):
-    """Two profiles share a corpus: what the other one trained and measured stays."""
+    """Two profiles share a corpus: what the other one trained and measured stays. What names a run of ours goes, on any corpus."""
     settings = plan.Settings("bundled", "smoke", "cpu")
     store, fingerprint = RunStore(), settings.opened.fingerprint
     ours, other = plan.wanted_runs(settings)[0], plan.wanted_runs(settings)[0].replace(precision="bf16")
     for spec in (ours, other):
         store.put(Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
-        store.measurement("psnr", {"corpus": fingerprint, "run": spec.id}, dict)
+        for name, corpus in (("psnr", fingerprint), ("transfer", "0" * 16)):
+            store.measurement(name, {"corpus": corpus, "run": spec.id}, dict)
+            store.measurement(name, {"corpus": corpus, "network": f"shuffled {spec.id}"}, dict)
     store.measurement("noise", {"corpus": fingerprint}, dict)
-    store.measurement("noise", {"corpus": "0" * 16}, dict)
+    store.measurement("noise", {"corpus": "0" * 16, "strength": 0.1234567890123456}, dict)
     store.checkpoints.mkdir()
     (store.checkpoints / f"{ours.id}.cpu.ckpt").touch()
     run.forget(settings)
     assert not store.has(ours) and store.has(other)
-    kept = sorted(json.loads(f.read_text())["inputs"].get("run", "") for f in store.folder.glob("measurements/*/*/inputs.json"))
-    assert kept == sorted(["", other.id])
+    kept = [json.loads(f.read_text()) for f in store.folder.glob("measurements/*/*/inputs.json")]
+    shown = sorted((k["name"], k["inputs"].get("run") or k["inputs"].get("network", "")) for k in kept)
+    assert shown == [("noise", ""), *((n, r) for n in ("psnr", "transfer") for r in sorted([other.id, f"shuffled {other.id}"]))]
     assert list(store.checkpoints.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut_off", ["while it removes", "while it trains"])
+def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch, cut_off):
+    executed = []
+
+    def execute(settings, names):
+        for name in names:
+            state = plan.State(settings)
+            state.record(name, plan.chapter_inputs(settings, name, state), [], 1.0)
+            executed.append(name)
+
+    monkeypatch.setattr(run, "execute", execute)
+    run.make(two)
+    spec = plan.spec.profile("smoke").spec(two.opened.fingerprint)
+    finished = Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0]))
+    monkeypatch.setattr(run, "wanted_runs", lambda settings: [spec])
+    RunStore().put(finished)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "train", interrupted)
+        if cut_off == "while it removes":
+            patch.setattr(run.shutil, "rmtree", interrupted)
+        run.make(two, fresh=True)
+    assert RunStore().has(spec) == (cut_off == "while it removes")
+    assert {step.reason for step in plan.plan(two)} == {"FRESH=1 was not finished"}
+
+    monkeypatch.setattr(run, "train", lambda *_: RunStore().put(finished))
+    assert run.make(two)
+    assert RunStore().has(spec) and executed == ["01_data", "07_report"] * 2
+    assert not run.make(two)
 
 
 def test_fresh_without_training_would_only_destroy(fake_report, monkeypatch, capsys):

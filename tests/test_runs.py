@@ -5,16 +5,20 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from processes import comes_true, ended
 
 from n2nlib import runs
 from n2nlib.corpus import open_corpus
@@ -22,8 +26,8 @@ from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import WEIGHTS, RunStore, whole
 from n2nlib.spec import RunSpec
-from n2nlib.sweep import groups, sweep
-from n2nlib.training import Paused, train
+from n2nlib.sweep import _on_gpu, groups, sweep
+from n2nlib.training import train
 
 N = 64
 
@@ -156,9 +160,7 @@ def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, 
     killed = []
 
     def kill_one():
-        deadline = time.monotonic() + 60
-        while not (store.folder / ".locks").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert comes_true((store.folder / ".locks").exists)
         killed.append(next(iter(cluster.workers.values())).pid)
         os.kill(killed[0], signal.SIGKILL)
 
@@ -191,16 +193,75 @@ def test_one_failing_run_does_not_take_the_others_along(store, corpus):
     assert store.has(specs[1]) and not store.has(specs[0])
 
 
-def test_a_slice_ends_and_the_next_goes_on(store, corpus, monkeypatch):
-    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 1)
-    long = spec(corpus, epochs=3)
-    with pytest.raises(Paused):
-        sweep([long], {corpus.fingerprint: corpus}, store=store, device="cpu", seconds=0)
-    assert list(store.checkpoints.glob("*.ckpt"))
-    run = sweep([long], {corpus.fingerprint: corpus}, store=store, device="cpu")[0]
-    alone = train([long], corpus)[0]
-    assert run.metrics["psnr"] == alone.metrics["psnr"]
-    assert not list(store.checkpoints.glob("*.ckpt"))
+@pytest.mark.parametrize("small", [10**6, 0], ids=["in this process", "in a pool"])
+def test_what_nobody_foresaw_names_its_run_and_costs_no_other(store, corpus, monkeypatch, small):
+    """A corpus without pairs fails wherever it is asked for them, with Python's own words for it."""
+    monkeypatch.setattr("n2nlib.sweep.SMALL", small)
+    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    corpora = {corpus.fingerprint: corpus, "e" * 16: SimpleNamespace(train=None, val=None)}
+    specs = [spec(corpus).replace(corpus="e" * 16), spec(corpus, seed=5)]
+    with pytest.raises(TrainingError, match=f"run {specs[0].id} .*AttributeError: 'NoneType' object has no attribute 'subset'") as error:
+        sweep(specs, corpora, store=store, device="cpu", quiet=True)
+    assert type(error.value.__cause__) is AttributeError
+    assert store.has(specs[1]) and not store.has(specs[0])
+
+
+@pytest.fixture
+def groups_tried(store, corpus, monkeypatch):
+    """Sweep 12 runs as on a GPU, with a training that only raises; return what tells the seeds of each group it was given."""
+
+    def tried(fails) -> tuple[list[list[int]], list[str]]:
+        """Return the groups tried and the errors; `fails` takes the group's runs and returns an error or None."""
+        seen = []
+
+        def train_here(group, *_):
+            seen.append([s.seed for s in group])
+            if error := fails(group):
+                raise error
+
+        monkeypatch.setattr("n2nlib.sweep._train_here", train_here)
+        specs = [spec(corpus, seed=i) for i in range(12)]
+        errors = _on_gpu(specs, {corpus.fingerprint: corpus}, store, SimpleNamespace(add=None))
+        return seen, [str(e) for e in errors]
+
+    return tried
+
+
+def test_a_run_that_is_known_to_fail_leaves_its_group(groups_tried):
+    """One of 12 diverges: the other 11 go on together."""
+    seen, errors = groups_tried(lambda g: next((TrainingError("diverged", run=s.id) for s in g if s.seed == 7), None))
+    assert [len(g) for g in seen] == [12, 11] and 7 not in seen[1]
+    assert errors == ["diverged"]
+
+
+@pytest.mark.parametrize("trouble", [TrainingError("somewhere"), RuntimeError("somewhere"), torch.OutOfMemoryError("somewhere")])
+def test_a_failing_run_that_is_not_known_is_found_by_halving(groups_tried, trouble):
+    """12, 6 and 6, 3 and 3, ...: four levels below the first, and all but the one run are trained in the largest group they can be."""
+    seen, errors = groups_tried(lambda g: trouble if any(s.seed == 7 for s in g) else None)
+    assert seen == [[*range(12)], [*range(6)], [*range(6, 12)], [6, 7, 8], [6], [7, 8], [7], [8], [9, 10, 11]]
+    assert len(errors) == 1
+    expected = {TrainingError: "somewhere", RuntimeError: r"run \w{16} .*RuntimeError: somewhere", torch.OutOfMemoryError: "does not fit the GPU's memory"}
+    assert re.search(expected[type(trouble)], errors[0])
+
+
+def test_memory_that_holds_three_runs_is_found(groups_tried):
+    seen, errors = groups_tried(lambda g: torch.OutOfMemoryError() if len(g) > 3 else None)
+    assert [len(g) for g in seen] == [12, 6, 3, 3, 6, 3, 3] and errors == []
+
+
+@pytest.mark.parametrize("trouble", [StoreError("the disk is full"), ReportError("no photographs")])
+def test_trouble_that_is_no_runs_fault_is_met_once(groups_tried, trouble):
+    seen, errors = groups_tried(lambda g: trouble)
+    assert [len(g) for g in seen] == [12] and errors == [str(trouble)]
+
+
+def test_an_impossible_specification_is_named(corpus):
+    """So that a group goes on without it."""
+    bad = spec(corpus, options={"dropuot": 0.1})
+    with pytest.raises(TrainingError, match="did you mean 'dropout'") as error:
+        train([spec(corpus), bad], corpus)
+    assert error.value.run == bad.id
+    assert pickle.loads(pickle.dumps(error.value)).run == bad.id  # it may come from another process
 
 
 LONG_SWEEP = """
@@ -226,22 +287,13 @@ def long_sweep(tmp_path):
         script.write_text(LONG_SWEEP.format(n=N, runs=n, store=str(tmp_path / "store")))
         process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
         locks = tmp_path / "store" / ".locks"
-        deadline = time.monotonic() + 90
-        while (not locks.exists() or len(list(locks.iterdir())) < 2) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        assert comes_true(lambda: locks.exists() and len(list(locks.iterdir())) >= 2, 90)
         listed = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True)
         children = [int(pid) for pid in listed.stdout.split()]
         assert len(children) >= 3  # two workers and multiprocessing's resource tracker
         return process, children
 
     return start
-
-
-def ended(pids) -> bool:
-    deadline = time.monotonic() + 60
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return not any(alive(pid) for pid in pids)
 
 
 def test_a_killed_sweep_leaves_no_process(tmp_path, long_sweep):
@@ -306,15 +358,6 @@ def test_a_measurement_is_made_once_by_two_who_want_it(store):
     for thread in each:
         thread.join(10)
     assert len(calls) == 1 and [f["value"] for f in found] == [1, 1] and all(len(f["arrays"]["x"]) == 3 for f in found)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def test_unknown_names_say_so(store, corpus):

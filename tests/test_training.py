@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -12,12 +13,12 @@ import pytest
 import torch
 
 from n2nlib.corpus import open_corpus
-from n2nlib.errors import ReportError, TrainingError
+from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.metrics import denoise, psnr
 from n2nlib.models import build
 from n2nlib.plain import train_plain
 from n2nlib.spec import RunSpec
-from n2nlib.training import BufferedStep, GraphedStep, Paused, Replica, Stepper, settings, train
+from n2nlib.training import BufferedStep, GraphedStep, Replica, Stepper, settings, train
 
 #: 150 pairs: four full batches and one of 22.
 N = 150
@@ -72,19 +73,40 @@ def test_the_same_seed_gives_the_same_bits(corpus, changes):
     assert not same(first, other)
 
 
-@pytest.mark.parametrize("changes", [{}, DROPOUT, TRICKS, {"options": {"batch_norm": True}}])
-def test_a_paused_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch, changes):
+class Cut(Exception):
+    """What breaks a training off in a test."""
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """Chunks of two steps with a checkpoint after each; return what makes a `progress` that cuts the second chunk off."""
     monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 2)
+    monkeypatch.setattr("n2nlib.training.CHECKPOINT_SECONDS", -1.0)
+
+    def progress():
+        calls = itertools.count()  # the first says what the checkpoint held
+
+        def count(images):
+            if next(calls) == 2:
+                raise Cut
+
+        return count
+
+    return progress
+
+
+@pytest.mark.parametrize("changes", [{}, DROPOUT, TRICKS, {"options": {"batch_norm": True}}])
+def test_a_run_that_is_cut_off_resumes_to_the_same_bits(corpus, tmp_path, cut, changes):
     whole = train([spec(**changes)], corpus)[0]
-    pauses = 0
+    cuts = 0
     while True:
         try:
-            resumed = train([spec(**changes)], corpus, checkpoints=tmp_path, until=time.monotonic())[0]
+            resumed = train([spec(**changes)], corpus, checkpoints=tmp_path, progress=cut())[0]
             break
-        except Paused:
-            pauses += 1
-            assert pauses < 10
-    assert pauses == 5  # six chunks of at most two steps
+        except Cut:
+            cuts += 1
+            assert cuts < 10
+    assert cuts == 5  # six chunks of at most two steps, of which each call keeps one
     assert same(whole, resumed)
     assert [r["loss"] for r in whole.history] == [r["loss"] for r in resumed.history]
 
@@ -130,9 +152,9 @@ def test_a_checkpoint_of_another_kind_of_device_stays_for_it(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("trouble", [OSError("Stale file handle"), MemoryError("cannot allocate")])
-def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, trouble):
-    with pytest.raises(Paused):
-        train([spec()], corpus, checkpoints=tmp_path, until=time.monotonic())
+def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, cut, trouble):
+    with pytest.raises(Cut):
+        train([spec()], corpus, checkpoints=tmp_path, progress=cut())
 
     def load(*_, **__):
         raise trouble
@@ -143,18 +165,28 @@ def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, tr
     assert (tmp_path / f"{spec().id}.cpu.ckpt").exists()
 
 
-def test_a_group_that_was_cut_at_unequal_steps_goes_on(corpus, tmp_path, monkeypatch):
-    """One of three is a chunk ahead; paused again and again, the group ends, and each run as it would alone."""
-    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 2)
+def test_a_full_disk_is_the_stores_trouble_not_the_runs(corpus, tmp_path, monkeypatch, cut):
+    def save(state, part):
+        part.write_bytes(b"half")
+        raise RuntimeError("file write failed")
+
+    monkeypatch.setattr("n2nlib.training.torch.save", save)
+    with pytest.raises(StoreError, match="no checkpoint can be written to .*file write failed.*free some space"):
+        train([spec()], corpus, checkpoints=tmp_path, progress=cut())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_group_that_was_cut_at_unequal_steps_goes_on(corpus, tmp_path, cut):
+    """One of three is a chunk ahead; cut off again and again, the group ends, and each run as it would alone."""
     group = [spec(seed=i) for i in range(3)]
     alone = [train([s], corpus)[0] for s in group]
-    with pytest.raises(Paused):
-        train(group[1:2], corpus, checkpoints=tmp_path, until=time.monotonic())
+    with pytest.raises(Cut):
+        train(group[1:2], corpus, checkpoints=tmp_path, progress=cut())
     for _ in range(30):
         try:
-            together = train(group, corpus, checkpoints=tmp_path, until=time.monotonic())
+            together = train(group, corpus, checkpoints=tmp_path, progress=cut())
             break
-        except Paused:
+        except Cut:
             pass
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
 
@@ -235,8 +267,10 @@ def test_cosine_schedule_ends_at_zero(corpus):
 
 
 def test_divergence_stops_the_run_with_a_sentence(corpus):
-    with pytest.raises(TrainingError, match="diverged in epoch .*Lower lr"):
-        train([spec(lr=0.9, epochs=30)], corpus)
+    steep = spec(lr=0.9, epochs=30)
+    with pytest.raises(TrainingError, match="diverged in epoch .*Lower lr") as error:
+        train([spec(epochs=30), steep], corpus)
+    assert error.value.run == steep.id
 
 
 def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(corpus, monkeypatch):

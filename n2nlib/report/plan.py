@@ -186,6 +186,8 @@ class State:
         if name not in self.steps:
             return "never made"
         was = self.steps[name]["inputs"]
+        if not was:
+            return "FRESH=1 was not finished"
         changed = [k for k in inputs if inputs[k] != was.get(k)] + [f"{k} (gone)" for k in was if k not in inputs]
         if changed:
             return _list(changed, "changed")
@@ -213,6 +215,15 @@ class State:
         kept = {f for step in self.steps.values() for f in step["outputs"]}
         for gone in set(before) - kept:
             self.settings.file(gone).unlink(missing_ok=True)
+        self._write()
+
+    def forget(self) -> None:
+        """Note that every step must be made again; its outputs stay known, so that one it no longer makes is deleted then."""
+        for step in self.steps.values():
+            step["inputs"] = {}
+        self._write()
+
+    def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         part.write_text(json.dumps(self.steps, indent=1, sort_keys=True) + "\n")

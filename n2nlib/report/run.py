@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ..errors import ReportError
 from ..experiments import initialisations
 from ..runs import RunStore, may_train
 from ..spec import profile
+from ..sweep import end_with_parent, sweep
 from . import kernel
 from .closure import load_notebook
 from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_runs, plan, reads_others, report_inputs, wanted_runs
@@ -88,26 +90,26 @@ def tnet_is_stored(settings: Settings) -> bool:
 
 def train(settings: Settings, executor: str, device: str) -> None:
     """Train the runs that the store does not hold, in one sweep."""
-    from ..sweep import sweep
-
     missing = missing_runs(settings)
     if missing:
         sweep(missing, {settings.opened.fingerprint: settings.opened}, device=device, executor=executor)
 
 
 def forget(settings: Settings) -> None:
-    """Remove this report's runs on its corpus from the store, and what was measured of them or of the corpus alone.
+    """Remove this report's runs from the store, and what was measured of them, on whatever corpus, or of its own corpus alone.
 
     Another profile may share the corpus: its runs and their measurements stay.
     """
+    State(settings).forget()  # first: were it interrupted later, the report would pass for up to date without its runs
     store, fingerprint = RunStore(), settings.opened.fingerprint
     runs = wanted_runs(settings)
-    gone = [folder for s in runs if (folder := store.path(s)).exists()]
+    gone = []
     ids = {s.id for s in runs}
     for file in store.folder.glob("measurements/*/*/inputs.json"):
-        named = set(re.findall('"([0-9a-f]{16})"', file.read_text()))
-        if fingerprint in named and (named & ids or named == {fingerprint}):
+        named = set(re.findall(r'\b([0-9a-f]{16})"', file.read_text()))  # in "shuffled 0123456789abcdef", too
+        if named & ids or named == {fingerprint}:
             gone.append(file.parent)
+    gone += [folder for s in runs if (folder := store.path(s)).exists()]  # after what names them
     for folder in gone:
         shutil.rmtree(folder)
     for s in runs:
@@ -121,23 +123,23 @@ def execute(settings: Settings, names: list[str]) -> None:
     if not names:
         return
     state = State(settings)
-    jobs = {name: _Job(settings, name, chapter_inputs(settings, name, state)) for name in names}
-    workers = min(SIDE_BY_SIDE, cores(), len(jobs))
+    waiting = [_Job(settings, name, chapter_inputs(settings, name, state)) for name in names]
+    workers = min(SIDE_BY_SIDE, cores(), len(waiting))
     failures = []
-    # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(_execute, job.source, job.part, job.parameters): job for job in jobs.values()}
-        pending = set(running)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = running[future]
+    with _pool(workers) as pool:
+        running: dict[Future, _Job] = {}
+        while waiting or running:
+            while waiting and len(running) < workers:  # one a process: a pool may begin whatever it holds
+                job = waiting.pop(0)
+                running[pool.submit(_execute, job.source, job.part, job.parameters)] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
                 try:
                     seconds, failure = future.result()
                 except BrokenProcessPool:
                     raise ReportError(f"the process that executes {job.name} died: killed, or out of memory. Start again.") from None
                 if failure:  # what runs beside it may finish, what waits is not begun
-                    pending = {other for other in pending if not other.cancel()}
+                    waiting = []
                     if job.part.exists():
                         os.replace(job.part, job.failed)
                     failures.append(f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}")
@@ -148,6 +150,20 @@ def execute(settings: Settings, names: list[str]) -> None:
                 print(f"{job.name:<28}{seconds:7.1f} s", flush=True)
     if failures:
         raise ReportError("\n".join(failures))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool of processes that end with this one, and at once where the block ends in an exception, as on an interrupt."""
+    others = set(multiprocessing.active_children())
+    # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()  # its kernel sees it, and ends
+            raise
 
 
 @dataclass(frozen=True)

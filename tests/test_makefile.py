@@ -1,0 +1,68 @@
+"""What `make` hands on: the reader's words as they were typed, and no word that means nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from n2nlib import paths
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+#: Stands in for the environment's Python: prints its arguments, one a line, and whether training is forbidden.
+PYTHON = """#!/bin/sh
+printf '%s\\n' "$@"
+printf 'train: %s\\n' "$N2N_TRAIN"
+"""
+CHOICES = ("MAKEFLAGS", "MAKELEVEL", "PROFILE", "CORPUS", "DEVICE", "EXECUTOR", "CHAPTER", "FRESH", "TRAIN", "N2N_TRAIN")
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Return what runs `make` with some words, from a shell that has set none of the variables unless told to."""
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    (tmp_path / ".ready").touch()
+
+    def run(*words: str, **variables: str) -> subprocess.CompletedProcess:
+        env = {k: v for k, v in os.environ.items() if k not in CHOICES} | variables
+        return subprocess.run(["make", f"VENV={tmp_path}", *words], cwd=paths.root(), env=env, capture_output=True, text=True)
+
+    return run
+
+
+PATHS = ["folder:/tmp/Anna's photos", "folder:/tmp/my $photos", 'folder:a"b`c\\d$(e)$$#;&', "$photos"]
+
+
+@pytest.mark.parametrize("corpus", PATHS)
+@pytest.mark.parametrize("target, command", [("report", ["n2nlib.report", "make"]), ("plan", ["n2nlib.report", "plan"]),
+                                             ("verify", ["n2nlib.verify"]), ("search", ["n2nlib.search"])])  # fmt: skip
+def test_a_path_arrives_as_it_was_typed(make, target, command, corpus):
+    typed, set_before = make(target, f"CORPUS={corpus}"), make(target, CORPUS=corpus)
+    assert typed.stdout == set_before.stdout == "\n".join(["-m", *command, f"--corpus={corpus}", "train: ", ""])
+
+
+def test_every_choice_is_handed_on(make):
+    words = ["PROFILE=smoke", "CORPUS=bundled", "DEVICE=cpu", "EXECUTOR=dask:tcp://host:1", "CHAPTER=03", "FRESH=1", "TRAIN=0"]
+    options = ["--profile=smoke", "--corpus=bundled", "--device=cpu", "--executor=dask:tcp://host:1", "--chapter=03", "--fresh"]
+    assert make("plan", *words).stdout.splitlines() == ["-m", "n2nlib.report", "plan", *options, "train: 0"]
+    assert make("bench", *words).stdout.splitlines() == ["-m", "n2nlib.bench", "--device=cpu", "train: "]
+
+
+@pytest.mark.parametrize("words", [[], ["FRESH=0", "TRAIN=1"], ["PROFILE=", "CORPUS=", "FRESH=", "TRAIN="]])
+def test_what_is_left_out_is_left_to_the_library(make, words):
+    assert make("report", *words).stdout.splitlines() == ["-m", "n2nlib.report", "make", "train: "]
+
+
+@pytest.mark.parametrize("target", ["report", "plan"])
+@pytest.mark.parametrize("name, value", [("FRESH", "yes"), ("FRESH", "1 0"), ("TRAIN", "no"), ("TRAIN", "00")])
+def test_a_switch_that_is_neither_0_nor_1_is_refused(make, target, name, value):
+    done = make(target, f"{name}={value}")
+    assert done.returncode == 2 and done.stdout == ""
+    assert f"*** {name} is '{value}' and can be 0 or 1 only: write one of them, or leave {name} out." in done.stderr
+    assert done.stderr.count("\n") == 1
