@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 from collections.abc import Iterable, Mapping
@@ -224,10 +223,7 @@ class State:
         self._write()
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(self.steps, indent=1, sort_keys=True) + "\n")
-        os.replace(part, self.path)
+        paths.write(self.path, json.dumps(self.steps, indent=1, sort_keys=True) + "\n")
 
 
 def wanted_runs(settings: Settings) -> list[spec.RunSpec]:
