@@ -88,7 +88,7 @@ def test_a_section_that_only_says_what_is_missing_is_left_out(fake_report):
         write(fake_report.folder / "notebooks", name, {"cells": CHAPTERS[name][:1]})
     shown_ = [block.text for block in document.read(fake_report).blocks() if isinstance(block, document.Prose)]
     assert not any("Promises" in t or t.startswith("## Missing") for t in shown_)
-    assert {"**Not run.**", "Kept.", "# Networks\n\nIntroduction.", "**Not run at this size, and left out here:** Missing."} <= set(shown_)
+    assert {"**Not run.**", "Kept.", "# Networks\n\nIntroduction.", "**Not run at this size, and left out here:** *Missing*."} <= set(shown_)
 
 
 @pytest.fixture

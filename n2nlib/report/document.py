@@ -123,7 +123,7 @@ def _without_empty(blocks: list[Block | Absent]) -> list[Block]:
             left_out.append(heading)
         else:
             out += [Prose(block.text) if isinstance(block, Absent) else block for block in section]
-    return [*out, Prose(f"**Not run at this size, and left out here:** {'; '.join(left_out)}.")] if left_out else out
+    return [*out, Prose(f"**Not run at this size, and left out here:** {'; '.join(f'*{heading}*' for heading in left_out)}.")] if left_out else out
 
 
 def _blocks(notebook: dict, chapter: str) -> Iterator[Block | Absent]:
