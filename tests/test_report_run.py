@@ -97,6 +97,8 @@ def test_a_kernel_that_dies_is_a_sentence(two, tmp_path):
 
 
 DRIVER = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
 import sys
 sys.path.insert(0, {tests!r})
 import fake_chapters

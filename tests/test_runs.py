@@ -265,7 +265,8 @@ def test_an_impossible_specification_is_named(corpus):
 
 
 LONG_SWEEP = """
-import sys
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
 from n2nlib import sweep as s
 from n2nlib.corpus import open_corpus
 from n2nlib.runs import RunStore
