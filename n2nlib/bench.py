@@ -3,7 +3,7 @@
 Plain loop and engine alternate, at least five times, so that a busy machine slows both; what is reported is the
 median ratio with its range: to the plain loop as PyTorch starts it, with a thread a core, and core for core (a run of
 the engine keeps to one thread) to the plain loop on one thread. How busy: operations/s (6 per multiply-add: forward, and twice as much backward) over
-those of one large convolution in the same arithmetic on all cores. Small images fit the caches, so it may pass 100 %.
+those of one large convolution in the same arithmetic on all cores.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from .device import cores, resolve
 from .errors import ReportError
 from .metrics import denoise
 from .models import build
-from .models.summary import summary
+from .models.summary import multiply_adds
 from .plain import train_plain
 from .runs import RunStore, commit, json_text, processor
 from .schemes import words
 from .spec import RunSpec
-from .tables import equivalences
+from .tables import equivalences, precision_effects
 from .text import pipe_table
 from .training import CHUNK_STEPS, Replica, Stepper, settings
 
@@ -132,7 +132,7 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
                     rate = sum(job.result() for job in jobs)
                 rates.setdefault(("engine", precision, n), []).append(rate)
     plain, one_core = rates[("plain", "fp32", 1)], rates.get(("plain, 1 thread", "fp32", 1))
-    multiply_adds = int(summary(build(network, seed=0))["multiply-adds"].sum())
+    operations = 6 * multiply_adds(build(network, seed=0))
     rows = []
     for (loop, precision, n), values in rates.items():
         ratios = [v / p for v, p in zip(values, plain, strict=True)]
@@ -148,7 +148,7 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
                 "ratio high": max(ratios),
                 "core for core": None if one_core is None or loop == "plain" else
                 statistics.median(v / n / p for v, p in zip(values, one_core, strict=True)),
-                "of a large convolution": statistics.median(values) * 6 * multiply_adds / peak[precision],
+                "of a large convolution": statistics.median(values) * operations / peak[precision],
             }
         )
     return rows
@@ -234,7 +234,7 @@ def write_table() -> str:
                 f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
                 "",
             ]
-    same = equivalences(RunStore().all())
+    same = equivalences(precision_effects(RunStore().all()))
     lines += ["## Lower precision", ""]
     lines += [pipe_table(same.astype(str)) if len(same) else "No run is stored in two precisions: equivalence was not measured.", ""]
     text = "\n".join(lines)

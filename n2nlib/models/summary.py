@@ -58,6 +58,11 @@ def trace(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> list
     return recorder.steps
 
 
+def multiply_adds(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> int:
+    """Return the multiply-adds of one image of that shape (C,H,W), a block that is used again counted at each use."""
+    return sum(step.multiply_adds for step in trace(network, shape))
+
+
 def summary(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> pd.DataFrame:
     """Return a network's layers as a table: layer, operation, output (C×H×W), parameters, multiply-adds of one image.
 
