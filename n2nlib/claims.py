@@ -35,6 +35,7 @@ VERDICTS = (REPRODUCED, DIRECTION, NOT_REPRODUCED, CONTRADICTED, TOO_SMALL, NO_D
 #: The chance of any false finding in the whole ledger.
 ALPHA = 0.05
 
+
 @dataclass(frozen=True)
 class Evidence:
     """What a ledger is judged from.
@@ -205,10 +206,10 @@ def count(row: str) -> int:
 def work(row: str) -> int:
     """Return the multiply-adds of one 32x32 image through a row of Table 2, recorded on the network itself."""
     from .models import build
-    from .models.summary import trace
+    from .models.summary import multiply_adds
 
     name, options = networks()[row]
-    return sum(step.multiply_adds for step in trace(build(name, **options)))
+    return multiply_adds(build(name, **options))
 
 
 def _count(claim: Claim, evidence: Evidence) -> _Measured:
@@ -232,7 +233,7 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
     if claim.kind in ("count", "ratio"):
         return _counted(claim, ours, judged)
 
-    what = f"{describe(claim)} is {_show(ours, claim)}{_from(m)}"
+    what = f"{describe(claim)} is {value_text(ours, claim)}{_from(m)}"
     if not m.large_enough:
         needed = paper_images() if claim.size == "paper" else claim.size
         return judged(TOO_SMALL, f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on.")
@@ -271,7 +272,7 @@ def _tested(m: _Measured, p: float, tests: int, control: Interval | None) -> tup
         return DIRECTION, f"{bounds} ({holm_p}), but {beside} {claim.control_is}{by}"
     if claim.published is None or claim.kind in ("absolute", "amount"):
         return REPRODUCED, f"{bounds} ({holm_p})"
-    theirs = _number_text(claim.published, claim)
+    theirs = value_text(claim.published, claim)
     if abs(m.ours.value - claim.published) <= claim.tolerance:
         return REPRODUCED, f"{bounds} ({holm_p}), and the paper's {theirs} is within {claim.tolerance:g} ({claim.reason})"
     return DIRECTION, f"{bounds} ({holm_p}), but the paper's {theirs} is further than {claim.tolerance:g} away ({claim.reason})"
@@ -282,8 +283,7 @@ def _counted(claim: Claim, ours: Interval, judged) -> Judged:
         good = ours.value > claim.above
         return judged(REPRODUCED if good else CONTRADICTED, f"{describe(claim)} is {ours.value:.1f}: {claim.why}.")
     good = abs(ours.value - claim.published) <= claim.tolerance
-    text = f"{ours.value:,.0f}" if claim.unit == "" else f"{ours.value:.1f} thousand"
-    return judged(REPRODUCED if good else CONTRADICTED, f"counted on the network, {text}; {claim.reason}.")
+    return judged(REPRODUCED if good else CONTRADICTED, f"counted on the network, {value_text(ours, claim)}; {claim.reason}.")
 
 
 def row_name(row: str) -> str:
@@ -314,7 +314,7 @@ def condition(claim: Claim) -> str:
     """Return in a few words when a claim holds, as the ledger prints it: its bounds, and after "in full" what its words or its number add."""
     if claim.kind == "unrun":
         return "–"
-    unit = "" if claim.kind == "ratio" else f" {claim.unit}".rstrip()
+    unit = _unit(claim)
     near = [] if claim.tolerance is None else [f"within {claim.tolerance:g}{unit} of the paper's" if claim.tolerance else "equal to the paper's"]
     if claim.kind in ("count", "absolute", "amount"):
         return near[0]
@@ -329,16 +329,20 @@ def _bounds(claim: Claim) -> str:
     return f"above {above:g}" if above is not None else f"below {below:g}"
 
 
-def _show(interval: Interval, claim: Claim) -> str:
-    return f"{format(interval, number_format(claim))} {claim.unit}".rstrip()
+def value_text(x: float | Interval, claim: Claim) -> str:
+    """Return a claim's value, printed or measured, with its unit; of a count or ratio, which are exact, without interval."""
+    exact = claim.kind in ("count", "ratio") and isinstance(x, Interval)
+    return f"{x.value if exact else x:{number_format(claim)}}{_unit(claim)}"
 
 
-def _number_text(x: float, claim: Claim) -> str:
-    return f"{x:{number_format(claim)}} {claim.unit}".rstrip()
+def _unit(claim: Claim) -> str:
+    return "" if claim.kind == "ratio" else f" {claim.unit}".rstrip()
 
 
 def number_format(claim: Claim) -> str:
-    """Return how a claim's values are printed: decibels to two digits, ratios and areas under a curve to three, losses to five, differences with a sign."""
+    """Return how a claim's values are printed: counts whole or in tenths of a thousand, decibels to two digits, ratios and areas under a curve to three, losses to five, differences with a sign."""
+    if claim.kind in ("count", "ratio"):
+        return ",.0f" if claim.kind == "count" and not claim.unit else ".1f"
     digits = ".5f" if "loss" in claim.metric else ".3f" if claim.scale == "log" or claim.kind == "number" and not claim.unit else ".2f"
     signed = claim.kind in ("difference", "amount") or claim.kind == "number" and claim.unit == "dB"
     return f"{'+' * signed}z{digits}"  # z: a rounded zero has no minus sign

@@ -105,7 +105,7 @@ def noise(found: dict) -> Figure:
     reach = len(spatial) // 2
     space.imshow(spatial, cmap="RdBu_r", vmin=-1, vmax=1, extent=(-reach - 0.5, reach + 0.5, reach + 0.5, -reach - 0.5))
     for (i, j), value in np.ndenumerate(spatial):
-        text = "–" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
+        text = "–" if np.isnan(value) else f"{value:z.2f}"
         space.text(j - reach, i - reach, text, ha="center", va="center", fontsize=6.5, color="white" if value > 0.5 else "black")
     space.set(title="Correlation in space", xlabel="pixels to the right", ylabel="pixels down", xticks=range(-reach, reach + 1),
               yticks=range(-reach, reach + 1))

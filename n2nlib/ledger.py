@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from . import experiments, paths
-from .claims import Evidence, Judged, condition, judge, number_format
+from .claims import Evidence, Judged, condition, judge, value_text
 from .errors import ReportError
 from .spec import Profile, profile
 from .stats import Interval
@@ -123,11 +123,7 @@ def judge_again(corpus_name: str, profile_name: str, store=None) -> list[Judged]
 
 
 def _text(x: Interval | float | None, j: Judged) -> str:
-    if x is None:
-        return "–"
-    claim = j.claim
-    digits = {"count": ",.0f" if claim.unit == "" else ".1f", "ratio": ".1f"}.get(claim.kind, number_format(claim))
-    return f"{getattr(x, 'value', x) if claim.kind in ('count', 'ratio') else x:{digits}} {claim.unit if claim.kind != 'ratio' else ''}".rstrip()
+    return "–" if x is None else value_text(x, j.claim)
 
 
 def _write(file: Path, values: dict) -> Path:

@@ -143,14 +143,17 @@ def ablation(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.Da
     )
 
 
-def equivalences(runs: Iterable[Run], precisions: Sequence[str] = ("tf32", "bf16")) -> pd.DataFrame:
-    """Show, for each kind of run that is there in fp32 and in a lower precision, whether the two end alike.
+Effect = tuple[RunSpec, str, Interval]
 
-    Pairs share corpus, size and initialisation; the test is two one-sided t tests at 5 % on the mean difference in
-    PSNR, with a margin of 0.03 dB. The order of rounding errors is chaos, so only the outcome can be compared.
+
+def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
+    """Show, for each kind of run that is there in fp32 and in a lower precision (`precision_effects`), whether the two end alike.
+
+    The test is two one-sided t tests at 5 % on the mean difference in PSNR, with a margin of 0.03 dB. The order of
+    rounding errors is chaos, so only the outcome can be compared.
     """
     rows = []
-    for kind, precision, difference in precision_effects(runs, precisions):
+    for kind, precision, difference in effects:
         p = stats.equivalence(difference, EQUIVALENCE_DB)
         rows.append(
             {
@@ -165,8 +168,11 @@ def equivalences(runs: Iterable[Run], precisions: Sequence[str] = ("tf32", "bf16
     return pd.DataFrame(rows)
 
 
-def precision_effects(runs: Iterable[Run], precisions: Sequence[str]) -> list[tuple[RunSpec, str, Interval]]:
-    """Return (kind of run, precision, PSNR in dB minus that in fp32 with its 90 % interval) wherever three pairs are there."""
+def precision_effects(runs: Iterable[Run], precisions: Sequence[str] = ("tf32", "bf16")) -> list[Effect]:
+    """Return (kind of run, precision, PSNR in dB minus that in fp32 with its 90 % interval) wherever three pairs are there.
+
+    Pairs share corpus, size and initialisation.
+    """
     kinds: dict[RunSpec, dict[int, dict[str, float]]] = {}
     for run in runs:
         kind = run.spec.replace(seed=0, precision="fp32")

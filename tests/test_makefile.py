@@ -36,7 +36,7 @@ def make(tmp_path):
     return run
 
 
-PATHS = ["folder:/tmp/Anna's photos", "folder:/tmp/my $photos", 'folder:a"b`c\\d$(e)$$#;&', "$photos"]
+PATHS = ["folder:/photos/Anna's own", "folder:/photos/my $own", 'folder:a"b`c\\d$(e)$$#;&', "$photos"]
 
 
 @pytest.mark.parametrize("corpus", PATHS)

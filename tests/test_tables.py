@@ -144,7 +144,7 @@ def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
     store = RunStore(tmp_path)
     stored(store, "fp32", FP32)
     stored(store, "bf16", np.array([24.635, 24.625, 24.675, 24.485, 24.56]) + shift)
-    (row,) = tables.equivalences(store.all()).to_dict("records")
+    (row,) = tables.equivalences(tables.precision_effects(store.all())).to_dict("records")
     assert row["run"] == "TNet" and row["n"] == 5 and row["precision"] == "bf16" and row["within ±0.03 dB"].startswith(outcome)
 
 
@@ -152,7 +152,7 @@ def test_two_initialisations_show_no_equivalence(tmp_path):
     store = RunStore(tmp_path)
     stored(store, "fp32", FP32[:2])
     stored(store, "bf16", FP32[:2])
-    assert tables.equivalences(store.all()).empty
+    assert tables.equivalences(tables.precision_effects(store.all())).empty
 
 
 def test_tf32_on_a_cpu_counts_as_fp32(tmp_path):
@@ -162,5 +162,5 @@ def test_tf32_on_a_cpu_counts_as_fp32(tmp_path):
     stored(store, "tf32", FP32[:3], network="UNet", options={"shared_decoder": True}, lr=1e-3)
     stored(store, "tf32", FP32[3:], {"device": "a GPU"})
     assert {run.arithmetic for run in store.all()} == {"bf16", "fp32", "tf32"}
-    (row,) = tables.equivalences(store.all(), ["bf16"]).to_dict("records")
+    (row,) = tables.equivalences(tables.precision_effects(store.all(), ["bf16"])).to_dict("records")
     assert row["run"] == "UNet, shared_decoder True, lr 0.001" and row["n"] == 3
