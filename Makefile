@@ -25,10 +25,10 @@ train   = $(if $(call flag,TRAIN,0),N2N_TRAIN=0)
 flag    = $(if $(filter-out 0 1,$($1))$(word 2,$($1)),$(error $1 is '$($1)' and can be 0 or 1 only: write one of them, or leave $1 out))$(filter $2,$($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan test lab bench verify search notebooks clean
+.PHONY: help report plan test lab bench verify search notebooks clean lock
 
 help:       ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 report: $(READY)     ## make the report: results/<corpus>-<profile>/report.html and report.pdf
 	@$(train) $(PY) -m n2nlib.report make $(options)
@@ -58,9 +58,13 @@ notebooks: $(READY)  ## execute the chapters in place at smoke size, so that the
 clean:               ## remove every report and cache; stored runs stay
 	@$(PYTHON) -m n2nlib.report clean
 
-$(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("This needs Python 3.11 or later: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[lab,test,search,dask]'
-	$(PY) -m n2nlib.report kernel
-	@touch $@
+# An environment says in .ready where it was made; in another place it is repaired.
+MOVED := $(shell [ "$$(head -n 1 $(READY) 2>/dev/null)" = "$$(pwd)/$(VENV)" ] || [ "$$(head -n 1 $(READY) 2>/dev/null)" = "$(VENV)" ] || echo FORCE)
+$(READY): requirements.lock pyproject.toml $(MOVED)
+	@$(PYTHON) -m n2nlib.install $(VENV)
+
+lock:                ## write requirements.lock again from pyproject.toml (for developers; needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --extra all --no-annotate \
+	    --custom-compile-command 'make lock' -o requirements.lock pyproject.toml
+
+FORCE:

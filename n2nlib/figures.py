@@ -37,8 +37,11 @@ COLOURS = {
 
 
 def style() -> None:
-    """Make `report.mplstyle`, beside this file, the style of all figures drawn from now on."""
-    plt.style.use(Path(__file__).with_name("report.mplstyle"))
+    """Make `report.mplstyle`, beside this file, on matplotlib's defaults the style of all figures drawn from now on.
+
+    Nothing of a reader's own `matplotlibrc` remains.
+    """
+    plt.style.use(["default", Path(__file__).with_name("report.mplstyle")])
 
 
 def colour(name: str) -> str:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from .spec import SEMANTICS, RunSpec
 WEIGHTS = "model.safetensors"
 #: What a folder must hold to be a run or a measurement; a measurement may have arrays beside.
 RUN_FILES = {"spec.json", "history.csv", "metrics.json", "psnr.npy", WEIGHTS, "env.json"}
+#: Variables by which a git hook names its own repository.
+REPOSITORY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE"}
 MEASUREMENT_FILES = {"inputs.json", "values.json", "env.json"}
 
 
@@ -105,7 +108,7 @@ class RunStore:
         if not folder.exists():
             raise StoreError(f"run {spec.id} ({spec.network}, initialisation {spec.seed}) is not in {self.folder}: train it.")
         if not whole(folder):
-            raise StoreError(f"run {spec.id} in {folder} is half-written or altered: delete the folder and train it again.")
+            raise StoreError(f"run {spec.id} in {folder} {fault(folder)}: `make report` sets it aside and trains it again.")
         return Run(spec, folder)
 
     def all(self) -> list[Run]:
@@ -141,6 +144,30 @@ class RunStore:
         self._place(self.path(spec), fill)
         self.drop_checkpoints(spec)
         return Run(spec, self.path(spec))
+
+    def damaged(self) -> dict[Path, str]:
+        """Return each run and measurement that is there and cannot be believed, with what is wrong with it."""
+        folders = [*(self.folder / "runs").glob("[0-9a-f]*"), *(self.folder / "measurements").glob("*/[0-9a-f]*")]
+        return {folder: fault(folder) for folder in sorted(folders) if not whole(folder)}
+
+    def damage(self) -> str:
+        """Return a sentence on the entries that cannot be believed, and how to get them back; empty where there are none."""
+        faults = Counter(self.damaged().values())
+        if not faults:
+            return ""
+        kinds = "; ".join(f"{n} {'entry' if n == 1 else 'entries'} {what}" for what, n in faults.most_common(3))
+        repair = "git rm -rq --cached results && git reset -q && git checkout -- results"
+        return (f"{self.folder} holds {faults.total()} runs or measurements that do not match their checksums and are not used: {kinds}. "
+                f"Tracked ones come back with `{repair}`; `make report` moves others to {self.folder / 'set-aside'} when it makes them again.")
+
+    def set_aside(self, folder: Path) -> Path:
+        """Move a damaged entry into `set-aside/` of the store, from where it can be taken back; return its new place."""
+        kept = self.folder / "set-aside" / folder.relative_to(self.folder)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept = next(p for p in (kept.with_name(f"{kept.name}{end}") for end in ("", *(f".{i}" for i in range(1, 1000)))) if not p.exists())
+        folder.rename(kept)
+        print(f"{folder} {fault(kept)}: it was moved to {kept}, and is made again.", file=sys.stderr, flush=True)
+        return kept
 
     def drop_checkpoints(self, spec: RunSpec) -> None:
         """Remove what a run would go on from."""
@@ -208,7 +235,7 @@ class RunStore:
             fill(part)
             write_json(part / "FINISHED", {"files": {f.name: sha256(f) for f in sorted(part.iterdir())}})
             if folder.exists() and not whole(folder):
-                shutil.rmtree(folder)
+                self.set_aside(folder)
             part.rename(folder)  # fails where another process was first
         except OSError as error:
             if whole(folder):  # another process was first
@@ -227,6 +254,28 @@ def whole(folder: Path) -> bool:
         return expected and all(sha256(folder / name) == digest for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # unreadable, no JSON, or JSON of another shape
         return False
+
+
+def fault(folder: Path) -> str:
+    """Say what is wrong with a folder of the store that is not `whole`, and the likely cause."""
+    try:
+        files = json.loads((folder / "FINISHED").read_text(encoding="utf-8"))["files"]
+        missing = [name for name in files if not (folder / name).exists()]
+        altered = [name for name in files if name not in missing and sha256(folder / name) != files[name]]
+        converted = [name for name in altered if _with_unix_lines(folder / name) == files[name]]
+    except FileNotFoundError:
+        return "is half-written (no FINISHED)"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "has an unreadable FINISHED"
+    if converted:
+        return "has converted line endings, as git with core.autocrlf=true or an editor makes them"
+    if missing or altered:
+        return "; ".join(f"has {what} files ({', '.join(names)})" for what, names in (("missing", missing), ("altered", altered)) if names)
+    return "lacks files that this version expects"
+
+
+def _with_unix_lines(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def sha256(path: Path) -> str:
@@ -273,17 +322,27 @@ def may_train() -> bool:
 
 @cache
 def commit() -> str:
-    """Return the checkout's commit, with a + where the library differs from it; "unknown" outside git."""
-    try:
-        def git(*words):
-            return subprocess.run(
-                ["git", *words], cwd=paths.root(), capture_output=True, text=True, check=True
-            ).stdout.strip()
+    """Return the checkout's commit, with a + where the library differs from it; for an archive the commit it was made of.
 
-        changed = git("status", "--porcelain", "--", "n2nlib", "notebooks")
+    "unknown", with the reason in brackets, where neither can be told.
+    """
+    root = paths.root()
+    if not (root / ".git").exists():  # not in a checkout, or in that of another project
+        text = (Path(__file__).with_name("commit.txt")).read_text(encoding="utf-8").strip()
+        return "unknown (not a git checkout)" if "$" in text else text[:12]
+    environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY}
+
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=root, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=normal", "--", "n2nlib", "notebooks")
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    except FileNotFoundError:
+        return "unknown (git is not installed)"
+    except subprocess.CalledProcessError as error:
+        owner = "dubious ownership" in error.stderr
+        return "unknown (the checkout belongs to another user)" if owner else "unknown (git cannot read the checkout)"
 
 
 @cache

@@ -27,7 +27,7 @@ def make(tmp_path):
     python = tmp_path / "bin" / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
-    (tmp_path / ".ready").touch()
+    (tmp_path / ".ready").write_text(f"{tmp_path}\n")
 
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess:
         env = {k: v for k, v in os.environ.items() if k not in CHOICES} | variables

@@ -13,6 +13,7 @@ from n2nlib.report.closure import _imports, _modules
 
 #: Module (or package) -> floor, as in the README's layout.
 FLOORS = {
+    "install": 0,
     "errors": 0,
     "paths": 1, "paper": 1, "device": 1, "text": 1,
     "corpus": 2, "models": 2, "losses": 2, "metrics": 2, "classical": 2, "detail": 2,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from n2nlib import verify
@@ -26,7 +29,7 @@ def test_runs_come_back_to_the_bit(stored, capsys):
     before = sorted(RunStore().folder.rglob("*"))
     assert verify.main([]) == 0
     out = capsys.readouterr().out
-    assert "2 of 2 runs come back" in out and out.count("| same | same |") == 2
+    assert "2 of 2 runs came back" in out and out.count("| same | same |") == 2
     assert sorted(RunStore().folder.rglob("*")) == before
 
 
@@ -36,7 +39,22 @@ def test_a_number_that_was_not_obtained_is_seen(stored, capsys):
     for t in stored:
         RunStore().put(t)
     assert verify.main([]) == 1
-    assert "1 of 2 runs come back" in capsys.readouterr().out
+    assert "1 of 2 runs came back, 1 did not" in capsys.readouterr().out
+
+
+def test_other_weights_are_judged_by_the_spread_of_their_own_row(stored):
+    """A row that spreads by 0.4 dB allows what one that spreads by 0.01 dB does not; two seeds have no spread."""
+    rows = {"wide": [24.0, 24.4, 24.8], "narrow": [24.0, 24.01, 24.02], "short": [24.0, 24.4]}
+    allowed = {}
+    for i, (name, values) in enumerate(rows.items()):
+        specs = [stored[0].spec.replace(lr=1e-4 * (i + 1), seed=seed) for seed in range(len(values))]
+        runs = [SimpleNamespace(spec=s, metrics={"psnr": v}) for s, v in zip(specs, values, strict=True)]
+        allowed[name] = verify.tolerance(runs[0], runs)
+    assert allowed["wide"] == pytest.approx(9.925 * 2**0.5 * 0.4, rel=1e-3)  # t of 2 degrees of freedom at 99.5 %
+    assert allowed["narrow"] == pytest.approx(allowed["wide"] / 40)
+    found = pd.DataFrame({"difference (dB)": [0.5, 0.5, 0.5, 0.5], "weights": ["differ", "differ", "differ", "same"]})
+    verdicts = verify.judged(found, [*allowed.values(), allowed["wide"]])["came back"]
+    assert list(verdicts) == ["yes", "no", "not judged", "no"]
 
 
 def test_an_empty_store_says_so(results, capsys):

@@ -1,4 +1,4 @@
-"""The command line behind the make targets: `python -m n2nlib.report make|plan|diff|notebooks|clean|kernel|lock|readme`."""
+"""The command line behind the make targets: `python -m n2nlib.report make|plan|diff|notebooks|clean|kernel|readme`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,6 @@ def parser() -> argparse.ArgumentParser:
         ("notebooks", _notebooks, "execute the committed chapters in place at smoke size"),
         ("clean", _clean, "remove reports, figures and caches; stored runs stay"),
         ("kernel", _kernel, "install the Jupyter kernel"),
-        ("lock", _lock, "write requirements.lock from what is installed"),
         ("readme", _readme, "copy the tracked tables into the README"),
     ]:
         commands.add_parser(name, help=text).set_defaults(run=run)
@@ -75,6 +74,7 @@ def _make(args):
     from . import plan, run
 
     settings = _settings(args)
+    _say_damage()
     chapter = plan.chapter_named(args.chapter) if args.chapter else None
     elsewhere = args.device if args.executor.partition(":")[2] else None
     if not run.make(settings, args.executor, args.fresh, chapter, elsewhere):
@@ -85,12 +85,20 @@ def _plan(args):
     from . import plan
 
     settings = _settings(args)
+    _say_damage()
     force = plan.chapters() if args.fresh else [plan.chapter_named(args.chapter)] if args.chapter else []
     for step in plan.plan(settings, force):
         print(f"{step.name:<28}{step.reason or 'up to date'}")
     missing = plan.missing_runs(settings)
     minutes = plan.training_seconds(missing, settings.device) / 60
     print(f"{len(missing)} training runs missing" + (f", about {minutes:.1f} minutes" if missing else ""))
+
+
+def _say_damage():
+    from ..runs import RunStore
+
+    if damage := RunStore().damage():
+        print(f"note: {damage}", file=sys.stderr)
 
 
 def _diff(args):
@@ -115,12 +123,6 @@ def _kernel(args):
     from . import kernel
 
     kernel.install()
-
-
-def _lock(args):
-    from . import lock
-
-    print(lock.write())
 
 
 def _readme(args):

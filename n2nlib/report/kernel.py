@@ -1,8 +1,13 @@
-"""The Jupyter kernel `n2n`: the interpreter that runs this, whatever JupyterLab it is opened from."""
+"""The Jupyter kernel `n2n`: this environment's interpreter, and none of the reader's IPython settings.
+
+A chapter must give the same result for every reader. So start-up files, profiles and configuration files of IPython
+are not read, figures begin from matplotlib's defaults, text is UTF-8, and the library is the one beside the notebook.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,18 +15,69 @@ from .. import paths
 
 NAME = "n2n"
 DISPLAY_NAME = "Python (n2n)"
+#: Variables that a kernel starts with, whatever the reader has set. An empty matplotlibrc is matplotlib's defaults.
+FIXED = {
+    "MATPLOTLIBRC": os.devnull,
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONUTF8": "1",
+    "PYTHONWARNINGS": "",
+    "PYTHONOPTIMIZE": "",
+    "PYTHONSTARTUP": "",
+}
 
 
 def spec() -> dict:
     """Return the kernel's specification; ipykernel 7 warns of its transport at every start, and of every shutdown."""
-    argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL", "-f", "{connection_file}"]
-    return {"argv": argv, "display_name": DISPLAY_NAME, "language": "python", "metadata": {"debugger": True}}
+    argv = [sys.executable, "-m", "n2nlib.report.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"]
+    return {"argv": argv, "display_name": DISPLAY_NAME, "env": FIXED, "language": "python", "metadata": {"debugger": True}}
 
 
 def install(prefix: Path | str = sys.prefix) -> Path:
     """Write the kernel into an environment unless it is there already; return its kernel.json."""
     path = Path(prefix) / "share" / "jupyter" / "kernels" / NAME / "kernel.json"
     text = json.dumps(spec(), indent=1) + "\n"
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
         paths.write(path, text)
     return path
+
+
+def environment() -> dict[str, str]:
+    """Return the variables with which this environment's kernel is found, and finds this library, from any process."""
+    ours = str(Path(sys.prefix) / "share" / "jupyter")
+    found = {"JUPYTER_PATH": ours, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    return {name: os.pathsep.join(filter(None, [first, os.environ.get(name)])) for name, first in found.items()}
+
+
+def use_library_beside(folder: Path) -> None:
+    """Make `import n2nlib` give the library of the checkout that a notebook's folder belongs to.
+
+    An environment that was copied along with a checkout still knows the old one's library.
+    """
+    root = folder.resolve().parent
+    mine = Path(__file__).resolve().parents[2]
+    if root != mine and (root / "n2nlib" / "__init__.py").exists():
+        for name in [name for name in sys.modules if name.partition(".")[0] == "n2nlib"]:
+            del sys.modules[name]
+        sys.path.insert(0, str(root))
+
+
+def main() -> None:
+    """Run the kernel; called with the arguments of `ipykernel_launcher`."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    class Kernel(IPKernelApp):
+        """A kernel that reads no configuration file and no start-up file."""
+
+        def load_config_file(self, *_, **__):
+            pass
+
+        def _run_startup_files(self):
+            pass
+
+    use_library_beside(Path.cwd())
+    os.environ["IPYTHONDIR"] = str(Path(sys.prefix) / "share" / "n2n" / "ipython")  # an empty profile
+    Kernel.launch_instance([*sys.argv[1:], "--HistoryManager.enabled=False"])
+
+
+if __name__ == "__main__":
+    main()

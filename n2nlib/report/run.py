@@ -63,6 +63,7 @@ def _make(settings: Settings, executor: str, fresh: bool, force: list[str], devi
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
     os.environ["N2N_EXECUTOR"] = executor  # for the chapters
     kernel.install()
+    os.environ.update(kernel.environment())
     stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
     if stale:
         if fresh:

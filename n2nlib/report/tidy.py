@@ -34,6 +34,7 @@ def tidy_all() -> None:
 
     os.environ.update(ONE_THREAD)
     kernel.install()
+    os.environ.update(kernel.environment())
     for path in committed():
         start = time.monotonic()
         notebook = from_dict(tidy(read(path, as_version=4)))
