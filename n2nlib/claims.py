@@ -78,11 +78,6 @@ class Judged:
         }  # fmt: skip
 
 
-def paper_images() -> int:
-    """Return the training images of one of the paper's runs: pairs times epochs."""
-    return paper.value("training.pairs") * paper.value("training.epochs")
-
-
 def judge(evidence: Evidence, claims: Sequence[Claim] | None = None) -> list[Judged]:
     """Judge every claim of the paper (or those given), adjusting for how many are tested at once."""
     claims = paper.claims() if claims is None else claims
@@ -123,7 +118,7 @@ class _Measured:
 
     @property
     def large_enough(self) -> bool:
-        return self.images >= (paper_images() if self.claim.size == "paper" else self.claim.size)
+        return self.images >= (paper.images() if self.claim.size == "paper" else self.claim.size)
 
     @property
     def p(self) -> float | None:
@@ -235,7 +230,7 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
 
     what = f"{describe(claim)} is {value_text(ours, claim)}{_from(m)}"
     if not m.large_enough:
-        needed = paper_images() if claim.size == "paper" else claim.size
+        needed = paper.images() if claim.size == "paper" else claim.size
         return judged(TOO_SMALL, f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on.")
     if m.sides is None:
         if claim.size != "paper" and m.holds:
@@ -243,7 +238,7 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
         return judged(TOO_SMALL, f"{what}: too few for an interval.")
     control = evidence.numbers.get(claim.control)
     verdict, why = _tested(m, p, tests, None if control is None else interval_of(control))
-    if m.images < paper_images():
+    if m.images < paper.images():
         # Runs this small may show an order; they say nothing of its size, and nothing against the paper.
         if verdict not in (REPRODUCED, DIRECTION):
             return judged(TOO_SMALL, f"{what}: {why}; runs this small are not held against the paper.")

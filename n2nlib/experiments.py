@@ -16,6 +16,8 @@ Rows = dict[str, list[RunSpec]]
 
 #: Table 1, in the paper's order.
 LEARNING_RATES = (1e-4, 5e-4, 9e-4)
+#: Seeds from which on a row has an interval.
+FEWEST = 3
 #: Lehtinen et al. (2018) and Table 2 train UNet at this learning rate.
 UNET_LR = 1e-3
 #: The augmentations that keep a pair a valid Noise2Noise pair.
@@ -32,7 +34,18 @@ def initialisations(profile: Profile, fingerprint: str, n: int | None = None, fi
 
 def learning_rates(profile: Profile, fingerprint: str) -> Rows:
     """Table 1: TNet at three learning rates."""
-    return {f"{lr:g}": initialisations(profile, fingerprint, lr=lr) for lr in LEARNING_RATES}
+    return {f"{lr:.0e}".replace("e-0", "e-"): initialisations(profile, fingerprint, lr=lr) for lr in LEARNING_RATES}
+
+
+def one_rate_three_times(profile: Profile, fingerprint: str) -> Rows:
+    """TNet at 5e-4 with three sets of seeds: Table 1, if Adam had never seen the learning rate that was set.
+
+    No rows where the profile has too few seeds for an interval.
+    """
+    if profile.seeds < FEWEST:
+        return {}
+    names = ("first set", "second set", "third set")
+    return {name: initialisations(profile, fingerprint, first=i * profile.seeds) for i, name in enumerate(names)}
 
 
 def table2(profile: Profile, fingerprint: str) -> Rows:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import experiments, paths
+from . import experiments, measurements, paths
 from .claims import Evidence, Judged, condition, judge, value_text
 from .errors import ReportError
 from .spec import Profile, profile
@@ -38,19 +38,8 @@ def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
 
 
 def validation_images(corpus, store) -> dict:
-    """Return `photo` (N,), and `noisy` and `zero` (N,): the PSNR in dB of each validation image as it is, and black.
-
-    Kept in the store, so that a ledger is judged again without the photographs.
-    """
-
-    def compute():
-        from .metrics import psnr
-
-        val = corpus.val
-        noisy, zero = (psnr(val.clean, image, data_range=255) for image in (val.a, 0 * val.a))
-        return {"arrays": {"photo": val.photo, "noisy": noisy, "zero": zero}}
-
-    return store.measurement("validation-images", {"corpus": corpus.fingerprint}, compute)["arrays"]
+    """Return the arrays of `measurements.validation_images`."""
+    return measurements.validation_images.stored(store, corpus=corpus)["arrays"]
 
 
 def numbers(folder: Path) -> dict:

@@ -143,6 +143,11 @@ def _rows(table: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("row")
 
 
+def images() -> int:
+    """Training images of one of the paper's runs: pairs times epochs (section 2.3.1)."""
+    return value("training.pairs") * value("training.epochs")
+
+
 def loss_factor() -> float:
     """Return the published loss of an epoch over its mean squared error.
 

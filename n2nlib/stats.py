@@ -8,7 +8,7 @@ No interval is made from fewer than three values. All intervals are two-sided, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats as sps
@@ -36,6 +36,12 @@ class Interval:
     method: str
     se: float | None = None
     df: float | None = None
+    plus: bool = False
+    digits: int | None = None
+
+    def signed(self, digits: int | None = None) -> Interval:
+        """Return the same interval as one of a difference: a positive value is printed with its sign, perhaps with own digits."""
+        return replace(self, plus=True, digits=digits)
 
     def __bool__(self) -> bool:
         """True when there is an interval, not only a value."""
@@ -43,6 +49,8 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         spec = spec or ".2f"
+        if self.plus and spec[0] not in "+-":
+            spec = f"+z{spec}"
         if np.isnan(self.value):
             return "–"
         if self.low is None:
@@ -64,6 +72,45 @@ class Interval:
         """Return plain JSON values, as `claims.interval_of` reads them."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "method": self.method,
                 "se": self.se, "df": self.df}
+
+
+@dataclass(frozen=True)
+class MeanSD:
+    """A mean over seeds and their sample standard deviation, None for fewer than three; prints as "25.32 ± 0.01"."""
+
+    mean: float
+    sd: float | None
+    n: int | None = None
+    digits: int | None = None
+
+    def to(self, digits: int) -> MeanSD:
+        """Return the same, printed with so many decimals wherever it stands."""
+        return replace(self, digits=digits)
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> MeanSD:
+        """Return mean and standard deviation of one value a seed."""
+        x = _values(values)
+        return cls(float(x.mean()), float(x.std(ddof=1)) if len(x) >= FEWEST else None, len(x))
+
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".2f"
+        return format(self.mean, spec) + ("" if self.sd is None else f" ± {self.sd:{spec}}")
+
+    def __str__(self) -> str:
+        return format(self)
+
+
+class PValue(float):
+    """A p value; prints as "0.23", and as "< 0.001" where it is smaller."""
+
+    def __format__(self, spec: str) -> str:
+        return "< 0.001" if self < 0.001 else format(float(self), ".3f" if self < 0.1 else ".2f")
+
+
+def printed(value: float, digits: int | None = None) -> Interval:
+    """Return a published difference, which has no interval, so that it is printed like ours."""
+    return Interval(float(value), None, None, 1, "printed", plus=True, digits=digits)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -202,14 +249,14 @@ def equivalence(interval: Interval, margin: float) -> float | None:
     return max(interval.p_above(-margin), interval.p_below(margin))
 
 
-def equal_means(means: Sequence[float], sds: Sequence[float], n: int) -> float:
+def equal_means(means: Sequence[float], sds: Sequence[float], n: int) -> PValue:
     """Return the p value of one-way analysis of variance from printed means and sds of groups of n values each.
 
     Small: the groups differ by more than the values within them do.
     """
     k = len(means)
     f = n * np.var(means, ddof=1) / np.mean(np.square(sds))
-    return float(sps.f.sf(f, k - 1, k * (n - 1)))
+    return PValue(sps.f.sf(f, k - 1, k * (n - 1)))
 
 
 def mean_sd(values: Sequence[float], digits: int = 2) -> str:

@@ -7,21 +7,24 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from . import figures, paths
+from .comparison import Comparison, Rows
 from .corpus import Corpus, Pairs, open_corpus
 from .device import resolve
 from .errors import ReportError, unknown_name
 from .experiments import possible
+from .measurements import Measurement, validation_images
 from .runs import Run, RunStore, environment, json_text, may_train
 from .spec import Profile, RunSpec
 from .spec import profile as profile_of
-from .stats import Interval
+from .stats import Interval, MeanSD
 from .sweep import sweep
-from .text import cell, latex_table, pipe_table
+from .text import cell, flat, latex_table, pipe_table
 
 
 class Study:
@@ -118,52 +121,95 @@ class Study:
         size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
         return open_corpus("bundled", **size).val
 
-    def measure(self, name: str, inputs: Mapping[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return a dear measurement on this corpus, computed once for its name and inputs: see `RunStore.measurement`."""
-        return self.store.measurement(name, {"corpus": self.fingerprint, **inputs}, compute)
+    def measure(self, what: Measurement | str, inputs: Mapping[str, Any] | None = None, compute: Callable[[], dict[str, Any]] | None = None,
+                **arguments) -> dict[str, Any]:
+        """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
-    def table(self, frame: pd.DataFrame, name: str, caption: str, *, digits: int = 2) -> None:
+        The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
+        """
+        if isinstance(what, Measurement):
+            return what.stored(self.store, **{"corpus": self.corpus, **arguments})
+        return self.store.measurement(what, {"corpus": self.fingerprint, **(inputs or {})}, compute)
+
+    def compare(self, rows: Rows, reference: str | None = None) -> Comparison:
+        """Return a comparison of rows of runs, training what the store lacks where that is allowed.
+
+        rows: label -> specs, or a function of `experiments` that takes profile and fingerprint. Rows without a run are
+        left out, and where the reference has none there is nothing to compare with: then the comparison is false.
+        """
+        wanted = rows(self.profile, self.fingerprint) if callable(rows) else rows
+        images = self.validation_images
+        return Comparison(self.runs(wanted), reference, images["photo"], images["noisy"], photos_known=self.photos_known)
+
+    @cached_property
+    def validation_images(self) -> dict[str, Any]:
+        """`photo` (N,), the photograph of each validation image, and PSNRs in dB: `noisy` (N,), and `zero` (N,) of black images."""
+        return validation_images.stored(self.store, corpus=self.corpus)["arrays"]
+
+    @property
+    def photos_known(self) -> bool:
+        """Whether it is known which validation images come from one photograph."""
+        return getattr(self.corpus, "photos_known", True)
+
+    def table(self, frame: pd.DataFrame | None, name: str, caption: str, *, of: Comparison | None = None,
+              digits: int | Mapping[str, int] = 2) -> None:
         """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
 
-        Floats are printed with `digits` decimals, in the CSV in full; a missing value is a dash. The caption gets
-        corpus and profile by itself. A table without rows is a sentence instead.
+        frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
+        (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
+        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the section as absent.
         """
-        if frame.empty:
-            self.absent(f"*Table {name} has no row: none of its runs is stored, and nothing may be trained.*")
+        if frame is None or frame.empty:
+            self.absent(f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
             return
-        caption = f"{' '.join(caption.split())} {self._made_of}"
-        texts = frame.map(lambda value: cell(value, digits))
+        caption = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ()), self._made_of]))
+        places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
+        texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
         markdown, folder = pipe_table(texts), self.folder / "tables"
-        paths.write(folder / f"{name}.csv", frame.to_csv(index=False))
+        paths.write(folder / f"{name}.csv", flat(frame).to_csv(index=False))
         paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
         paths.write(folder / f"{name}.tex", latex_table(texts, name, caption))
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
-    def figure(self, fig, name: str, caption: str) -> None:
-        """Show a matplotlib figure, write it as PDF and PNG, and close it; the caption gets corpus and profile by itself."""
+    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None) -> None:
+        """Show a matplotlib figure, write it as PDF and PNG, and close it; the caption is completed as a table's.
+
+        None, from a function that has nothing to draw, marks the section as absent.
+        """
+        if fig is None:
+            self.absent(f"*Figure {name} cannot be drawn: none of its runs is stored, and training is disabled.*")
+            return
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = f"{' '.join(caption.split())} {self._made_of}"
+        caption = " ".join(filter(None, [*caption.split(), of.sample if of else "", self._made_of]))
         _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
         show_markdown(f"*Figure {name}.* {caption}", {"kind": "caption"})
 
     def say(self, text: str) -> None:
-        """Show prose (Markdown) that was made from results."""
-        show_markdown(inspect.cleandoc(text), {"kind": "prose"})
+        """Show prose (Markdown) that was made from results; an empty text shows nothing."""
+        if text:
+            show_markdown(inspect.cleandoc(text), {"kind": "prose"})
 
     def absent(self, text: str) -> None:
         """Say (Markdown) that something cannot be shown for want of runs; the report drops a section that says only this."""
         show_markdown(inspect.cleandoc(text), {"kind": "absent"})
 
+    def keep(self, prefix: str, values: Mapping[str, Any]) -> None:
+        """Keep several numbers for the ledger, each under `prefix` with its label in place of `{}`."""
+        for label, value in values.items():
+            self.number(prefix.format(label), value)
+
     def number(self, name: str, value: Any) -> None:
-        """Keep a measured number (JSON value or `stats.Interval`) for the ledger, in the report's `numbers/<chapter>.json`.
+        """Keep a measured number (JSON value, `Interval` or `MeanSD`) for the ledger, in the report's `numbers/<chapter>.json`.
 
         An interval without a value, of something that no image has, is kept as null.
         """
+        if isinstance(value, MeanSD):
+            value = value.mean
         if isinstance(value, Interval):
             value = None if math.isnan(value.value) else value.to_dict()
         self._numbers[name] = value
@@ -183,6 +229,19 @@ class Study:
     @property
     def _made_of(self) -> str:
         return f"Corpus {self.corpus.name}, profile {self.profile.name}."
+
+
+def notation(frame: pd.DataFrame, of: Comparison) -> str:
+    """How the cells of a comparison's table are to be read: what ± and brackets are, and which seeds were compared."""
+    cells = frame.to_numpy().ravel().tolist()
+    means = any(isinstance(c, MeanSD) and c.sd is not None for c in cells)
+    intervals = any(isinstance(c, Interval) and c for c in cells)
+    told = [
+        "a ± b: mean and sample standard deviation over seeds." if means else "",
+        "Brackets: 95 % confidence interval." if intervals else "",
+        of.pairing if any(isinstance(c, Interval) for c in cells) else "",
+    ]
+    return " ".join(filter(None, told))
 
 
 def show_markdown(text: str, mark: Mapping[str, str]) -> None:

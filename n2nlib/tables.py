@@ -9,11 +9,12 @@ import pandas as pd
 from torch import nn
 
 from . import claims, paper, stats
+from .comparison import Comparison
 from .models import build
 from .models.summary import trace
 from .runs import Run
 from .spec import Profile, RunSpec
-from .stats import Interval
+from .stats import Interval, MeanSD
 
 Runs = Mapping[str, Sequence[Run]]
 
@@ -34,28 +35,63 @@ def mean_sd(values: Sequence[float], sd: Sequence[float] | float | None = None, 
     return stats.mean_sd(values, digits) if sd is None else f"{values:.{digits}f} ± {sd:.{digits}f}"
 
 
-def table1(columns: Runs) -> pd.DataFrame:
-    """Table 1 as the paper prints it, a column a learning rate, with our rows beneath the paper's.
+def table1(rates: Comparison) -> pd.DataFrame:
+    """Table 1 as the paper prints it, a column for each learning rate, with our rows beneath the paper's.
 
-    `columns`: learning rate (as text) -> runs. The published loss is mean squared error x 1563/32 at every size.
+    The published loss is mean squared error x 1563/32 at every size.
     """
-    published = paper.table1().set_index("lr")
-    rates = [float(rate) for rate in columns]
-    theirs = [published.loc[rate] for rate in rates]
-    runs = list(columns.values())
-    each = {m: [[run.metrics[m] for run in column] for column in runs] for m in ("loss", "published_loss")}
+    published, factor = paper.table1().loc[rates.labels], paper.loss_factor()
+    n = paper.value("table1.initialisations")
     lines = {
-        ("PSNR (dB)", "paper"): [mean_sd(row.psnr, row.psnr_sd) for row in theirs],
-        ("", "ours"): [mean_sd(psnr(column)) for column in runs],
-        ("Loss (L2)", "paper"): [mean_sd(row.loss, row.loss_sd, 5) for row in theirs],
-        (" ", "ours"): [mean_sd(x, digits=5) for x in each["published_loss"]],
-        ("MSE against the noisy target", "paper, converted"): [mean_sd(row.loss / paper.loss_factor(), row.loss_sd / paper.loss_factor(), 6) for row in theirs],
-        ("  ", "ours"): [mean_sd(x, digits=6) for x in each["loss"]],
-        ("Initialisations", "paper"): [paper.value("table1.initialisations")] * len(runs),
-        ("   ", "ours"): [len(column) for column in runs],
+        ("PSNR (dB)", "paper"): [MeanSD(row.psnr, row.psnr_sd, n) for row in published.itertuples()],
+        ("PSNR (dB)", "ours"): [rates.level(label) for label in rates.labels],
+        ("Loss (L2)", "paper"): [MeanSD(row.loss, row.loss_sd, n, digits=5) for row in published.itertuples()],
+        ("Loss (L2)", "ours"): [rates.level(label, "published_loss").to(5) for label in rates.labels],
+        ("MSE against the noisy target", "paper, converted"): [
+            MeanSD(row.loss / factor, row.loss_sd / factor, n, digits=6) for row in published.itertuples()],
+        ("MSE against the noisy target", "ours"): [rates.level(label, "loss").to(6) for label in rates.labels],
+        ("seeds", "paper"): [n] * len(published),
+        ("seeds", "ours"): [len(runs) for runs in rates.rows.values()],
     }  # fmt: skip
-    names = [f"{1000 * rate:g}" for rate in rates]
-    return pd.DataFrame([{"LR × 1000": what.strip(), "": whose, **dict(zip(names, x, strict=True))} for (what, whose), x in lines.items()])
+    columns = [f"lr {label}" for label in rates.labels]
+    return pd.DataFrame([{"": what, "from": whose, **dict(zip(columns, cells, strict=True))} for (what, whose), cells in lines.items()])
+
+
+def learning_rate_differences(rates: Comparison) -> pd.DataFrame:
+    """Each learning rate minus the reference rate: PSNR (dB) and published loss, the paper's and ours."""
+    published = paper.table1()
+    loss = rates.differences("published_loss")
+    return pd.DataFrame([
+        {
+            "learning rates": f"{label} minus {rates.reference}",
+            "PSNR, paper (dB)": stats.printed(published.psnr[label] - published.psnr[rates.reference]),
+            "PSNR, ours (dB)": difference,
+            "loss, paper": stats.printed(published.loss[label] - published.loss[rates.reference], 5),
+            "loss, ours": loss[label].signed(5),
+        }
+        for label, difference in rates.differences().items()
+    ])  # fmt: skip
+
+
+def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
+    """How far the three columns of Table 1 lie apart: the paper's, and those of each comparison that has all three.
+
+    p: one-way analysis of variance, from the printed means and deviations for the paper.
+    """
+    published, positions = paper.table1(), ("left", "middle", "right")
+    n = paper.value("table1.initialisations")
+    lines = [{"columns": "the paper", **dict(zip(positions, map(MeanSD, published.psnr, published.psnr_sd), strict=True)),
+              "range (dB)": float(np.ptp(published.psnr)), "range of the loss": float(np.ptp(published.loss)),
+              "p, equal means": stats.equal_means(published.psnr, published.psnr_sd, n)}]  # fmt: skip
+    for name, trio in trios:
+        if len(trio.rows) != len(published):
+            continue
+        levels = [trio.level(label) for label in trio.labels]
+        losses = [trio.level(label, "published_loss").mean for label in trio.labels]
+        p = stats.equal_means([x.mean for x in levels], [x.sd for x in levels], levels[0].n) if levels[0].sd is not None else None
+        lines.append({"columns": name, **dict(zip(positions, levels, strict=True)), "range (dB)": float(np.ptp([x.mean for x in levels])),
+                      "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def table2(rows: Runs) -> pd.DataFrame:
@@ -232,7 +268,7 @@ def listed(items: Sequence[str]) -> str:
 
 def size_note(profile: Profile) -> str:
     """Return what a report of this size cannot say, in one or two sentences; nothing at the paper's size."""
-    seen, enough, whole = profile.n_train * profile.epochs, paper.value("calibration.gaussian_passed_at"), claims.paper_images()
+    seen, enough, whole = profile.n_train * profile.epochs, paper.value("calibration.gaussian_passed_at"), paper.images()
     text = ""
     if seen < enough:
         text = (

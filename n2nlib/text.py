@@ -9,9 +9,11 @@ import pandas as pd
 
 
 def cell(value: Any, digits: int) -> str:
-    """Return a table cell's text."""
+    """Return a table cell's text: an `Interval`, a `MeanSD`, a number, None (a dash) or a text."""
     if value is None or isinstance(value, float) and value != value:
         return "–"
+    if hasattr(value, "__dataclass_fields__"):  # an Interval or MeanSD formats itself
+        return format(value, f".{digits if value.digits is None else value.digits}f")
     if isinstance(value, float):
         return f"{value:.{digits}f}"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -19,8 +21,28 @@ def cell(value: Any, digits: int) -> str:
     return str(value)
 
 
+def flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame for a CSV file: each column of intervals or of means becomes columns of plain numbers.
+
+    A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x sd` and `x n`.
+    """
+    parts = {"low": "low", "high": "high", "sd": "sd", "n": "n"}
+    out = {}
+    for column in frame.columns:
+        cells = frame[column].tolist()
+        kinds = [c for c in cells if hasattr(c, "__dataclass_fields__")]
+        if not kinds:
+            out[column] = cells
+            continue
+        first = "value" if hasattr(kinds[0], "value") else "mean"
+        out[column] = [getattr(c, first, c) for c in cells]
+        for name in (n for n in parts if hasattr(kinds[0], n)):
+            out[f"{column} {name}".strip()] = [getattr(c, name, None) for c in cells]
+    return pd.DataFrame(out)
+
+
 #: A number as tables print it: sign, digits, perhaps a percentage, a spread and an interval.
-_NUMBER = re.compile(r"[+\u2212-]?[\d,]*\.?\d+(e[+-]?\d+)?( %)?( ± [\d.]+)?( \[.*\])?")
+_NUMBER = re.compile(r"(?:< )?[+\u2212-]?[\d,]*\.?\d+(e[+-]?\d+)?( %)?( ± [\d.]+)?( \[.*\])?")
 
 
 def pipe_table(texts: pd.DataFrame) -> str:

@@ -94,7 +94,7 @@ def test_two_initialisations_of_paper_size_make_no_interval():
 
 @pytest.mark.parametrize("shift, expected", [(0.0, REPRODUCED), (0.1, CONTRADICTED), (0.03, NOT_REPRODUCED)])
 def test_equivalence_needs_the_whole_interval_inside_the_margin(shift, expected):
-    found = verdict("lr-low-differs-little", {"0.0001": runs(shift, sd=0.005), "0.0005": runs(0.0, sd=0.005, seed=2)}, published=None)
+    found = verdict("lr-low-differs-little", {"1e-4": runs(shift, sd=0.005), "5e-4": runs(0.0, sd=0.005, seed=2)}, published=None)
     assert found.verdict == expected
 
 
@@ -207,7 +207,7 @@ def test_claims_are_well_formed():
     for c in listed:
         assert {c.a, c.b} - {""} <= rows, c.id
         assert c.kind in ("difference", "amount", "absolute", "number", "count", "ratio", "unrun"), c.id
-        assert c.size == "paper" or 0 <= c.size < claims.paper_images(), c.id
+        assert c.size == "paper" or 0 <= c.size < paper.images(), c.id
         assert c.quantity or c.kind != "number", c.id
         assert c.place and c.says.endswith(".") and c.shown, c.id
         assert (c.published is None) == (c.tolerance is None) or c.kind == "ratio", c.id

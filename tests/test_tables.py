@@ -7,13 +7,16 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy import stats as sps
 
 from n2nlib import paper, tables
+from n2nlib.comparison import Comparison
 from n2nlib.figures_runs import dots_around
 from n2nlib.models import build, count_parameters
 from n2nlib.runs import RunStore
 from n2nlib.spec import PROFILES, RunSpec
 from n2nlib.stats import Interval
+from n2nlib.text import cell
 from n2nlib.training import Trained
 
 
@@ -42,15 +45,38 @@ def test_published_loss_and_mean_squared_error_agree():
     assert paper.value("published_loss.value") / paper.loss_factor() == pytest.approx(paper.value("published_loss.mse"), abs=rounding)
 
 
+def comparison(rows, reference):
+    return Comparison(rows, reference, PHOTO, np.full(10, 20.7))
+
+
 def test_table1_has_the_papers_layout():
-    table = tables.table1({"0.0001": made_up(lr=1e-4), "0.0005": made_up(), "0.0009": made_up(lr=9e-4, levels=(25.0, 25.1))})
-    assert list(table.columns) == ["LR × 1000", "", "0.1", "0.5", "0.9"]
-    rows = {(what, whose): list(table.iloc[i, 2:]) for i, (what, whose) in enumerate(table.iloc[:, :2].to_numpy())}
+    rates = comparison({"1e-4": made_up(lr=1e-4), "5e-4": made_up(), "9e-4": made_up(lr=9e-4, levels=(25.0, 25.1))}, "5e-4")
+    table = tables.table1(rates)
+    assert list(table.columns) == ["", "from", "lr 1e-4", "lr 5e-4", "lr 9e-4"]
+    texts = table.map(lambda value: cell(value, 2))
+    rows = {(what, whose): list(texts.iloc[i, 2:]) for i, (what, whose) in enumerate(texts.iloc[:, :2].to_numpy())}
     assert rows["PSNR (dB)", "paper"] == ["25.31 ± 0.01", "25.33 ± 0.02", "25.32 ± 0.02"]
-    assert list(table.iloc[1, 2:]) == ["25.10 ± 0.10", "25.10 ± 0.10", "25.05"]  # no spread from two values
+    assert rows["PSNR (dB)", "ours"] == ["25.10 ± 0.10", "25.10 ± 0.10", "25.05"]  # no spread from two values
     assert rows["Loss (L2)", "paper"][1] == "0.70859 ± 0.00056"
-    assert list(table.iloc[3, 2:4]) == [f"{0.0145 * 1563 / 32:.5f} ± 0.00000"] * 2
-    assert list(table.iloc[-1, 2:]) == [3, 3, 2]
+    assert rows["Loss (L2)", "ours"][:2] == [f"{0.0145 * 1563 / 32:.5f} ± 0.00000"] * 2
+    assert rows["seeds", "ours"] == ["3", "3", "2"]
+
+
+def test_differences_of_learning_rates_stand_beside_the_papers():
+    rates = comparison({"1e-4": made_up(lr=1e-4, levels=(24.9, 25.0, 25.1)), "5e-4": made_up()}, "5e-4")
+    (line,) = tables.learning_rate_differences(rates).map(lambda value: cell(value, 2)).to_dict("records")
+    assert line["learning rates"] == "1e-4 minus 5e-4"
+    assert line["PSNR, paper (dB)"] == "-0.02" and line["PSNR, ours (dB)"] == "-0.10 [-0.10, -0.10]"
+    assert line["loss, paper"] == "+0.00037"
+
+
+def test_ranges_are_those_of_whole_trios():
+    rows = {label: made_up(levels=levels) for label, levels in
+            (("a", (25.0, 25.1, 25.2)), ("b", (25.1, 25.2, 25.3)), ("c", (25.0, 25.2, 25.1)))}
+    found = tables.column_ranges(("ours", comparison(rows, None)), ("partial", comparison({"a": rows["a"]}, None)))
+    assert list(found["columns"]) == ["the paper", "ours"]
+    assert found["range (dB)"].tolist() == pytest.approx([0.02, 0.1])
+    assert found["p, equal means"][1] == pytest.approx(sps.f_oneway(*([24.9 + x for x in r] for r in ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.1, 0.3, 0.2)))).pvalue)
 
 
 def test_table2_reads_the_networks():

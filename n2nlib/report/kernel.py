@@ -6,6 +6,7 @@ are not read, figures begin from matplotlib's defaults, text is UTF-8, and the l
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -75,7 +76,10 @@ def main() -> None:
             pass
 
     use_library_beside(Path.cwd())
-    os.environ["IPYTHONDIR"] = str(Path(sys.prefix) / "share" / "n2n" / "ipython")  # an empty profile
+    profile = Path(sys.prefix) / "share" / "n2n" / "ipython"  # an empty one
+    with contextlib.suppress(OSError):  # where it cannot be made, IPython takes a temporary folder
+        profile.mkdir(parents=True, exist_ok=True)
+    os.environ["IPYTHONDIR"] = str(profile)
     Kernel.launch_instance([*sys.argv[1:], "--HistoryManager.enabled=False"])
 
 

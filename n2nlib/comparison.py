@@ -1,0 +1,127 @@
+"""Rows of runs against a reference row: the noun that chapters 03, 04 and 06 and the ledger are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from . import stats
+from .runs import Run
+from .stats import Interval, MeanSD
+
+
+class Comparison:
+    """Rows of finished runs that saw equally many training images, judged on the same validation images.
+
+    A row is a list of runs that differ in their seed only. One row may be the `reference`, from which the others'
+    differences are taken. `photo` (N,) numbers the photograph of each validation image, `noisy` (N,) is the PSNR in dB
+    of the images before denoising. A comparison without any row is false, and its tables are empty.
+    """
+
+    def __init__(self, rows: Mapping[str, Sequence[Run]], reference: str | None, photo, noisy, *, photos_known: bool = True):
+        self.rows = {label: list(runs) for label, runs in rows.items() if runs}
+        self.reference = reference if reference in self.rows else None
+        self.photo, self.noisy, self.photos_known = np.asarray(photo), np.asarray(noisy), photos_known
+
+    def __bool__(self) -> bool:
+        return bool(self.others if self.reference else self.rows)
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{label} (n = {len(runs)})" for label, runs in self.rows.items())
+        return f"<Comparison with {self.reference}: {rows}>"
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of all rows, in their order."""
+        return list(self.rows)
+
+    @property
+    def others(self) -> list[str]:
+        """Labels of all rows but the reference."""
+        return [label for label in self.rows if label != self.reference]
+
+    def select(self, *labels: str, reference: str | None = None) -> Comparison:
+        """Return the comparison of some of the rows, in that order, perhaps with another reference."""
+        rows = {label: self.rows[label] for label in labels if label in self.rows}
+        return Comparison(rows, reference or self.reference, self.photo, self.noisy, photos_known=self.photos_known)
+
+    def values(self, label: str, metric: str = "psnr") -> list[float]:
+        """Return a metric of each seed of a row: `psnr` in dB, or another key of `Run.metrics`."""
+        return [float(run.psnr.mean()) if metric == "psnr" else run.metrics[metric] for run in self.rows[label]]
+
+    def level(self, label: str, metric: str = "psnr") -> MeanSD:
+        """Return mean and sample standard deviation over the seeds of a row."""
+        return MeanSD.of(self.values(label, metric))
+
+    def mean(self, label: str) -> Interval:
+        """Return a row's mean PSNR (dB) with its interval over seeds and photographs."""
+        return stats.crossed(np.stack([run.psnr for run in self.rows[label]]), photo=self.photo)
+
+    def difference(self, label: str, other: str | None = None, metric: str = "psnr") -> Interval:
+        """Return a metric of one row minus that of another (the reference unless given), with its interval.
+
+        PSNR: over seeds and photographs, a loss: over seeds. Seeds are paired as `stats.partners` says.
+        """
+        a, b = self.rows[label], self.rows[other or self.reference]
+        found = stats.psnr_difference(a, b, self.photo) if metric == "psnr" else stats.loss_difference(a, b, metric)
+        return found.signed()
+
+    def differences(self, metric: str = "psnr") -> dict[str, Interval]:
+        """Return label -> difference to the reference for every other row; empty without a reference."""
+        return {label: self.difference(label, metric=metric) for label in self.others} if self.reference else {}
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One line a run, as seaborn wants it: row, seed, network, psnr, minus reference (dB)."""
+        zero = self.level(self.reference).mean if self.reference else np.nan
+        return pd.DataFrame([
+            {"row": label, "seed": run.spec.seed, "network": run.spec.network, "psnr": value, "minus reference": value - zero}
+            for label, runs in self.rows.items() for run, value in zip(runs, self.values(label), strict=True)
+        ])  # fmt: skip
+
+    def history(self, columns: Sequence[str] = ("loss", "published_loss", "psnr")) -> pd.DataFrame:
+        """One line an epoch of a run: row, seed, images, and the columns of `Run.history` asked for."""
+        parts = [run.history[["images", *columns]].assign(row=label, seed=run.spec.seed)
+                 for label, runs in self.rows.items() for run in runs]  # fmt: skip
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["row", "seed", "images", *columns])
+
+    @property
+    def images(self) -> int:
+        """Training images that every run saw; the most, where they differ by less than an epoch."""
+        return max((run.spec.images for runs in self.rows.values() for run in runs), default=0)
+
+    @property
+    def arithmetic(self) -> set[str]:
+        """The precisions in which the rows were trained."""
+        return {run.arithmetic for runs in self.rows.values() for run in runs}
+
+    @property
+    def sample(self) -> str:
+        """What was measured on what, for a caption: training images, validation images and photographs, seeds."""
+        if not self.rows:
+            return ""
+        photographs = (f"{len(np.unique(self.photo))} photographs" if self.photos_known else
+                       "unknown photographs (intervals take images as independent)")  # fmt: skip
+        counts = sorted({len(runs) for runs in self.rows.values()})
+        n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        return f"After {self.images:,} training images, on {len(self.photo):,} validation images of {photographs}; n = {n} seeds."
+
+    @property
+    def pairing(self) -> str:
+        """Which rows are compared with a part of the reference's seeds only, and its mean over these."""
+        groups: dict[tuple[int, str], list[str]] = {}
+        for label in self.others if self.reference else []:
+            _, partners, together = stats.partners(self.rows[label], self.rows[self.reference])
+            if len(partners) < len(self.rows[self.reference]):
+                key = len(partners), f"{MeanSD.of([run.psnr.mean() for run in partners]).mean:.2f}"
+                groups.setdefault(key, []).append(label)
+        return " ".join(
+            f"{', '.join(labels)}: compared with the same {n} seeds of {self.reference}, whose mean is {level} dB."
+            for (n, level), labels in groups.items()
+        )
+
+
+Rows = Mapping[str, Sequence] | Callable[..., Mapping[str, Sequence]]

@@ -1,0 +1,78 @@
+"""Sentences made from results, in all their branches: none says more than its intervals and its size carry."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from test_comparison import comparison, runs
+
+from n2nlib import paper, words
+from n2nlib.spec import PROFILES
+from n2nlib.stats import Interval
+
+
+@pytest.mark.parametrize("items, text", [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+def test_lists(items, text):
+    assert words.listed(items) == text
+
+
+def test_outcome_names_sides_only_where_intervals_show_them():
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "L1": runs((24.5, 24.6, 24.7)), "wide": runs((24.0, 25.1, 26.3)),
+                       "BN": runs((24.3, 24.4, 24.5)), "up": runs((25.5, 25.6, 25.7))})  # fmt: skip
+    assert words.outcome(rows) == (
+        "End below TNet: L1 (-0.50 [-0.50, -0.50] dB) and BN (-0.70 [-0.70, -0.70] dB). Ends above TNet: up (+0.50 [+0.50, +0.50] dB). "
+        "Ends not significantly different from TNet: wide (+0.03 [-2.83, +2.89] dB)."
+    )
+    assert "no confidence interval" in words.outcome(comparison({"TNet": runs((25.0, 25.1)), "L1": runs((24.5, 24.6))}))
+    assert words.outcome(comparison({})) == ""
+
+
+@pytest.mark.parametrize(
+    "d, text",
+    [
+        (Interval(0.3, 0.1, 0.5, 3, "t"), "A ends above B (0.30 [0.10, 0.50] dB)."),
+        (Interval(-0.3, -0.5, -0.1, 3, "t"), "A ends below B (-0.30 [-0.50, -0.10] dB)."),
+        (Interval(0.3, -0.1, 0.5, 3, "t"), "A and B do not differ significantly (0.30 [-0.10, 0.50] dB)."),
+        (Interval(0.3, None, None, 1, "t"), "There is no confidence interval, so nothing is said of A and B."),
+    ],
+)
+def test_pairs(d, text):
+    assert words.pair("A", "B", d) == text
+
+
+def test_size_notes():
+    small = words.size_note(PROFILES["smoke"])
+    assert small.startswith("**The paper's claims are not tested at this size.**") and "at most 2 seeds" in small
+    assert "512 training images" in small
+    assert words.size_note(PROFILES["paper"]) == ""
+    assert "not tested" in words.size_note(PROFILES["overnight"]) and "seeds" not in words.size_note(PROFILES["overnight"])
+
+
+def test_best_rate():
+    rates = comparison({"1e-4": runs((25.0, 25.1), loss=0.01), "5e-4": runs((25.3, 25.4), loss=0.02)}, "5e-4")
+    assert words.best_rate(rates).startswith("Here 5e-4 ends highest in PSNR and 1e-4 lowest in training loss. The means lie within 0.30 dB")
+    rates = comparison({"1e-4": runs((25.0, 25.1), loss=0.02), "5e-4": runs((25.3, 25.4), loss=0.01)}, "5e-4")
+    assert words.best_rate(rates).startswith("Here 5e-4 ends best in PSNR and in training loss.")
+    assert words.best_rate(comparison({"5e-4": runs((25.0,))}, "5e-4")) == ""
+
+
+def test_last_gain():
+    assert words.last_gain(comparison({"TNet": runs((25.0, 25.2))})).startswith("Over the last 50 % of the training images the mean PSNR moved by +1.00 dB at TNet.")
+    assert words.last_gain(comparison({})) == ""
+
+
+def test_printed_columns_follow_the_papers_numbers():
+    text = words.printed_columns()
+    assert "p = 0.23 for PSNR and p = 0.63 for the loss" in text and "do not differ by more than repetitions" in text
+    assert f"{paper.value('table2.TNet.psnr'):.2f} dB in Table 2" in text
+
+
+def test_nearest_range():
+    def ranges(*rows):
+        return pd.DataFrame([("the paper", 0.02), *rows], columns=["columns", "range (dB)"])
+
+    rates, one = ("three rates", 0.5), ("one rate", 0.03)
+    assert words.nearest_range(ranges(), whole=True) == ""
+    assert "does not yet test how the published table was made" in words.nearest_range(ranges(rates, one), whole=False)
+    assert "**one rate** comes nearest" in words.nearest_range(ranges(rates, one), whole=True)
+    assert words.nearest_range(ranges(rates), whole=True).endswith("ours within 0.50 dB for three rates.")
