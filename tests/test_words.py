@@ -21,7 +21,7 @@ def test_outcome_names_sides_only_where_intervals_show_them():
                        "BN": runs((24.3, 24.4, 24.5)), "up": runs((25.5, 25.6, 25.7))})  # fmt: skip
     assert words.outcome(rows) == (
         "End below TNet: L1 (-0.50 [-0.50, -0.50] dB) and BN (-0.70 [-0.70, -0.70] dB). Ends above TNet: up (+0.50 [+0.50, +0.50] dB). "
-        "Ends not significantly different from TNet: wide (+0.03 [-2.83, +2.89] dB)."
+        "Ends not significantly different from TNet: wide (+0.03 [-2.58, +2.64] dB)."
     )
     assert "no confidence interval" in words.outcome(comparison({"TNet": runs((25.0, 25.1)), "L1": runs((24.5, 24.6))}))
     assert words.outcome(comparison({})) == ""
