@@ -56,7 +56,7 @@ def measurement(kind: str, version: int = 1) -> Callable[[Callable], Measurement
 
 def identity(value: Any) -> Any:
     """Return what names a value in a measurement's identity."""
-    if isinstance(value, Run):
+    if isinstance(value, Run) or hasattr(value, "id"):  # a run, or a network made from one
         return value.id
     if isinstance(value, Corpus):
         return value.fingerprint
