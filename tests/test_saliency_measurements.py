@@ -1,4 +1,4 @@
-"""What chapter 05 stores and averages: identities that stay, subjects that load late, and statistics with intervals."""
+"""What chapter 05 stores and averages: identities that stay, late loading, statistics with intervals."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from test_comparison import comparison, runs
 from n2nlib import saliency, saliency_figures, smoothgrad, tables
 from n2nlib import saliency_measurements as measured
 from n2nlib.corpus import open_corpus
+from n2nlib.image_statistics import ImageStatistics, average
 from n2nlib.measurements import KINDS
 from n2nlib.models import build
-from n2nlib.saliency_measurements import Filter, ImageStatistics, Network, average
+from n2nlib.saliency_measurements import Filter, Network
 from n2nlib.stats import Interval
 
 PHOTO = np.repeat(np.arange(5), 4)
@@ -31,7 +32,12 @@ def subject(auc=0.8, ratio=0.9, seeds=1, n=20, spread=0.01, **arrays):
     noise = spread * np.random.default_rng(0).normal(size=(seeds, n))
     weights = np.full((seeds, n, 6, 2), 1.0)
     weights[..., 0] = np.exp(noise)[..., None] * 1.2
-    statements = {"change_auc": auc + noise, "loss_auc": auc + noise, "pixel": np.log(ratio) + noise, "ring": np.log(2 * ratio) + noise}
+    statements = {
+        "change_auc": auc + noise,
+        "loss_auc": auc + noise,
+        "pixel": np.log(ratio) + noise,
+        "ring": np.log(2 * ratio) + noise,
+    }
     return {**statements, "weights": weights, "edges": np.full((seeds, n), 3.0), "photo": PHOTO[:n]} | arrays
 
 
@@ -49,12 +55,23 @@ def test_identities_are_those_of_the_stored_measurements(corpus):
 
     shared = {"corpus": fingerprint, "n": 4, "version": 1}
     assert inputs("statements", **tnet.inputs, n=4, **draws) == {**shared, **draws, "network": "a" * 16}
-    assert inputs("same-side", **measured.controls({"TNet": [tnet]})["TNet, shuffled weights"][0].inputs, n=4) == {**shared, "network": f"shuffled {'a' * 16}"}
+    assert inputs(
+        "same-side", **measured.controls({"TNet": [tnet]})["TNet, shuffled weights"][0].inputs, n=4
+    ) == {**shared, "network": f"shuffled {'a' * 16}"}
     assert inputs("same-side", **Network().inputs, n=4) == {**shared, "network": "untrained"}
-    assert inputs("statements", **Filter("mean", {"size": 3}).inputs, n=4) == {**shared, "filter": "mean", "parameters": {"size": 3}}
+    assert inputs("statements", **Filter("mean", {"size": 3}).inputs, n=4) == {
+        **shared,
+        "filter": "mean",
+        "parameters": {"size": 3},
+    }
     assert inputs("cascade", network=tnet, n=4, **draws) == {**shared, **draws, "network": "a" * 16}
     assert inputs("pictures", bundled=corpus, network=tnet, n=5, **draws)["bundled"] == fingerprint
-    assert inputs("rows", bundled=corpus, network=tnet, unet=None, parameters={"noisy": {}}, pictures=3, half=4)["unet"] is None
+    assert (
+        inputs("rows", bundled=corpus, network=tnet, unet=None, parameters={"noisy": {}}, pictures=3, half=4)[
+            "unet"
+        ]
+        is None
+    )
 
 
 def test_a_network_is_loaded_when_it_is_first_used():
@@ -63,20 +80,28 @@ def test_a_network_is_loaded_when_it_is_first_used():
     assert network.id == "b" and not loads
     assert network.model is network.model and len(loads) == 1
     shuffled = Network(a_run(), shuffled=True).model
-    assert all(np.array_equal(np.sort(p.detach().flatten()), np.sort(q.detach().flatten()))
-               for p, q in zip(build("TNet", seed=0).parameters(), shuffled.parameters(), strict=True))  # fmt: skip
+    assert all(
+        np.array_equal(np.sort(p.detach().flatten()), np.sort(q.detach().flatten()))
+        for p, q in zip(build("TNet", seed=0).parameters(), shuffled.parameters(), strict=True)
+    )
 
 
 def test_statements_are_those_of_the_library(corpus):
     val = corpus.val
-    network = measured.statements(corpus=corpus, n=3, network=Network(), samples=2, sigma=0.1, version=1)["arrays"]
-    expected = saliency.network_statements(build("TNet", seed=1000), val.a[:3], val.clean[:3], samples=2, sigma=0.1)
+    network = measured.statements(corpus=corpus, n=3, network=Network(), samples=2, sigma=0.1, version=1)[
+        "arrays"
+    ]
+    expected = saliency.network_statements(
+        build("TNet", seed=1000), val.a[:3], val.clean[:3], samples=2, sigma=0.1
+    )
     for name, values in expected.items():
         np.testing.assert_array_equal(network[name], values)
     np.testing.assert_array_equal(network["photo"], val.photo[:3])
     linear = measured.statements(corpus=corpus, n=3, filter="gaussian", parameters={"sigma": 0.6})["arrays"]
     assert np.nanmax(np.abs(linear["pixel"])) < 1e-6  # the output gradient of a linear filter is 1
-    adaptive = measured.statements(corpus=corpus, n=3, filter="bilateral", parameters={"sigma_color": 1.0, "sigma_spatial": 0.6})["arrays"]
+    adaptive = measured.statements(
+        corpus=corpus, n=3, filter="bilateral", parameters={"sigma_color": 1.0, "sigma_spatial": 0.6}
+    )["arrays"]
     assert set(adaptive) == {"change_auc", "photo"}
 
 
@@ -88,12 +113,22 @@ def test_a_filter_that_depends_on_distance_alone_treats_both_sides_alike(corpus)
 
 def test_pictures_and_rows_are_of_the_same_pixels(corpus):
     network = Network(a_run())
-    shown = measured.pictures(corpus=corpus, bundled=corpus, network=network, n=2, samples=1, sigma=0.0)["arrays"]
+    shown = measured.pictures(corpus=corpus, bundled=corpus, network=network, n=2, samples=1, sigma=0.0)[
+        "arrays"
+    ]
     assert shown["trained"].shape == (2, 2, 32, 32) and shown["noisy"].dtype == np.uint8
-    np.testing.assert_array_equal(shown["denoised"], smoothgrad.output(build("TNet", seed=0), shown["noisy"]).numpy())
+    np.testing.assert_array_equal(
+        shown["denoised"], smoothgrad.output(build("TNet", seed=0), shown["noisy"]).numpy()
+    )
     assert not np.array_equal(shown["trained"], shown["untrained"])
-    parameters = {"gaussian": {"sigma": 0.6}, "bilateral": {"sigma_color": 1.0, "sigma_spatial": 0.6}, "nlm": {"distance": 1, "h": 0.3}}
-    rows = measured.rows(corpus=corpus, bundled=corpus, network=network, unet=None, parameters=parameters, pictures=2, half=4)["arrays"]
+    parameters = {
+        "gaussian": {"sigma": 0.6},
+        "bilateral": {"sigma_color": 1.0, "sigma_spatial": 0.6},
+        "nlm": {"distance": 1, "h": 0.3},
+    }
+    rows = measured.rows(
+        corpus=corpus, bundled=corpus, network=network, unet=None, parameters=parameters, pictures=2, half=4
+    )["arrays"]
     assert list(rows) == ["TNet", "Gaussian", "bilateral", "non-local means"]
     for i, (y, x) in enumerate(shown["squares"]):
         expected = smoothgrad.jacobian_rows(build("TNet", seed=0), shown["noisy"][i], [(y, x)])[0]
@@ -102,7 +137,9 @@ def test_pictures_and_rows_are_of_the_same_pixels(corpus):
 
 
 def test_cascading_randomisation_goes_layer_by_layer(corpus):
-    found = measured.cascade(corpus=corpus, network=Network(a_run()), n=2, samples=1, sigma=0.0)["arrays"]["correlation"]
+    found = measured.cascade(corpus=corpus, network=Network(a_run()), n=2, samples=1, sigma=0.0)["arrays"][
+        "correlation"
+    ]
     assert found.shape == (7, 2, 2) and np.nanmax(np.abs(found)) < 1
 
 
@@ -114,7 +151,9 @@ def test_per_image_stacks_seeds_and_asks_for_no_more_images_than_there_are():
         return {"arrays": {"change_auc": np.full(4, 0.5 + len(asked)), "photo": np.arange(4)}}
 
     study = SimpleNamespace(measure=measure, profile=SimpleNamespace(n_val=4))
-    found = measured.per_image(study, measured.statements, {"TNet": [Network(a_run()), Network(a_run("c"))]}, n=9, sigma=0.1)
+    found = measured.per_image(
+        study, measured.statements, {"TNet": [Network(a_run()), Network(a_run("c"))]}, n=9, sigma=0.1
+    )
     assert [(a["n"], a["sigma"], a["version"]) for a in asked] == [(4, 0.1, 1)] * 2
     assert found.values("TNet", "change_auc")[:, 0].tolist() == [1.5, 2.5] and found.images("TNet") == 4
     assert not measured.per_image(study, measured.statements, {}, n=9)
@@ -123,15 +162,30 @@ def test_per_image_stacks_seeds_and_asks_for_no_more_images_than_there_are():
 def test_without_tnet_there_is_nothing_to_measure_or_draw():
     nothing = measured.networks(comparison({}), "TNet")
     assert nothing == {} and measured.controls(nothing) == {}
-    assert measured.pictured(None, nothing, n=5) == {} and measured.row_pictures(None, nothing, {}, {}, n=3, half=4) == {}
+    assert (
+        measured.pictured(None, nothing, n=5) == {}
+        and measured.row_pictures(None, nothing, {}, {}, n=3, half=4) == {}
+    )
     assert measured.cascaded(None, nothing, n=5) is None
-    figures = (saliency_figures.gradients({}, [0]), saliency_figures.jacobian_rows({}, {}, 4), saliency_figures.sanity({}),
-               saliency_figures.cascade(None), saliency_figures.edges(ImageStatistics({})))  # fmt: skip
+    figures = (
+        saliency_figures.gradients({}, [0]),
+        saliency_figures.jacobian_rows({}, {}, 4),
+        saliency_figures.sanity({}),
+        saliency_figures.cascade(None),
+        saliency_figures.edges(ImageStatistics({})),
+    )
     assert figures == (None,) * 5
     empty = ImageStatistics({})
-    assert tables.noise_found(empty).empty and tables.output_gradients(empty).empty and tables.own_side(empty).empty
+    assert (
+        tables.noise_found(empty).empty
+        and tables.output_gradients(empty).empty
+        and tables.own_side(empty).empty
+    )
     assert tables.section3(empty, empty).empty and tables.smoothgrad_sensitivity({(1, 0.0): empty}).empty
-    assert empty.ledger("TNet", "change_auc") is None and empty.told("TNet", "change_auc") == "no image qualifies"
+    assert (
+        empty.ledger("TNet", "change_auc") is None
+        and empty.told("TNet", "change_auc") == "no image qualifies"
+    )
     assert empty.difference("TNet", "Gaussian", "change_auc") is None
 
 
@@ -145,12 +199,16 @@ def test_statistics_average_aucs_and_ratios():
     found = ImageStatistics({"TNet": subject(seeds=3), "Gaussian": subject(auc=0.9, n=8)})
     assert found.average("TNet", "change_auc").value == pytest.approx(0.8, abs=0.01)
     pixel = found.average("TNet", "output_gradient_ratio")
-    assert pixel.value == pytest.approx(0.9, abs=0.01) and f"{pixel:.3f}".startswith("0.9") and pixel.digits == 3
+    assert (
+        pixel.value == pytest.approx(0.9, abs=0.01) and f"{pixel:.3f}".startswith("0.9") and pixel.digits == 3
+    )
     assert found.average("TNet", "pixel_to_ring").value == pytest.approx(0.5)
     assert found.average("TNet", "same_side").value == pytest.approx(1.2, abs=0.02)
     assert found.names == {"TNet": "TNet", "gaussian": "Gaussian"}
     d = found.difference("TNet", "Gaussian", "change_auc")
-    assert d.value == pytest.approx(-0.1, abs=0.02) and f"{d:.3f}".startswith("-0.1") and d.n == 2  # photographs of the images of both: n < 3 seeds or photographs
+    assert (
+        d.value == pytest.approx(-0.1, abs=0.02) and f"{d:.3f}".startswith("-0.1") and d.n == 2
+    )  # photographs of the images of both: n < 3 seeds or photographs
     assert not d
 
 
@@ -164,17 +222,25 @@ def test_the_interval_of_an_auc_stays_within_0_and_1_in_print_but_not_in_the_led
 def test_images_without_a_number_are_left_out():
     nan = np.full((1, 20), np.nan)
     found = ImageStatistics({"TNet": subject(pixel=nan), "bilateral": {"change_auc": nan, "photo": PHOTO}})
-    assert found.ledger("TNet", "output_gradient_ratio") is None and found.images("TNet", "output_gradient_ratio") == 0
+    assert (
+        found.ledger("TNet", "output_gradient_ratio") is None
+        and found.images("TNet", "output_gradient_ratio") == 0
+    )
     assert found.told("TNet", "output_gradient_ratio") == "no image qualifies"
     assert found.told("TNet", "change_auc").endswith("over 20 images")
-    assert math.isnan(found.average("bilateral", "change_auc").value) and found.average("bilateral", "ring_ratio") is None
+    assert (
+        math.isnan(found.average("bilateral", "change_auc").value)
+        and found.average("bilateral", "ring_ratio") is None
+    )
 
 
 def test_averages_leave_out_images_without_a_number():
     values, photo = np.log([2.0, 8.0, np.nan, 4.0]), np.array([0, 1, 1, 2])
     found = average(values, photo, logs=True)
     assert found.value == pytest.approx(4) and found.n == 3 and found.low < 4 < found.high
-    number = ImageStatistics({"TNet": {"pixel": np.stack([values, values]), "photo": photo}}).ledger("TNet", "output_gradient_ratio")
+    number = ImageStatistics({"TNet": {"pixel": np.stack([values, values]), "photo": photo}}).ledger(
+        "TNet", "output_gradient_ratio"
+    )
     assert (number["n"], number["images"]) == (3, 3) and number["value"] == pytest.approx(4)
 
 
@@ -188,17 +254,25 @@ def test_an_average_is_as_uncertain_as_its_seeds():
     assert one.high - one.value < 0.01 and one.n == 20
 
 
-# --- tables and figures ----------------------------------------------------------------------------------------------
+# --- tables and figures ---------------------------------------------------------------------------
 
 
 def test_tables_hold_intervals():
-    found = ImageStatistics({"TNet": subject(seeds=3), "bilateral": {"change_auc": np.full((1, 20), 0.9), "photo": PHOTO}})
+    found = ImageStatistics(
+        {"TNet": subject(seeds=3), "bilateral": {"change_auc": np.full((1, 20), 0.9), "photo": PHOTO}}
+    )
     noise = tables.noise_found(found)
-    assert isinstance(noise["AUC of the change"][0], Interval) and noise["AUC of the loss gradient"][1] is None
+    assert (
+        isinstance(noise["AUC of the change"][0], Interval) and noise["AUC of the loss gradient"][1] is None
+    )
     assert noise["images"].tolist() == [20, 20]
     assert tables.output_gradients(found)[""].tolist() == ["TNet"]  # the other has no gradient
-    sides = tables.own_side(ImageStatistics({"TNet": subject(), "mean, 3x3": subject()}), {"mean, 3x3": [Filter("mean", {"size": 3})]})
-    assert sides["tuned to"].fillna("–").tolist() == ["–", "size 3"] and sides["edge pixels"].tolist() == [60, 60]
+    sides = tables.own_side(
+        ImageStatistics({"TNet": subject(), "mean, 3x3": subject()}),
+        {"mean, 3x3": [Filter("mean", {"size": 3})]},
+    )
+    assert sides["tuned to"].fillna("–").tolist() == ["–", "size 3"]
+    assert sides["edge pixels"].tolist() == [60, 60]
     by_draws = tables.smoothgrad_sensitivity({(1, 0.0): found, (16, 0.1): found})
     assert by_draws["σ"].tolist() == [0.0, 0.1] and by_draws["samples"].tolist() == [1, 16]
 
@@ -216,7 +290,13 @@ def test_figures_show_what_is_there():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 3, 32, 32)).astype(np.uint8)
     maps = {name: rng.normal(size=(2, 2, 32, 32)) for name in ("trained", "shuffled weights", "untrained")}
-    shown = {"noisy": images, "clean": images, "denoised": images / 255, "squares": np.array([[2, 3], [16, 16]]), **maps}
+    shown = {
+        "noisy": images,
+        "clean": images,
+        "denoised": images / 255,
+        "squares": np.array([[2, 3], [16, 16]]),
+        **maps,
+    }
     assert len(saliency_figures.gradients(shown, range(5)).axes) == 2 * 5 + 2  # and two colour bars
     rows = {"TNet": rng.normal(size=(2, 32, 32)), "Gaussian": rng.normal(size=(2, 32, 32))}
     fig = saliency_figures.jacobian_rows(shown, rows, 4)
@@ -224,7 +304,9 @@ def test_figures_show_what_is_there():
     assert len(saliency_figures.sanity(shown).axes) == 8 + 1
     (ax,) = saliency_figures.cascade(np.array([[1, 1], [0.2, -0.3]])).axes
     assert ax.get_ylim()[0] == pytest.approx(-0.4)
-    left, right = saliency_figures.edges(ImageStatistics({"TNet": subject(seeds=3), "Gaussian": subject(), "mean, 3x3": subject()})).axes
+    left, right = saliency_figures.edges(
+        ImageStatistics({"TNet": subject(seeds=3), "Gaussian": subject(), "mean, 3x3": subject()})
+    ).axes
     assert [t.get_text() for t in left.get_yticklabels()] == ["TNet", "Gaussian"]
     assert right.get_legend_handles_labels()[1] == ["TNet", "Gaussian"]
     plt.close("all")
@@ -244,4 +326,8 @@ def test_maps_are_shown_in_units_of_their_spread():
 
 def test_frames_are_drawn_without_a_look_at_the_order_of_subjects():
     frame = saliency_figures._by_distance(ImageStatistics({"TNet": subject(seeds=2)}), "TNet")
-    assert isinstance(frame, pd.DataFrame) and len(frame) == 6 and frame["ratio"].to_numpy() == pytest.approx(1.2, abs=0.02)
+    assert (
+        isinstance(frame, pd.DataFrame)
+        and len(frame) == 6
+        and frame["ratio"].to_numpy() == pytest.approx(1.2, abs=0.02)
+    )
