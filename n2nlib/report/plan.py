@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from .closure import closure, code_of, data_files, load_notebook
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "scikit-learn", "pillow", "PyWavelets")
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
+
+#: A chapter's name: two digits, an underscore, then letters, digits and underscores.
+CHAPTER = re.compile(r"[0-9]{2}_[A-Za-z0-9_]+")
 
 #: TNet training images a second, one CPU core and one GPU, for estimates only.
 CPU_SPEED, GPU_SPEED = 1_200, 60_000
@@ -76,8 +80,11 @@ class Step:
 
 
 def chapters() -> list[str]:
-    """Return the names of the chapters in order; the last, `*_report`, reads what the others wrote."""
-    names = sorted(p.stem for p in paths.notebooks().glob("[0-9][0-9]_*.ipynb"))
+    """Return the names of the chapters in order; the last, `*_report`, reads what the others wrote.
+
+    A notebook is a chapter if its name is (`CHAPTER`): `08_mine` is one; `Untitled`, `my_notes` and `01_data-Copy1` are none.
+    """
+    names = sorted(p.stem for p in paths.notebooks().glob("*.ipynb") if CHAPTER.fullmatch(p.stem))
     if not names:
         raise ReportError(f"there is no chapter in {paths.notebooks()}: it should hold 01_data.ipynb and its like.")
     return sorted(names, key=reads_others)
@@ -121,11 +128,8 @@ def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, 
     """Return name -> content of all that a chapter's result depends on."""
     package = Path(__file__).resolve().parent.parent
     notebook = load_notebook(paths.notebooks() / f"{chapter}.ipynb")
-    try:
-        modules = closure(code_of(notebook), package)
-    except SyntaxError as error:
-        raise ReportError(f"{chapter}.ipynb does not parse: {error.msg} in {error.text!r}.") from None
-    read = [[c["cell_type"], c["source"], c["metadata"].get("tags", [])] for c in notebook["cells"]]
+    modules = closure(code_of(notebook, f"{chapter}.ipynb"), package)
+    read = [_content(cell) for cell in notebook["cells"]]
     inputs = {"the notebook": digest(json.dumps(read).encode())}
     inputs |= {name: digest(path.read_bytes()) for name, path in modules.items()}
     inputs |= {f.relative_to(package.parent).as_posix(): digest(f.read_bytes()) for f in data_files(package, modules.values())}
@@ -135,6 +139,13 @@ def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, 
         others = [c for c in chapters() if not reads_others(c)]
         inputs |= {f"what {c} wrote": state.written(c, "numbers/", "tables/") for c in others}
     return inputs
+
+
+def _content(cell: Mapping) -> list:
+    """Return what of a cell a result can depend on: whatever JupyterLab adds when it saves is left out."""
+    source = "".join(cell["source"]).splitlines(keepends=True)
+    pictures = [cell["attachments"]] if cell.get("attachments") else []
+    return [cell["cell_type"], source, cell["metadata"].get("tags", []), *pictures]
 
 
 def report_inputs(settings: Settings, state: State) -> dict[str, str]:
