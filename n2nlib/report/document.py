@@ -126,6 +126,7 @@ def read(settings: Settings) -> Document:
             else:
                 place = opening if kind.startswith(FRONT) else body
                 place += section
+    abstract, opening, body = ([b for b in part if not isinstance(b, Prose) or b.blocks] for part in (abstract, opening, body))
     abstract.sort(key=lambda block: isinstance(block, Code))  # the text first, then what made it
     document = _numbered(Document(title, abstract, opening, body, settings, found))
     taken = [f"{kind.__name__.lower()}-{block.name}" for block in document.blocks() for kind in (Figure, Table) if isinstance(block, kind)]

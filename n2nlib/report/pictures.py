@@ -73,7 +73,7 @@ def find(link: str, attachments: Mapping[str, Mapping[str, str | list[str]]]) ->
     return decode(_file(link))
 
 
-def linked_files(link: str) -> Path | None:
+def linked_file(link: str) -> Path | None:
     """Return the file in the project that a link means, whether or not it exists, or None if it means none."""
     path = unquote(re.split(r"[?#]", link, maxsplit=1)[0])
     if not path or "\0" in path or os.path.isabs(path) or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
@@ -175,7 +175,7 @@ def _base64(text: str) -> bytes:
 
 
 def _file(link: str) -> bytes:
-    file = linked_files(link)
+    file = linked_file(link)
     if file is None:
         raise NotShown("it is outside the project: copy it beside the notebook and link to it by a relative path")
     try:

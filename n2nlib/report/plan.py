@@ -20,6 +20,7 @@ from ..errors import ReportError, unknown_name
 from ..experiments import all_runs
 from ..runs import RunStore, may_train
 from .closure import closure, code_of, data_files, load_notebook
+from .pictures import linked_file
 
 #: Packages whose version may change a result.
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "scikit-learn", "pillow", "PyWavelets")
@@ -152,8 +153,23 @@ def report_inputs(settings: Settings, state: State) -> dict[str, str]:
     """Return name -> content of all that report.html and report.pdf depend on."""
     here = Path(__file__).parent
     inputs = {f"what {c} wrote": state.written(c, "notebooks/", "figures/") for c in chapters()}
+    inputs |= _linked_pictures(settings)
     inputs |= {f"n2nlib/report/{p.name}": digest(p.read_bytes()) for p in sorted(here.iterdir()) if p.is_file()}
-    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst")}
+    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst", "pillow")}
+
+
+def _linked_pictures(settings: Settings) -> dict[str, str]:
+    """Return name -> content of the files that the Markdown of executed chapters links to."""
+    found = {}
+    for chapter in chapters():
+        path = settings.file(f"notebooks/{chapter}.ipynb")
+        for cell in load_notebook(path)["cells"] if path.exists() else []:
+            text = "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""
+            for link in re.findall(r"""(?:\]\(\s*<?|\]:\s*<?|src\s*=\s*["']?)([^"'<>]+?)(?=[>)"']|\s+["'>]|\s*$)""", text, re.MULTILINE):
+                file = linked_file(link)
+                if file is not None and file.is_file():
+                    found[file.relative_to(paths.root().absolute()).as_posix()] = digest(file.read_bytes())
+    return dict(sorted(found.items()))
 
 
 def _parameters(settings: Settings) -> dict[str, str]:
