@@ -14,7 +14,7 @@ from ..errors import ReportError
 from . import outputs, pandoc, tree
 from .closure import load_notebook
 from .content import Found, Where, clean, link_up
-from .markdown import DIALECT, one_line
+from .markdown import DIALECT, closed, one_line
 from .plan import Settings, chapters, reads_others
 from .tree import Node, plain
 
@@ -140,7 +140,8 @@ def parsed(blocks: Sequence[Block], attachments: Sequence[Mapping], found: Found
     texts: list[tuple[str, str]] = []
     for block in blocks:
         if isinstance(block, Prose):
-            texts += [] if block.blocks else [(block.output.form if block.output else DIALECT, block.text)]
+            form = block.output.form if block.output else DIALECT
+            texts += [] if block.blocks else [(form, closed(block.text) if form == DIALECT else block.text)]
         elif isinstance(block, Table):
             texts += [(DIALECT, block.text), (DIALECT, one_line(block.caption))]
         elif isinstance(block, Figure):
@@ -203,7 +204,7 @@ def _blocks(notebook: dict, chapter: str, found: Found) -> Iterator[tuple[Block,
     """Yield each block of a notebook, its Markdown still to be read, with the attachments of its cell."""
     for number, cell in enumerate(notebook["cells"], 1):
         where = Where(chapter, cell.get("id", str(number)))
-        source = "".join(cell["source"]).strip()
+        source = "".join(cell["source"]).strip("\n").rstrip()
         if cell["cell_type"] == "markdown":
             yield Prose(source, where=where), cell.get("attachments", {})
         elif cell["cell_type"] == "code":
