@@ -43,7 +43,7 @@ CELLS = {
     "1. a\n   - b\n     1. c\n\n       > d\n\n           e\n2. f\n\n1000000. g\n\n* * *\n- \n-\n\n+ h": ["a", "b", "c", "d", "f", "g", "h"],
     "text\n- at once\n  1) and\n     - deeper": ["atonce", "and", "deeper"],
     "# Same\n\n# Same\n\n## *Marked* `up` $x$\n\n####### seven\n\n#\n\n# 99 [link](https://a.org)\n\nSetext\n===": ["Same", "Marked", "seven", "link", "Setext"],
-    "```\nplain\n```\n\n```c++\nint x;\n```\n\n```{r, echo=FALSE}\ny <- 1\n```\n\n~~~~ odd language!\nz\n~~~~\n\n```{=html}\n<b>raw</b>\n```": ["plain", "intx;", "y<-1", "z"],
+    "```\nplain\n```\n\n```c++\nint x;\n```\n\n```{r, echo=FALSE}\ny <- 1\n```\n\n~~~~ odd language!\n**z**\n~~~~\n\n```{=html}\n<b>raw</b>\n```": ["plain", "intx;", "y<-1", "**z**", "<b>raw</b>"],
     "```python\n# a comment\nx = '#'\n": ["#acomment", "x='#'"],  # never closed
     "```{=typst}\n#panic(\"typst\")\n```\n\n`#panic(1)`{=typst}": ['#panic("typst")', "#panic(1)"],
     "    indented #code\n    `x`": ["indented#code", "`x`"],
@@ -164,6 +164,12 @@ def test_all_that_jupyterlab_shows_goes_through_both_documents(project):
         assert [words for words in wanted if words not in text] == [], source
 
 
+def compiled(text: str) -> None:
+    """Compile Typst; raises TypstError."""
+    begins = "#set page(width: 20cm)\n#let horizontalrule = line()\n#let fit(it) = it\n"
+    pdf.typst.compile(f"{begins}{text}".encode(), format="svg", ignore_system_fonts=True)
+
+
 @pytest.mark.parametrize("source", CELLS)
 def test_no_cell_needs_its_neighbours(source):
     """Each cell alone is Typst that compiles; what it says is there."""
@@ -172,7 +178,7 @@ def test_no_cell_needs_its_neighbours(source):
     part, report = pdf.Part(block), document.Document([], [], [], [], None, found)
     document.link_up([("01_data", block.blocks)], [], [])
     pdf.write([part], report)
-    pdf.typst.compile(f'#set page(width: 20cm)\n#let horizontalrule = line()\n{part.typst}'.encode(), format="svg", ignore_system_fonts=True)
+    compiled(part.typst)
 
 
 INLINE = st.sampled_from([*"*_`~#@<>$[](){}|\\/&;:.,-+=!^\"' \n\t", "**", "__", "$$", "```", "![", "](", "](#a)", "<b>", "</b>", "<div>", "</div>", "<!--", "-->", "\n\n", "\n- ",
@@ -191,13 +197,9 @@ def test_no_markdown_stops_a_document(sources):
     parts = [pdf.Part(block) for block in blocks]
     pdf.write(parts, report)
     for part in parts:
-        pdf.typst.compile(f"#let horizontalrule = line()\n{part.typst}".encode() + LABELS(parts, part), format="svg", ignore_system_fonts=True)
+        elsewhere = {name for other in parts for name in pdf._labels(other)} - pdf._labels(part)
+        compiled(part.typst + "".join(f"\n#metadata(none)<{name}>" for name in sorted(elsewhere)))
     checked(pandoc.page([node for block in blocks for node in block.blocks], "--mathml"))
-
-
-def LABELS(parts, part) -> bytes:
-    names = {name for other in parts for name in pdf._labels(other)} - pdf._labels(part)
-    return "".join(f"\n#metadata(none)<{name}>" for name in sorted(names)).encode()
 
 
 # Pictures
@@ -382,7 +384,7 @@ def test_html_that_needs_scripts_is_shown_as_text_and_named(project):
 def test_a_wide_table_gets_the_width_of_the_page(project):
     head = "".join(f"<th>column {i}</th>" for i in range(9))
     report = project(code(displayed({"text/html": f"<table><tr>{head}</tr><tr>{head.replace('th>', 'td>')}</tr></table>"})))
-    assert '#figure(placement: auto, scope: "parent", numbering: none,' in pdf.source(report) and pdf.pdf(report)
+    assert re.search(r'#\[#show table: fit\s+#figure\(placement: auto, scope: "parent", numbering: none,', pdf.source(report)) and pdf.pdf(report)
     assert '<div class="scroll" tabindex="0">\n<table' in html(report)
 
 

@@ -14,7 +14,7 @@ from ..errors import ReportError
 from . import outputs, pandoc, tree
 from .closure import load_notebook
 from .content import Found, Where, clean, link_up
-from .markdown import DIALECT, closed, one_line
+from .markdown import DIALECT, fenced, one_line
 from .plan import Settings, chapters, reads_others
 from .tree import Node, plain
 
@@ -141,7 +141,7 @@ def parsed(blocks: Sequence[Block], attachments: Sequence[Mapping], found: Found
     for block in blocks:
         if isinstance(block, Prose):
             form = block.output.form if block.output else DIALECT
-            texts += [] if block.blocks else [(form, closed(block.text) if form == DIALECT else block.text)]
+            texts += [] if block.blocks else [(form, fenced(block.text) if form == DIALECT else block.text)]
         elif isinstance(block, Table):
             texts += [(DIALECT, block.text), (DIALECT, one_line(block.caption))]
         elif isinstance(block, Figure):

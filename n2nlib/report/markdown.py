@@ -18,15 +18,21 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def closed(text: str) -> str:
-    """Return Markdown whose last fence of code is closed: JupyterLab reads on to the end of the cell, pandoc does not."""
-    fence = ""
-    for line in text.splitlines():
-        found = re.match(r" {0,3}(`{3,}|~{3,})(.*)", line)
+def fenced(text: str) -> str:
+    """Return Markdown whose fences of code pandoc reads as JupyterLab does.
+
+    Of what follows an opening fence the first word is the language (` ```{r, echo=FALSE} `), and the last fence need not be closed.
+    """
+    lines, fence = text.split("\n"), ""
+    for i, line in enumerate(lines):
+        found = re.match(r"( {0,3})(`{3,}|~{3,})(.*)", line)
         if not found:
             continue
-        if not fence:
-            fence = found[1] if found[1][0] == "~" or "`" not in found[2] else ""
-        elif found[1].startswith(fence) and not found[2].strip():
+        indent, marks, words = found.groups()
+        if not fence and not (marks[0] == "`" and "`" in words):
+            fence = marks
+            language = re.search(r"[\w+#-]+", words.split()[0] if words.split() else "", re.ASCII)
+            lines[i] = f"{indent}{marks}{language[0] if language else ''}"
+        elif fence and marks.startswith(fence) and not words.strip():
             fence = ""
-    return f"{text}\n{fence}\n" if fence else text
+    return "\n".join([*lines, fence, ""] if fence else lines)

@@ -154,6 +154,9 @@ def _placed(table: Node, caption: list[Node] | None) -> list[Node]:
     wide = sum(widths) > COLUMN_CHARACTERS and _lines(table) <= LONGEST
     place = (WIDE if wide else HERE) + ("" if caption else ", numbering: none")
     words = [None, [{"t": "Plain", "c": caption}] if caption else []]
+    if not caption and max(widths) <= BREAKABLE:
+        opening, closing = tree.raw("#[#show table: fit", "typst"), tree.raw("]", "typst")
+        return [opening, tree.raw(f"// placed {place}\n// columns {len(widths)}", "typst"), table, closing]
     return [tree.raw(f"// placed {place}\n// columns {_columns(widths, wide)}", "typst"), {"t": "Table", "c": [table["c"][0], words, *table["c"][2:]]}]
 
 
