@@ -51,7 +51,7 @@ def pytest_collectstart(collector):
 
 
 def _collect_committed(path, collect):
-    """Collect a notebook's cells from its committed version where the reader's JupyterLab has saved another one."""
+    """Collect a notebook's cells from its committed version if JupyterLab has saved it since."""
     import nbformat
     from n2nlib.report.tidy import as_committed
 
@@ -66,7 +66,8 @@ def pytest_report_header(config):
     from n2nlib.report.tidy import as_committed, tracked
 
     saved = [path.name for path in tracked() if as_committed(path) != load_notebook(path)]
-    return f"saved by JupyterLab, so that the committed version is tested: {', '.join(saved)}" if saved else None
+    sentence = "saved by JupyterLab, so that the committed version is tested: "
+    return sentence + ", ".join(saved) if saved else None
 
 
 @pytest.hookimpl(optionalhook=True)

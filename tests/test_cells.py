@@ -118,7 +118,14 @@ def markdown(source: str, cell: str = "m", **attachments) -> dict:
 
 
 def code(*outputs: dict, source: str = "x", cell: str = "c") -> dict:
-    return {"cell_type": "code", "id": cell, "metadata": {}, "source": source, "outputs": list(outputs), "execution_count": 1}
+    return {
+        "cell_type": "code",
+        "id": cell,
+        "metadata": {},
+        "source": source,
+        "outputs": list(outputs),
+        "execution_count": 1,
+    }
 
 
 def displayed(data: dict, **metadata) -> dict:
@@ -133,7 +140,11 @@ def project(fake_report):
         folder = fake_report.folder / "notebooks"
         write(folder, "01_data", {"cells": [markdown("# Data", "first"), *cells]})
         write(folder, "02_networks", {"cells": [markdown("# Networks\n\n## Part", "first")]})
-        write(folder, "07_report", {"cells": [markdown("# The *title*.", "first"), markdown("## Claims", "second")]})
+        write(
+            folder,
+            "07_report",
+            {"cells": [markdown("# The *title*.", "first"), markdown("## Claims", "second")]},
+        )
         return document.read(fake_report)
 
     return made
@@ -147,7 +158,9 @@ def checked(page: str) -> Page:
     """Return a page that loads nothing, runs nothing, and whose links all lead somewhere."""
     page = Page(page)
     assert page.acts == []
-    assert all(re.match(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,", source) for source in page.sources)
+    assert all(
+        re.match(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,", source) for source in page.sources
+    )
     assert set(page.links) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     return page
@@ -190,10 +203,14 @@ INLINE = st.sampled_from([*"*_`~#@<>$[](){}|\\/&;:.,-+=!^\"' \n\t", "**", "__", 
 @given(st.lists(st.lists(INLINE, max_size=25).map("".join), min_size=1, max_size=6))
 def test_no_markdown_stops_a_document(sources):
     found = document.Found()
-    cells = [document.Prose(source, where=document.Where("01_data", str(i))) for i, source in enumerate(sources)]
+    cells = [
+        document.Prose(source, where=document.Where("01_data", str(i))) for i, source in enumerate(sources)
+    ]
     blocks = document.parsed(cells, [{}] * len(cells), found)
     document.link_up([("01_data", block.blocks) for block in blocks], [], [])
-    report = document.Document(tree.words("T"), [], [], blocks, plan.Settings("bundled", "smoke", "cpu"), found)
+    report = document.Document(
+        tree.words("T"), [], [], blocks, plan.Settings("bundled", "smoke", "cpu"), found
+    )
     parts = [pdf.Part(block) for block in blocks]
     pdf.write(parts, report)
     for part in parts:
@@ -248,7 +265,14 @@ def test_a_pasted_or_linked_picture_is_in_both_documents(project, tmp_path, form
 
 def test_svg_is_a_picture_and_runs_nothing(project, tmp_path):
     (tmp_path / "notebooks" / "a.svg").write_text(SVG)
-    encoded = SVG.replace("<", "%3C").replace(">", "%3E").replace(" ", "%20").replace("'", "%27").replace("(", "%28").replace(")", "%29")
+    encoded = (
+        SVG.replace("<", "%3C")
+        .replace(">", "%3E")
+        .replace(" ", "%20")
+        .replace("'", "%27")
+        .replace("(", "%28")
+        .replace(")", "%29")
+    )
     report = project(
         markdown("![x](a.svg) ![x](attachment:a.svg)", files={"a.svg": {"image/svg+xml": base64.b64encode(SVG.encode()).decode()}}),
         markdown(f"![x](data:image/svg+xml,{encoded})"), markdown(f"before\n\n{SVG}\n\nafter"),
@@ -285,7 +309,13 @@ def test_what_cannot_be_shown_is_named_with_chapter_and_cell(project, tmp_path, 
     folder = tmp_path / "notebooks"
     (folder / "figures").mkdir()
     (tmp_path.parent / "outside.png").write_bytes(png())
-    for name, content in {"text.png": b"text", "cut.png": png(size=(300, 300))[:200], "empty.png": b"", "bad.svg": b"<svg", "page.svg": b"<html/>"}.items():
+    for name, content in {
+        "text.png": b"text",
+        "cut.png": png(size=(300, 300))[:200],
+        "empty.png": b"",
+        "bad.svg": b"<svg",
+        "page.svg": b"<html/>",
+    }.items():
         (folder / name).write_bytes(content)
     report = project(markdown(f"Before {link} after.", "the-cell"))
     page = checked(html(report))
@@ -298,14 +328,23 @@ def test_what_cannot_be_shown_is_named_with_chapter_and_cell(project, tmp_path, 
 
 
 def test_a_picture_fits_its_column_and_its_page(project):
-    report = project(*(markdown(f"![x]({data_uri(png(size=size), 'image/png')})") for size in [(40, 20), (2000, 100), (30, 3000)]))
+    report = project(
+        *(
+            markdown(f"![x]({data_uri(png(size=size), 'image/png')})")
+            for size in [(40, 20), (2000, 100), (30, 3000)]
+        )
+    )
     sizes = re.findall(r'#box\(image\("picture-[^)]*alt: "x", ([^)]*)\)\)', pdf.source(report))
     assert sizes == ["width: 30.0pt", "width: 100%", "height: 640pt"]
 
 
 def test_a_changed_picture_makes_the_report_stale(fake_report, tmp_path):
     (tmp_path / "notebooks" / "a b.png").write_bytes(png())
-    write(fake_report.folder / "notebooks", "01_data", {"cells": [markdown("![x](a%20b.png) <img src='a b.png'> ![y](none.png) [l](01_data.ipynb)")]})
+    write(
+        fake_report.folder / "notebooks",
+        "01_data",
+        {"cells": [markdown("![x](a%20b.png) <img src='a b.png'> ![y](none.png) [l](01_data.ipynb)")]},
+    )
     before = plan.report_inputs(fake_report, plan.State(fake_report))
     (tmp_path / "notebooks" / "a b.png").write_bytes(png("blue"))
     after = plan.report_inputs(fake_report, plan.State(fake_report))
@@ -323,7 +362,15 @@ def test_links_lead_into_the_report_to_the_web_or_nowhere(project):
     page = html(report)
     checked(page)
     found = dict((words, link) for link, words in re.findall(r'<a href="([^"]*)"[^>]*>([a-k])</a>', page))
-    assert found == {"a": "#noise-of-pairs", "b": "#noise-of-pairs", "d": "#networks", "e": "#part", "i": "https://a.org", "j": "mailto:a@b.org", "k": "#claims"}
+    assert found == {
+        "a": "#noise-of-pairs",
+        "b": "#noise-of-pairs",
+        "d": "#networks",
+        "e": "#part",
+        "i": "https://a.org",
+        "j": "mailto:a@b.org",
+        "k": "#claims",
+    }
     assert pdf.source(report).count("#link(<") == 5 and pdf.pdf(report)
 
 
@@ -353,9 +400,32 @@ def test_a_readers_own_outputs_are_in_both_documents(project):
     seen = checked(page)
     assert pdf.pdf(report) and len(seen.sources) == 2
     assert source.count('#box(image("picture-') == 2 and ", width: 15.0pt" in source
-    for words in ["TNet<b>", "25.3", "\u22121.5", "2rows×2columns", "Astrongword.py", "bold", "'a<b>value'", "printed", "done", "red", "UserWarning:careful", "ValueError:no<i>way</i>"]:
+    for words in [
+        "TNet<b>",
+        "25.3",
+        "\u22121.5",
+        "2rows×2columns",
+        "Astrongword.py",
+        "bold",
+        "'a<b>value'",
+        "printed",
+        "done",
+        "red",
+        "UserWarning:careful",
+        "ValueError:no<i>way</i>",
+    ]:
         assert words in seen.text, words
-    for words in ["stub", "Figuresize", "object>", "dataframe", "alert", "5.00it/s", "plainprogress", "\x1b", "5%|"]:
+    for words in [
+        "stub",
+        "Figuresize",
+        "object>",
+        "dataframe",
+        "alert",
+        "5.00it/s",
+        "plainprogress",
+        "\x1b",
+        "5%|",
+    ]:
         assert words not in seen.text, words
     for words in ["TNet \\<b\\>", "25.3", "#strong[strong]; word.py", "$x^2$", "a / b", "#strong[bold]"]:
         assert words in source, words
@@ -371,20 +441,39 @@ def test_widgets_and_progress_bars_never_appear(project):
         displayed({"application/vnd.jupyter.widget-view+json": view, "text/plain": "  0%|          | 0/10 [00:00<?, ?it/s]"}),
         displayed({"text/html": "<div><progress value='3' max='10'></progress> 30%</div>", "text/plain": "Progress 30%"})))  # fmt: skip
     page = checked(html(report))
-    assert not re.search(r"IntSlider|0/10|30%|Progress", page.text) and not re.search("IntSlider|30%", pdf.source(report))
+    assert not re.search(r"IntSlider|0/10|30%|Progress", page.text) and not re.search(
+        "IntSlider|30%", pdf.source(report)
+    )
     assert report.found.problems == []
 
 
 def test_html_that_needs_scripts_is_shown_as_text_and_named(project):
-    report = project(code(displayed({"text/html": "<div id='plot'></div><script>Plotly.newPlot()</script>", "text/plain": "Figure({'data': 1})"}), cell="plotly"))
+    report = project(
+        code(
+            displayed(
+                {
+                    "text/html": "<div id='plot'></div><script>Plotly.newPlot()</script>",
+                    "text/plain": "Figure({'data': 1})",
+                }
+            ),
+            cell="plotly",
+        )
+    )
     assert "Figure({'data':1})" in checked(html(report)).text and "Figure({'data': 1})" in pdf.source(report)
-    assert report.found.problems == ["chapter 01_data, cell 'plotly': an output is only shown as text, because its HTML shows nothing without scripts."]
+    assert report.found.problems == [
+        "chapter 01_data, cell 'plotly': an output is only shown as text, because its HTML shows nothing without scripts."
+    ]
 
 
 def test_a_wide_table_gets_the_width_of_the_page(project):
     head = "".join(f"<th>column {i}</th>" for i in range(9))
-    report = project(code(displayed({"text/html": f"<table><tr>{head}</tr><tr>{head.replace('th>', 'td>')}</tr></table>"})))
-    assert re.search(r'#\[#show table: fit\s+#figure\(placement: auto, scope: "parent", numbering: none,', pdf.source(report)) and pdf.pdf(report)
+    report = project(
+        code(displayed({"text/html": f"<table><tr>{head}</tr><tr>{head.replace('th>', 'td>')}</tr></table>"}))
+    )
+    assert re.search(
+        r'#\[#show table: fit\s+#figure\(placement: auto, scope: "parent", numbering: none,',
+        pdf.source(report),
+    ) and pdf.pdf(report)
     assert '<div class="scroll" tabindex="0">\n<table' in html(report)
 
 
@@ -397,7 +486,12 @@ def test_what_typst_refuses_costs_one_equation_or_one_cell(project, monkeypatch,
 
     def write_badly(parts, to):
         texts = pandoc_writes(parts, to)
-        return [t.replace("BAD", "#panic()").replace("TWICE", "#metadata(1)<twice>#link(<twice>)[x]").replace("$b a d$", "$#panic()$") for t in texts]
+        return [
+            t.replace("BAD", "#panic()")
+            .replace("TWICE", "#metadata(1)<twice>#link(<twice>)[x]")
+            .replace("$b a d$", "$#panic()$")
+            for t in texts
+        ]
 
     monkeypatch.setattr(pandoc, "write", write_badly)
     cells = [markdown("Fine **before** [to](#other)", "fine"), markdown("Good $x$ and $bad$ kept", "equation"), markdown("Some BAD `word`", "word"),
@@ -429,10 +523,19 @@ def test_one_document_does_not_cost_the_other(project, fake_report, monkeypatch,
 
 def test_a_cell_that_pandoc_cannot_read_is_shown_as_it_is_written(project, monkeypatch):
     pandoc_reads = pandoc.read
-    monkeypatch.setattr(pandoc, "read", lambda texts: [None if "SLOW" in text else tree_ for (_, text), tree_ in zip(texts, pandoc_reads(texts), strict=True)])
+    monkeypatch.setattr(
+        pandoc,
+        "read",
+        lambda texts: [
+            None if "SLOW" in text else tree_
+            for (_, text), tree_ in zip(texts, pandoc_reads(texts), strict=True)
+        ],
+    )
     report = project(markdown("SLOW *x*.y", "slow"), markdown("kept"))
     assert "SLOW*x*.y" in checked(html(report)).text and pdf.pdf(report)
-    assert report.found.problems == ["chapter 01_data, cell 'slow': pandoc cannot read it, so that it is shown as it is written."]
+    assert report.found.problems == [
+        "chapter 01_data, cell 'slow': pandoc cannot read it, so that it is shown as it is written."
+    ]
 
 
 def test_a_text_that_takes_too_long_costs_no_other(monkeypatch):
@@ -444,7 +547,10 @@ def test_a_text_that_takes_too_long_costs_no_other(monkeypatch):
         return pandoc_runs(words, text, seconds)
 
     monkeypatch.setattr(pandoc, "run", run)
-    assert [read and tree.plain(read) for read in pandoc.read([("markdown", "one"), ("markdown", "SLOW"), ("markdown", "two")])] == ["one", None, "two"]
+    assert [
+        read and tree.plain(read)
+        for read in pandoc.read([("markdown", "one"), ("markdown", "SLOW"), ("markdown", "two")])
+    ] == ["one", None, "two"]
 
 
 # The pinned programs
@@ -457,7 +563,9 @@ def other_programs(tmp_path, monkeypatch):
     for name in ("pandoc", "typst"):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
-        program.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo 'pandoc 99.9' && exit\necho wrong >&2\nexit 9\n")
+        program.write_text(
+            "#!/bin/sh\n[ \"$1\" = --version ] && echo 'pandoc 99.9' && exit\necho wrong >&2\nexit 9\n"
+        )
         program.chmod(0o755)
     for folder in (home / ".pandoc", home / ".local/share/pandoc", home / "xdg/pandoc"):
         (folder / "templates").mkdir(parents=True)
@@ -468,8 +576,18 @@ def other_programs(tmp_path, monkeypatch):
         (folder / "init.lua").write_text("error('wrong')")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(home))
-    for name, value in {"PYPANDOC_PANDOC": tmp_path / "bin/pandoc", "XDG_DATA_HOME": home / "xdg", "PANDOC_DATA_DIR": home / ".pandoc", "LUA_INIT": "error('wrong')",
-                        "LUA_PATH": str(tmp_path), "TYPST_FONT_PATHS": home, "TYPST_PACKAGE_PATH": home, "SOURCE_DATE_EPOCH": "1", "GHCRTS": "-M1m", "LC_ALL": "C"}.items():
+    for name, value in {
+        "PYPANDOC_PANDOC": tmp_path / "bin/pandoc",
+        "XDG_DATA_HOME": home / "xdg",
+        "PANDOC_DATA_DIR": home / ".pandoc",
+        "LUA_INIT": "error('wrong')",
+        "LUA_PATH": str(tmp_path),
+        "TYPST_FONT_PATHS": home,
+        "TYPST_PACKAGE_PATH": home,
+        "SOURCE_DATE_EPOCH": "1",
+        "GHCRTS": "-M1m",
+        "LC_ALL": "C",
+    }.items():
         monkeypatch.setenv(name, str(value))  # fmt: skip
 
 

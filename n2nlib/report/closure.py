@@ -24,9 +24,9 @@ EVERYTHING = f"from {PACKAGE} import *"
 def code_of(notebook: dict, name: str = "the notebook") -> str:
     """Return a notebook's Python as one text, IPython's own syntax translated as IPython does it.
 
-    Python inside a magic (`%%time`, `%timeit`) counts. Where a command or another language names the library, or an
-    extension may change the syntax, the text asks for every module. Raises ReportError, naming notebook and cell, for a
-    cell that cannot run, unless it is tagged `raises-exception`.
+    Python inside a magic (`%%time`, `%timeit`) counts. Where a command or another language names the library,
+    or an extension may change the syntax, the text imports every module. Raises ReportError, naming notebook
+    and cell, for a cell with a syntax error, unless it is tagged `raises-exception`.
     """
     parts, extended = [], False
     for number, cell in enumerate(notebook["cells"], 1):
@@ -60,10 +60,8 @@ def _python(source: str) -> str:
 
 
 def _inside(node: ast.AST) -> Iterator[str]:
-    """Yield the Python in the texts of a call of IPython's, as in `get_ipython().run_cell_magic("time", "", "import n2nlib")`."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call)):
-        return
-    if not (isinstance(node.func.value.func, ast.Name) and node.func.value.func.id == "get_ipython"):
+    """Yield the Python in the strings of a call such as `get_ipython().run_cell_magic("time", "", "x")`."""
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("get_ipython().")):
         return
     texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
     if texts and node.func.attr in ("run_line_magic", "run_cell_magic") and texts[0] in RUN_A_FILE:
@@ -89,11 +87,12 @@ def _parses(source: str) -> bool:
 
 
 def _parse_cell(source: str) -> ast.Module:
-    """Return a cell's syntax tree (`await` may stand anywhere); a null character is a SyntaxError on every Python."""
+    """Return a cell's syntax tree (`await` may stand anywhere); raises only SyntaxError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as an invalid escape: executing the cell says it
         try:
-            return compile(source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            return compile(source, "cell", "exec", flags, dont_inherit=True)
         except (ValueError, RecursionError, MemoryError) as error:
             raise SyntaxError(str(error)) from None
 
@@ -102,7 +101,8 @@ def closure(code: str, package: Path) -> dict[str, Path]:
     """Return module name -> file of every n2nlib module that `code` imports, directly or through another module.
 
     `package` is the folder of n2nlib. Imports inside functions count, and so do names that a package loads lazily
-    (its `_PUBLIC` table) and modules named in an `import_module` call. `from n2nlib import *` counts as every module.
+    (its `_PUBLIC` table) and modules named in an `import_module` call. `from n2nlib import *` counts as every
+    module.
     Raises SyntaxError if the code has one.
     """
     modules = _modules(package)
@@ -132,10 +132,10 @@ def load_notebook(path: Path) -> dict:
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         if notebook.get("nbformat", 4) < 4:
-            raise ValueError(f"its format is {notebook['nbformat']}: open and save it in JupyterLab to convert it")
+            raise ValueError(f"its format is {notebook['nbformat']}: save it in JupyterLab to convert it")
         [(cell["cell_type"], cell["source"], cell["metadata"]) for cell in notebook["cells"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError | AttributeError) else error
+        reason = error if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
         raise ReportError(f"{path} cannot be read as a notebook: {reason}.") from None
     return notebook
 

@@ -1,6 +1,7 @@
-"""What of a cell's Markdown, HTML or output is shown: every element that both documents have, and nothing that acts.
+"""Sanitises what cells show: only elements that both documents have, and no scripts or event handlers.
 
-Raw HTML, TeX and Typst do not get through. Pictures become part of the document, links lead to the web or into it.
+Raw HTML, TeX and Typst are removed. Pictures become part of the document.
+Links lead to the web or into the document.
 """
 
 from __future__ import annotations
@@ -17,7 +18,22 @@ from . import pictures, tree
 from .tree import NO_ATTRIBUTES, Node, nodes, plain, walk
 
 #: Environments of TeX that MathJax shows as an equation without any dollar sign.
-EQUATIONS = ("equation", "align", "alignat", "gather", "multline", "flalign", "eqnarray", "split", "cases", "matrix", "pmatrix", "bmatrix", "vmatrix", "array")
+EQUATIONS = (
+    "equation",
+    "align",
+    "alignat",
+    "gather",
+    "multline",
+    "flalign",
+    "eqnarray",
+    "split",
+    "cases",
+    "matrix",
+    "pmatrix",
+    "bmatrix",
+    "vmatrix",
+    "array",
+)
 #: Classes that mean something to a document. A language of code is one more.
 CLASSES = {"task-list", "unnumbered", "details", "summary", "printed"}
 #: Longest address that Typst takes is 8,000 bytes.
@@ -56,8 +72,10 @@ class Found:
             print(f"note: {sentence}", file=sys.stderr, flush=True)
 
 
-def clean(blocks: list[Node], where: Where, found: Found, attachments: Mapping[str, Mapping] | None = None) -> list[Node]:
-    """Return blocks without what acts or is not known, their pictures moved into `found`; links are left for `link_up`."""
+def clean(
+    blocks: list[Node], where: Where, found: Found, attachments: Mapping[str, Mapping] | None = None
+) -> list[Node]:
+    """Return sanitised blocks; their pictures are moved into `found`, and links are left for `link_up`."""
 
     def change(node: Node) -> list[Node] | None:
         kind = node["t"]
@@ -71,7 +89,11 @@ def clean(blocks: list[Node], where: Where, found: Found, attachments: Mapping[s
             return [tree.div([*node["c"][2], *node["c"][1][1]])]
         if kind == "Table":
             return _table(node)
-        if kind == "Header" and not plain(node["c"][2]).strip() and not any(n["t"] == "Image" for n in nodes(node["c"][2])):
+        if (
+            kind == "Header"
+            and not plain(node["c"][2]).strip()
+            and not any(n["t"] == "Image" for n in nodes(node["c"][2]))
+        ):
             return []
         if kind == "Cite":
             return node["c"][1]
@@ -83,18 +105,35 @@ def clean(blocks: list[Node], where: Where, found: Found, attachments: Mapping[s
 def _attributes(old: list, kind: str) -> list:
     name, classes, pairs = old
     if kind in ("Code", "CodeBlock"):
-        return ["", [c for c in classes if re.fullmatch(r"[A-Za-z][A-Za-z0-9_+#-]{0,30}", c) and (kind == "CodeBlock" or c not in CLASSES)], []]
-    kept = [[key, value] for key, value in pairs if kind == "Image" and key in ("width", "height") and re.fullmatch(r"\d{1,5}(\.\d*)?(px|%)?", value)]
+        return [
+            "",
+            [
+                c
+                for c in classes
+                if re.fullmatch(r"[A-Za-z][A-Za-z0-9_+#-]{0,30}", c)
+                and (kind == "CodeBlock" or c not in CLASSES)
+            ],
+            [],
+        ]
+    kept = [
+        [key, value]
+        for key, value in pairs
+        if kind == "Image" and key in ("width", "height") and re.fullmatch(r"\d{1,5}(\.\d*)?(px|%)?", value)
+    ]
     return [name, [c for c in classes if c in CLASSES], kept]
 
 
 def _raw(node: Node) -> list[Node]:
-    """Return the equation that TeX is where MathJax shows one, or its text, as JupyterLab shows it; HTML is gone."""
+    """Return raw TeX as an equation where MathJax shows one, else as text; HTML is removed."""
     form, text = node["c"]
     if form not in ("tex", "latex"):
         return []
     found = re.match(r"\\begin\{(\w+)\*?\}", text.strip())
-    inline = {"t": "Math", "c": [{"t": "DisplayMath"}, text.strip()]} if found and found[1] in EQUATIONS else {"t": "Str", "c": text.strip()}
+    inline = (
+        {"t": "Math", "c": [{"t": "DisplayMath"}, text.strip()]}
+        if found and found[1] in EQUATIONS
+        else {"t": "Str", "c": text.strip()}
+    )
     return [inline] if node["t"] == "RawInline" else [tree.para(inline)]
 
 
@@ -105,7 +144,10 @@ def _image(node: Node, where: Where, found: Found, attachments: Mapping[str, Map
     try:
         picture = pictures.find(link, attachments)
     except pictures.NotShown as reason:
-        name = _short(plain(alt).strip() or ("" if link.startswith("data:") else unquote(link))) or "without a name"
+        name = (
+            _short(plain(alt).strip() or ("" if link.startswith("data:") else unquote(link)))
+            or "without a name"
+        )
         found.problem(where, f"picture {name!r} is not shown: {reason}.")
         return [{"t": "Emph", "c": tree.words(f"[Picture {name} is not shown: {reason}.]")}]
     found.pictures[picture.name] = picture
@@ -130,16 +172,22 @@ def _table(node: Node) -> list[Node]:
 def _without_attributes(value: Any) -> Any:
     """Return head, bodies and foot of a table whose rows and cells have no attributes."""
     if isinstance(value, list):
-        if len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], list) and isinstance(value[2], list):
+        if (
+            len(value) == 3
+            and isinstance(value[0], str)
+            and isinstance(value[1], list)
+            and isinstance(value[2], list)
+        ):
             return NO_ATTRIBUTES
         return [_without_attributes(inner) for inner in value]
     return value  # the blocks in a cell: they are clean
 
 
 def link_up(parts: Iterable[tuple[str, list[Node]]], taken: Iterable[str], chapters: Iterable[str]) -> None:
-    """Give every heading and anchor a name of its own, and make links lead there, to another chapter or to the web.
+    """Give every heading and anchor a unique name, and make links lead there or to the web.
 
-    `parts`: (chapter, blocks) in the order of the page, changed in place. A link that leads nowhere becomes its text.
+    `parts`: (chapter, blocks) in the order of the page, changed in place. A link without a target becomes
+    its text.
     `taken`: names of figures and tables.
     """
     parts = list(parts)
@@ -174,7 +222,9 @@ def link_up(parts: Iterable[tuple[str, list[Node]]], taken: Iterable[str], chapt
         blocks[:] = walk(blocks, change)
 
 
-def _target(link: str, chapter: str, targets: Mapping, titles: Mapping[str, str], chapters: set[str]) -> str | None:
+def _target(
+    link: str, chapter: str, targets: Mapping, titles: Mapping[str, str], chapters: set[str]
+) -> str | None:
     """Return where a link leads in a document, or None where it leads nowhere or would act."""
     link = link.strip()
     try:
@@ -201,7 +251,7 @@ def _key(text: str) -> str:
 
 
 def _unused(name: str, used: set[str]) -> str:
-    """Return a name that no element has yet; a letter in front of names that pandoc or the page would give."""
+    """Return a name that no element has yet, and that neither pandoc nor the page gives by itself."""
     name = "".join(c if c.isalnum() or c in "-_.:" else "-" for c in unicodedata.normalize("NFC", name))
     if re.match(r"(toc-|fn\d|fnref\d|cb\d)", name):
         name = f"x-{name}"

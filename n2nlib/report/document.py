@@ -1,6 +1,6 @@
 """The report as a sequence of blocks, read from the executed chapters; what HTML and PDF are both made from.
 
-What `Study` displays is known by its metadata. Whatever else a cell displays is shown after it, without a number.
+What `Study` displays is known by its metadata. Other outputs are shown after their cell, without a number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEFT_OUT = ("caption", "provenance")
 
 @dataclass(frozen=True)
 class Prose:
-    """What a Markdown cell says or a cell displays, as pandoc's blocks; `text` is how it was written, `output` what was displayed."""
+    """A Markdown cell, or what a cell displayed (`output`), as pandoc's blocks; `text` is the source."""
 
     text: str
     blocks: list[Node] = field(default_factory=list)
@@ -81,7 +81,7 @@ Block = Prose | Code | Table | Figure
 
 @dataclass
 class Document:
-    """The whole report: title, abstract, opening, then the chapters; `found` has its pictures and what is not shown."""
+    """The whole report: title, abstract, opening, chapters; `found` holds pictures and problems."""
 
     title: list[Node]
     abstract: list[Block]
@@ -104,7 +104,9 @@ def read(settings: Settings) -> Document:
         path = settings.file(f"notebooks/{name}.ipynb")
         if not path.exists():
             raise ReportError(f"chapter {name} was not executed: run `{settings.command}`.")
-        cells += [(name, block, attachments) for block, attachments in _blocks(load_notebook(path), name, found)]
+        cells += [
+            (name, block, attachments) for block, attachments in _blocks(load_notebook(path), name, found)
+        ]
     blocks = parsed([block for _, block, _ in cells], [attachments for *_, attachments in cells], found)
 
     body: list[Block] = []
@@ -112,7 +114,9 @@ def read(settings: Settings) -> Document:
     opening: list[Block] = []
     title = tree.words("Report")
     for name in names:
-        mine = _without_empty([block for (chapter, *_), block in zip(cells, blocks, strict=True) if chapter == name])
+        mine = _without_empty(
+            [block for (chapter, *_), block in zip(cells, blocks, strict=True) if chapter == name]
+        )
         if not reads_others(name):
             body += mine
             continue
@@ -126,11 +130,23 @@ def read(settings: Settings) -> Document:
             else:
                 place = opening if kind.startswith(FRONT) else body
                 place += section
-    abstract, opening, body = ([b for b in part if not isinstance(b, Prose) or b.blocks] for part in (abstract, opening, body))
+    abstract, opening, body = (
+        [b for b in part if not isinstance(b, Prose) or b.blocks] for part in (abstract, opening, body)
+    )
     abstract.sort(key=lambda block: isinstance(block, Code))  # the text first, then what made it
     document = _numbered(Document(title, abstract, opening, body, settings, found))
-    taken = [f"{kind.__name__.lower()}-{block.name}" for block in document.blocks() for kind in (Figure, Table) if isinstance(block, kind)]
-    parts = [(block.where.chapter, part) for block in document.blocks() if not isinstance(block, Code) for part in trees(block)]
+    taken = [
+        f"{kind.__name__.lower()}-{block.name}"
+        for block in document.blocks()
+        for kind in (Figure, Table)
+        if isinstance(block, kind)
+    ]
+    parts = [
+        (block.where.chapter, part)
+        for block in document.blocks()
+        if not isinstance(block, Code)
+        for part in trees(block)
+    ]
     link_up(parts, taken, names)
     return document
 
@@ -152,7 +168,10 @@ def parsed(blocks: Sequence[Block], attachments: Sequence[Mapping], found: Found
         text, result = next(results)
         if result is None:
             found.problem(block.where, "pandoc cannot read it, so that it is shown as it is written.")
-            return [tree.para(*tree.words("This cell cannot be read and is shown as it is written:")), tree.code_block(text)]
+            return [
+                tree.para(*tree.words("This cell cannot be read and is shown as it is written:")),
+                tree.code_block(text),
+            ]
         return clean(result, block.where, found, pictures)
 
     out = []
@@ -171,14 +190,24 @@ def parsed(blocks: Sequence[Block], attachments: Sequence[Mapping], found: Found
 
 def trees(block: Block) -> list[list[Node]]:
     """Return the lists of nodes of a block: its content, its caption."""
-    return [] if isinstance(block, Code) else [getattr(block, name) for name in ("blocks", "words") if hasattr(block, name)]
+    return (
+        []
+        if isinstance(block, Code)
+        else [getattr(block, name) for name in ("blocks", "words") if hasattr(block, name)]
+    )
 
 
 def _inlines(blocks: list[Node]) -> list[Node]:
     """Return a caption's blocks as one run of inlines."""
     out: list[Node] = []
     for block in blocks:
-        inner = block["c"] if block["t"] in ("Para", "Plain") else block["c"][2] if block["t"] == "Header" else tree.words(plain(block))
+        inner = (
+            block["c"]
+            if block["t"] in ("Para", "Plain")
+            else block["c"][2]
+            if block["t"] == "Header"
+            else tree.words(plain(block))
+        )
         out += [{"t": "Space"}] * bool(out) + inner
     return out
 
@@ -188,16 +217,37 @@ def _without_empty(blocks: list[Block]) -> list[Block]:
     out: list[Block] = []
     left_out: list[list[Node]] = []
     for heading, section in _sections(blocks, deepest=6, shallowest=2):
-        empty = any(isinstance(block, Absent) for block in section) and not any(isinstance(block, Table | Figure) for block in section)
+        empty = any(isinstance(block, Absent) for block in section) and not any(
+            isinstance(block, Table | Figure) for block in section
+        )
         if heading and empty:
             left_out.append(_header(section[0])["c"][2])
         else:
-            out += [Prose(block.text, block.blocks, block.where) if isinstance(block, Absent) else block for block in section]
+            out += [
+                Prose(block.text, block.blocks, block.where) if isinstance(block, Absent) else block
+                for block in section
+            ]
     if not left_out:
         return out
-    names = [node for i, name in enumerate(left_out) for node in ([] if i == 0 else tree.words(";") + [{"t": "Space"}]) + [{"t": "Emph", "c": name}]]
-    said = [{"t": "Strong", "c": tree.words("Not run at this size, and left out here:")}, {"t": "Space"}, *names, {"t": "Str", "c": "."}]
-    return [*out, Prose(plain(said), [tree.para(*said)], Where(blocks[0].where.chapter if hasattr(blocks[0], "where") else "", ""))]
+    names = [
+        node
+        for i, name in enumerate(left_out)
+        for node in ([] if i == 0 else tree.words(";") + [{"t": "Space"}]) + [{"t": "Emph", "c": name}]
+    ]
+    said = [
+        {"t": "Strong", "c": tree.words("Not run at this size, and left out here:")},
+        {"t": "Space"},
+        *names,
+        {"t": "Str", "c": "."},
+    ]
+    return [
+        *out,
+        Prose(
+            plain(said),
+            [tree.para(*said)],
+            Where(blocks[0].where.chapter if hasattr(blocks[0], "where") else "", ""),
+        ),
+    ]
 
 
 def _blocks(notebook: dict, chapter: str, found: Found) -> Iterator[tuple[Block, Mapping]]:
@@ -218,7 +268,11 @@ def _blocks(notebook: dict, chapter: str, found: Found) -> Iterator[tuple[Block,
                 if not mark:
                     plainly = outputs.shown(output, where, found)
                     printed.append(plainly.printed)
-                    own += [Prose(plainly.text, list(plainly.blocks), where, plainly)] if plainly.blocks or plainly.form else []
+                    own += (
+                        [Prose(plainly.text, list(plainly.blocks), where, plainly)]
+                        if plainly.blocks or plainly.form
+                        else []
+                    )
                 elif mark["kind"] not in LEFT_OUT:
                     shown.append(_shown(output, mark, where))
             yield from ((block, {}) for block in shown)
@@ -230,9 +284,17 @@ def _blocks(notebook: dict, chapter: str, found: Found) -> Iterator[tuple[Block,
 def _shown(output: dict, mark: dict, where: Where) -> Block:
     data = output["data"]
     if mark["kind"] == "figure":
-        return Figure(mark["name"], mark["caption"], base64.b64decode(outputs.text(data["image/png"])), where.chapter, where=where)
+        return Figure(
+            mark["name"],
+            mark["caption"],
+            base64.b64decode(outputs.text(data["image/png"])),
+            where.chapter,
+            where=where,
+        )
     if mark["kind"] == "table":
-        return Table(mark["name"], mark["caption"], outputs.text(data["text/markdown"]), where.chapter, where=where)
+        return Table(
+            mark["name"], mark["caption"], outputs.text(data["text/markdown"]), where.chapter, where=where
+        )
     return (Absent if mark["kind"] == "absent" else Prose)(outputs.text(data["text/markdown"]), where=where)
 
 
@@ -247,7 +309,11 @@ def _title(blocks: list[Block], default: list[Node]) -> tuple[list[Node], list[B
 
 def _header(block: Block) -> Node | None:
     """Return the heading that a block begins with."""
-    return block.blocks[0] if isinstance(block, Prose) and block.blocks and block.blocks[0]["t"] == "Header" else None
+    return (
+        block.blocks[0]
+        if isinstance(block, Prose) and block.blocks and block.blocks[0]["t"] == "Header"
+        else None
+    )
 
 
 def _unheaded(block: Prose) -> Prose:
@@ -258,11 +324,22 @@ def _promoted(block: Block) -> Block:
     """Raise the headings of the last chapter by one level: its sections are sections of the whole report."""
     if not isinstance(block, Prose):
         return block
-    return replace(block, blocks=[{"t": "Header", "c": [max(1, n["c"][0] - 1), *n["c"][1:]]} if n["t"] == "Header" else n for n in block.blocks])
+    return replace(
+        block,
+        blocks=[
+            {"t": "Header", "c": [max(1, n["c"][0] - 1), *n["c"][1:]]} if n["t"] == "Header" else n
+            for n in block.blocks
+        ],
+    )
 
 
-def _sections(blocks: Sequence[Block], deepest: int = 1, shallowest: int = 1) -> Iterator[tuple[str, list[Block]]]:
-    """Yield (heading, blocks with it) for each section that a heading of those levels begins; before the first it is ''."""
+def _sections(
+    blocks: Sequence[Block], deepest: int = 1, shallowest: int = 1
+) -> Iterator[tuple[str, list[Block]]]:
+    """Yield (heading, blocks) for each section that begins with a heading of those levels.
+
+    What comes before the first has the heading ''.
+    """
     heading, section = "", []
     for block in blocks:
         if not isinstance(block, Prose):
@@ -293,7 +370,9 @@ def _numbered(document: Document) -> Document:
             out.append(block)
         return out
 
-    document.abstract, document.opening, document.body = map(number, (document.abstract, document.opening, document.body))
+    document.abstract, document.opening, document.body = map(
+        number, (document.abstract, document.opening, document.body)
+    )
     return document
 
 

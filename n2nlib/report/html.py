@@ -24,15 +24,23 @@ def html(document: Document) -> str:
     abstract = _all(document, document.abstract)
     blocks = [raw('<div class="abstract">', "html"), *abstract, raw("</div>", "html")] if abstract else []
     blocks += _all(document, document.opening) + _all(document, document.body)
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in provenance(document.settings).items())
+    rows = "".join(
+        f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in provenance(document.settings).items()
+    )
+    title = escape(plain(document.title))
     page = pandoc.page(
         blocks, "--mathml", "--standalone", "--toc", "--toc-depth=3", "--shift-heading-level-by=1",
-        f"--template={HERE / 'page.html'}", "-V", f"title={escape(plain(document.title))}", "-V", f"corpus={escape(document.settings.corpus)}",
-        "-V", f"pagetitle={escape(plain(document.title))}", "-V", f"profile={document.settings.profile}", "-V", f"provenance={rows}",
+        f"--template={HERE / 'page.html'}", "-V", f"title={title}", "-V", f"pagetitle={title}",
+        "-V", f"corpus={escape(document.settings.corpus)}", "-V", f"profile={document.settings.profile}",
+        "-V", f"provenance={rows}",
     )  # fmt: skip
     # Pictures and style are put in afterwards: pandoc takes most of a minute over a few megabytes of them.
     page = page.replace("/*style*/", (HERE / "style.css").read_text(encoding="utf-8"))
-    pictures = {f"{block.number}.png": Picture(block.png, "image/png", b"", "", 0, 0) for block in document.blocks() if isinstance(block, Figure)}
+    pictures = {
+        f"{block.number}.png": Picture(block.png, "image/png", b"", "", 0, 0)
+        for block in document.blocks()
+        if isinstance(block, Figure)
+    }
     for name, picture in (pictures | document.found.pictures).items():
         page = page.replace(f'src="{name}"', f'src="{picture.uri}"')
     # On a phone the contents are one line: chapters by the part of their title before the colon.
@@ -49,20 +57,40 @@ def _all(document: Document, blocks: list[Block]) -> list[Node]:
 
 def _block(document: Document, block: Prose | Figure | Table) -> list[Node]:
     if isinstance(block, Prose):
-        return [part for node in walk(block.blocks, _fold) for part in (_scrolling(node) if block.output else [node])]
+        return [
+            part
+            for node in walk(block.blocks, _fold)
+            for part in (_scrolling(node) if block.output else [node])
+        ]
     kind = "Figure" if isinstance(block, Figure) else "Table"
     how = escape(document.settings.command_for(block.chapter))
     size = "wide" if isinstance(block, Figure) and _width(block.png) > WIDE else "narrow"
     content = (
-        [raw(f'<div class="scroll {size}" tabindex="0"><img alt="{escape(one_line(block.caption), quote=True)}" src="{block.number}.png"></div>', "html")]
+        [
+            raw(
+                f'<div class="scroll {size}" tabindex="0">'
+                f'<img alt="{escape(one_line(block.caption), quote=True)}" src="{block.number}.png"></div>',
+                "html",
+            )
+        ]
         if isinstance(block, Figure)
         else [raw('<div class="scroll" tabindex="0">', "html"), *block.blocks, raw("</div>", "html")]
     )
     number = {"t": "Strong", "c": tree.words(f"{kind} {block.number}.")}
-    words = tree.para(number, {"t": "Space"}, *block.words, {"t": "Space"}, tree.raw_inline(f"<code class='how'>{how}</code>", "html"))
+    words = tree.para(
+        number,
+        {"t": "Space"},
+        *block.words,
+        {"t": "Space"},
+        tree.raw_inline(f"<code class='how'>{how}</code>", "html"),
+    )
     caption = [raw("<figcaption>", "html"), words, raw("</figcaption>", "html")]
     inner = content + caption if isinstance(block, Figure) else caption + content
-    return [raw(f'<figure class="{kind.lower()}" id="{kind.lower()}-{escape(block.name)}">', "html"), *inner, raw("</figure>", "html")]
+    return [
+        raw(f'<figure class="{kind.lower()}" id="{kind.lower()}-{escape(block.name)}">', "html"),
+        *inner,
+        raw("</figure>", "html"),
+    ]
 
 
 def _fold(node: Node) -> list[Node] | None:
@@ -75,14 +103,23 @@ def _fold(node: Node) -> list[Node] | None:
 
 def _scrolling(node: Node) -> list[Node]:
     """Let a wide table of an output scroll by itself."""
-    return [raw('<div class="scroll" tabindex="0">', "html"), node, raw("</div>", "html")] if node["t"] == "Table" else [node]
+    return (
+        [raw('<div class="scroll" tabindex="0">', "html"), node, raw("</div>", "html")]
+        if node["t"] == "Table"
+        else [node]
+    )
 
 
 def _code(cells: list[Code]) -> list[Node]:
     """Fold neighbouring cells away under one line."""
     lines = sum(cell.source.count("\n") + 1 for cell in cells)
     summary = f"<summary>Code <small>{lines} line{'s' if lines > 1 else ''}</small></summary>"
-    inner = [tree.code_block(*block) for cell in cells for block in [(cell.source, "python"), (cell.printed, "printed")] if block[0]]
+    inner = [
+        tree.code_block(*block)
+        for cell in cells
+        for block in [(cell.source, "python"), (cell.printed, "printed")]
+        if block[0]
+    ]
     return [raw(f'<details class="code">\n{summary}', "html"), *inner, raw("</details>", "html")]
 
 

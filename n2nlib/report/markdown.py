@@ -7,7 +7,8 @@ import re
 #: Jupyter's habits (lists and headings without a blank line before them), and nothing that would surprise its writer.
 DIALECT = (
     "markdown+lists_without_preceding_blankline+autolink_bare_uris+tex_math_double_backslash"
-    "-blank_before_header-blank_before_blockquote-yaml_metadata_block-pandoc_title_block-citations-subscript-superscript"
+    "-blank_before_header-blank_before_blockquote-yaml_metadata_block-pandoc_title_block"
+    "-citations-subscript-superscript"
     "-simple_tables-multiline_tables-grid_tables-example_lists-latex_macros"
     "-raw_attribute-implicit_figures-implicit_header_references-fenced_divs"
 )
@@ -21,7 +22,8 @@ def one_line(text: str) -> str:
 def fenced(text: str) -> str:
     """Return Markdown whose fences of code pandoc reads as JupyterLab does.
 
-    Of what follows an opening fence the first word is the language (` ```{r, echo=FALSE} `), and the last fence need not be closed.
+    The first word after an opening fence is the language, as in ` ```{r, echo=FALSE} `. The last fence need
+    not be closed.
     """
     lines, fence = text.split("\n"), ""
     for i, line in enumerate(lines):

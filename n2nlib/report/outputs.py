@@ -1,6 +1,6 @@
 """What a cell displays or prints on its own, without `Study`: in a form that both documents can show.
 
-Pictures stay pictures, tables become tables, and text stays text. Widgets and progress bars are for the screen and left out.
+Pictures stay pictures, HTML tables become tables, text stays text. Widgets and progress bars are left out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.
 #: A line that a progress bar wrote, and the beginning of one that tells of a warning or an error.
 PROGRESS = re.compile(r"\r|\d+%\|| (it|s|B|[kMG]B)/(s|it)\b|[█▏▎▍▌▋▊▉]")
 WARNING = re.compile(r"\b\w*(Warning|Error|Exception)\b")
+#: A cell of a column of numbers.
+NUMBER = re.compile(r"[+\u2212-]?[\d,.]*\d(e[+\u2212-]?\d+)?%?|NaN|nan|–|\.\.\.|")
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
 
@@ -37,12 +39,20 @@ class Shown:
 
 
 def shown(output: dict, where: Where, found: Found) -> Shown:
-    """Return what the documents show of an output, the richest form that both have: picture, Markdown, TeX, HTML, text."""
+    """Return the richest form of an output that both documents have.
+
+    The order is picture, Markdown, TeX, HTML, text.
+    """
     if output["output_type"] == "stream":
         words = text(output["text"])
         return Shown(printed=_terminal(words if output["name"] == "stdout" else _warnings(words)))
     if output["output_type"] == "error":
-        return Shown(printed=_terminal("\n".join(output.get("traceback") or [f"{output['ename']}: {output['evalue']}"])) + "\n")
+        return Shown(
+            printed=_terminal(
+                "\n".join(output.get("traceback") or [f"{output['ename']}: {output['evalue']}"])
+            )
+            + "\n"
+        )
     data = output.get("data", {})
     words = _terminal(text(data.get("text/plain", "")))
     if any(kind in data for kind in WIDGETS):
@@ -71,11 +81,13 @@ def text(lines: str | list[str]) -> str:
 
 
 def read(output: Shown, blocks: list[Node], where: Where, found: Found) -> list[Node]:
-    """Return the blocks of an output that was read as HTML or Markdown: numbers to the right, or its text if nothing is left."""
+    """Return the blocks of an output that was read as HTML or Markdown, or its text if nothing is left."""
     if not plain(blocks).strip() and not any(node["t"] == "Image" for node in nodes(blocks)):
         if not output.instead.strip():
             return []
-        found.problem(where, "an output is only shown as text, because its HTML shows nothing without scripts.")
+        found.problem(
+            where, "an output is only shown as text, because its HTML shows nothing without scripts."
+        )
         return [tree.code_block(output.instead.strip(), "printed")]
     if output.form == "html":
         for node in nodes(blocks):
@@ -88,18 +100,24 @@ def _picture(output: dict, kind: str, found: Found) -> Node:
     picture = pictures.from_output(kind, output["data"][kind])
     found.pictures[picture.name] = picture
     size = output.get("metadata", {}).get(kind) or {}
-    pairs = [[name, f"{size[name]}px"] for name in ("width", "height") if isinstance(size, dict) and isinstance(size.get(name), int)]
-    return tree.para({"t": "Image", "c": [["", [], pairs], tree.words("Output of the cell above"), [picture.name, ""]]})
+    pairs = [
+        [name, f"{size[name]}px"]
+        for name in ("width", "height")
+        if isinstance(size, dict) and isinstance(size.get(name), int)
+    ]
+    return tree.para(
+        {"t": "Image", "c": [["", [], pairs], tree.words("Output of the cell above"), [picture.name, ""]]}
+    )
 
 
 def _tex(source: str) -> str:
-    """Return TeX as Markdown: IPython's Math and Latex give it with their dollar signs, or as an environment."""
+    """Return TeX as Markdown: in dollar signs unless it has some or is an environment."""
     source = source.strip()
     return source if source.startswith(("$", "\\begin", "\\(", "\\[")) or "$" in source else f"$${source}$$"
 
 
 def _terminal(words: str) -> str:
-    """Return a text as a terminal leaves it: without colours, each line as it was after its last carriage return."""
+    """Return a text as a terminal shows it: without colour codes and overwritten lines."""
     lines = COLOUR.sub("", words).split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
 
@@ -115,5 +133,5 @@ def _numbers_right(table: Node) -> None:
     rows = [row for _, _, _, body in table["c"][4] for _, row in body]
     for i, column in enumerate(table["c"][2]):
         texts = [plain(row[i][4]).strip() for row in rows if len(row) == len(table["c"][2])]
-        if texts and column[0]["t"] == "AlignDefault" and all(re.fullmatch(r"[+\u2212-]?[\d,.]*\d(e[+\u2212-]?\d+)?%?|NaN|nan|–|\.\.\.|", t) for t in texts):
+        if texts and column[0]["t"] == "AlignDefault" and all(NUMBER.fullmatch(t) for t in texts):
             column[0] = {"t": "AlignRight"}

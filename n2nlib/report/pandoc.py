@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import ReportError
 
 SCRIPT = Path(__file__).with_name("texts.lua")
-#: Seconds for all texts of a report, and for one text alone when those did not suffice: far more than is needed.
+#: Time limits in seconds: for all texts of a report, and for one text alone after that limit was reached.
 LONGEST, LONGEST_ALONE = 300, 20
 #: Control characters, which neither JSON for Lua nor Typst takes; tabs and ends of lines stay.
 CONTROL = {c: None for c in (*range(9), 11, 12, *range(14, 32), 127, 0xFFFE, 0xFFFF)}
@@ -27,7 +27,7 @@ COLUMNS = "--columns=100000"
 
 @cache
 def program() -> Path:
-    """Return the path of the pinned pandoc; raises ReportError if its package is missing or is the one without pandoc."""
+    """Return the path of the pinned pandoc; raises ReportError if it is not installed."""
     package = find_spec("pypandoc")
     if package is not None and package.origin:
         for name in ("pandoc", "pandoc.exe"):
@@ -38,7 +38,7 @@ def program() -> Path:
 
 
 def run(words: Sequence[str], text: str, seconds: float = LONGEST) -> str:
-    """Run pandoc on a text in an environment without the reader's settings; raises ReportError with its own message."""
+    """Run pandoc without the reader's settings; raises ReportError with pandoc's own message."""
     keep = {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP", "TMPDIR") if name in os.environ}
     with tempfile.TemporaryDirectory() as empty:
         home = {"HOME": empty, "XDG_DATA_HOME": empty, "APPDATA": empty, "LC_ALL": "C.UTF-8"}
@@ -50,12 +50,14 @@ def run(words: Sequence[str], text: str, seconds: float = LONGEST) -> str:
         except OSError as error:
             raise ReportError(f"pandoc cannot be started ({error}): install pypandoc_binary again.") from None
     if done.returncode:
-        raise ReportError(f"pandoc stopped: {done.stderr.decode(errors='replace').strip() or done.returncode}")
+        raise ReportError(
+            f"pandoc stopped: {done.stderr.decode(errors='replace').strip() or done.returncode}"
+        )
     return done.stdout.decode()
 
 
 def read(texts: Sequence[tuple[str, str]]) -> list[list[dict] | None]:
-    """Return the blocks of each (format, text), as pandoc's JSON has them; None for a text that pandoc cannot read."""
+    """Return the blocks of each (format, text) in pandoc's JSON; None where pandoc fails."""
     jobs = [[form, text.translate(CONTROL)] for form, text in texts]
     return [None if document is None else document["blocks"] for document in _each("read", jobs)]
 

@@ -21,7 +21,8 @@ from .provenance import provenance
 from .tree import Node, nodes, plain, walk
 
 TEMPLATE = Path(__file__).with_name("template.typ")
-#: Widths in points of one column and of the page's text, as template.typ sets them, and the height of a picture that fits a page.
+#: Points: the width of a column and of the page's text, as template.typ sets them, and the height of a
+#: picture that fits a page.
 COLUMN, PAGE, HIGHEST = 241, 497, 640
 #: A table of up to so many characters a line fits a column.
 COLUMN_CHARACTERS = 50
@@ -37,8 +38,19 @@ POINTS = 0.75
 #: within a column may be set over what floats across the page.)
 WIDE, HERE = 'placement: auto, scope: "parent"', "placement: none"
 
-#: Elements that pandoc writes as a Typst call in square brackets: a full stop after one would ask for its field.
-CALLS = ("Strong", "Emph", "Underline", "Strikeout", "Superscript", "Subscript", "SmallCaps", "Link", "Note", "Span")
+#: Elements that pandoc writes as `#strong[...]` and the like: Typst reads a full stop after one as field access.
+CALLS = (
+    "Strong",
+    "Emph",
+    "Underline",
+    "Strikeout",
+    "Superscript",
+    "Subscript",
+    "SmallCaps",
+    "Link",
+    "Note",
+    "Span",
+)
 
 
 @dataclass
@@ -70,7 +82,9 @@ def pdf(document: Document) -> bytes:
         try:
             return _compiled(root, _source(document, sections))
         except typst.TypstError as error:
-            raise ReportError(f"Typst: {error}{_place(error, _source(document, sections), sections)}") from None
+            raise ReportError(
+                f"Typst: {error}{_place(error, _source(document, sections), sections)}"
+            ) from None
 
 
 def _compiled(root: Path, text: str) -> bytes:
@@ -80,7 +94,9 @@ def _compiled(root: Path, text: str) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", typst.TypstWarning)  # such as a character that no font has
-            return typst.compile(root / "main.typ", root=root, format="pdf", ignore_system_fonts=True, timestamp=0)
+            return typst.compile(
+                root / "main.typ", root=root, format="pdf", ignore_system_fonts=True, timestamp=0
+            )
     finally:
         if fonts is not None:
             os.environ["TYPST_FONT_PATHS"] = fonts
@@ -95,7 +111,10 @@ def _sections(document: Document) -> list[list[Part]]:
     """Return title, abstract, opening and body as written by one process."""
     title = Part(Prose(plain(document.title), [{"t": "Plain", "c": document.title}]))
     sections = [[title], document.abstract, [_unnumbered(block) for block in document.opening], document.body]
-    parts = [[part if isinstance(part, Part) else Part(part) for part in section if not isinstance(part, Code)] for section in sections]
+    parts = [
+        [part if isinstance(part, Part) else Part(part) for part in section if not isinstance(part, Code)]
+        for section in sections
+    ]
     write([part for section in parts for part in section], document)
     return parts
 
@@ -103,11 +122,15 @@ def _sections(document: Document) -> list[list[Part]]:
 def _source(document: Document, sections: list[list[Part]]) -> str:
     settings = document.settings
     made = ", ".join(f"({quoted(k)}, {quoted(v)})" for k, v in provenance(settings).items())
-    title, abstract, opening, body = ("\n\n".join(part.typst.strip("\n") for part in section) for section in sections)
+    title, abstract, opening, body = (
+        "\n\n".join(part.typst.strip("\n") for part in section) for section in sections
+    )
     return (
         '#import "template.typ": *\n'
-        f"#show: paper.with(title: [{title.strip()}], abstract: {f'[{abstract}]' if sections[1] else 'none'},\n"
-        f"  subtitle: [Corpus #strong({quoted(settings.corpus)}), profile #strong({quoted(settings.profile)})],\n"
+        f"#show: paper.with(title: [{title.strip()}], "
+        f"abstract: {f'[{abstract}]' if sections[1] else 'none'},\n"
+        f"  subtitle: [Corpus #strong({quoted(settings.corpus)}), "
+        f"profile #strong({quoted(settings.profile)})],\n"
         f"  made: ({made},))\n\n"
         f"{opening}\n\n{body}\n"
     )
@@ -131,8 +154,9 @@ def _tree(block: Block, document: Document) -> list[Node]:
 
 def _set(block: Block, text: str, document: Document) -> str:
     """Return the Typst of a block from what pandoc wrote for it."""
-    # pandoc writes every table as a figure of its own; where it stands and how wide its columns are is said here
-    set_here = r"// placed (.+)\n// columns (.+)\n+#figure\((\s*align\(center\)\[#table\(\s*columns:) (?:\d+|\([^)]*\)),"
+    # pandoc writes every table as a figure; its place and the widths of its columns are set here
+    table = r"#figure\((\s*align\(center\)\[#table\(\s*columns:) (?:\d+|\([^)]*\)),"
+    set_here = rf"// placed (.+)\n// columns (.+)\n+{table}"
     text = re.sub(set_here, r"#figure(\1,\3 \2,", text)
     if isinstance(block, Table):
         return f"{text.rstrip()} <{label(f'table-{block.name}')}>"
@@ -145,7 +169,11 @@ def _set(block: Block, text: str, document: Document) -> str:
 
 def _captioned(table: Table) -> list[Node]:
     """Return a table with its caption, after what says where it stands and how wide its columns are."""
-    return [part for node in table.blocks for part in (_placed(node, table.words) if node["t"] == "Table" else [node])]
+    return [
+        part
+        for node in table.blocks
+        for part in (_placed(node, table.words) if node["t"] == "Table" else [node])
+    ]
 
 
 def _placed(table: Node, caption: list[Node] | None) -> list[Node]:
@@ -157,7 +185,10 @@ def _placed(table: Node, caption: list[Node] | None) -> list[Node]:
     if not caption and max(widths) <= BREAKABLE:
         opening, closing = tree.raw("#[#show table: fit", "typst"), tree.raw("]", "typst")
         return [opening, tree.raw(f"// placed {place}\n// columns {len(widths)}", "typst"), table, closing]
-    return [tree.raw(f"// placed {place}\n// columns {_columns(widths, wide)}", "typst"), {"t": "Table", "c": [table["c"][0], words, *table["c"][2:]]}]
+    return [
+        tree.raw(f"// placed {place}\n// columns {_columns(widths, wide)}", "typst"),
+        {"t": "Table", "c": [table["c"][0], words, *table["c"][2:]]},
+    ]
 
 
 def _with_tables(blocks: list[Node]) -> list[Node]:
@@ -167,7 +198,14 @@ def _with_tables(blocks: list[Node]) -> list[Node]:
         if node["t"] == "Table" and sum(_characters(node)) > COLUMN_CHARACTERS:
             out += _placed(node, None)
         else:
-            out += walk([node], lambda n: [{"t": "Table", "c": [["", ["typst:no-figure"], []], *n["c"][1:]]}] if n["t"] == "Table" else None)
+            out += walk(
+                [node],
+                lambda n: (
+                    [{"t": "Table", "c": [["", ["typst:no-figure"], []], *n["c"][1:]]}]
+                    if n["t"] == "Table"
+                    else None
+                ),
+            )
     return out
 
 
@@ -185,14 +223,21 @@ def for_paper(blocks: list[Node]) -> list[Node]:
             number = re.match(r"0\d\b[ ·.:]*", plain(words))
             if plain(words).strip() == "References":
                 attributes = [attributes[0], [*attributes[1], "unnumbered"], attributes[2]]
-            node = {"t": "Header", "c": [level, attributes, _without(words, number.end()) if number else words]}
+            node = {
+                "t": "Header",
+                "c": [level, attributes, _without(words, number.end()) if number else words],
+            }
         out.append(node)
     return walk(out, lambda n: [_stacked(n)] if n["t"] == "Math" else None)
 
 
 def _for_who_runs(words: list[Node], i: int) -> bool:
     at_start = i == 0 or words[i - 1]["t"] in ("SoftBreak", "LineBreak")
-    return at_start and words[i]["t"] == "Strong" and bool(re.match(r"(Takes|How long|Reads|Writes)\b", plain(words[i])))
+    return (
+        at_start
+        and words[i]["t"] == "Strong"
+        and bool(re.match(r"(Takes|How long|Reads|Writes)\b", plain(words[i])))
+    )
 
 
 def _without(words: list[Node], n: int) -> list[Node]:
@@ -231,7 +276,7 @@ def _unnumbered(block: Block) -> Block:
 
 
 def safe(blocks: list[Node], found: Found) -> list[Node]:
-    """Return blocks that pandoc writes as Typst that is valid: calls are ended, code is in strings, labels are simple."""
+    """Return blocks that pandoc writes as valid Typst: calls end, code is in strings, labels are simple."""
 
     def change(node: Node) -> list[Node] | None:
         kind, content = node["t"], node.get("c")
@@ -260,7 +305,9 @@ def safe(blocks: list[Node], found: Found) -> list[Node]:
 
 
 def _anchor(name: str, block: bool) -> list[Node]:
-    return [(tree.raw if block else tree.raw_inline)(f"#metadata(none)<{label(name)}>", "typst")] if name else []
+    return (
+        [(tree.raw if block else tree.raw_inline)(f"#metadata(none)<{label(name)}>", "typst")] if name else []
+    )
 
 
 def _image(node: Node, found: Found) -> str:
@@ -268,8 +315,17 @@ def _image(node: Node, found: Found) -> str:
     attributes, alt, (name, _) = node["c"]
     picture = found.pictures[name]
     asked = {key: float(re.sub(r"px$", "", value)) for key, value in attributes[2] if not value.endswith("%")}
-    width = asked.get("width") or (asked["height"] * picture.width / picture.height if asked.get("height") else picture.width)
-    share = next((min(float(value[:-1]), 100) for key, value in attributes[2] if key == "width" and value.endswith("%")), None)
+    width = asked.get("width") or (
+        asked["height"] * picture.width / picture.height if asked.get("height") else picture.width
+    )
+    share = next(
+        (
+            min(float(value[:-1]), 100)
+            for key, value in attributes[2]
+            if key == "width" and value.endswith("%")
+        ),
+        None,
+    )
     points = width * POINTS if share is None else COLUMN * share / 100
     if points * picture.height / picture.width > HIGHEST:
         size = f"height: {HIGHEST}pt"
@@ -288,12 +344,16 @@ ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t
 
 
 def label(name: str) -> str:
-    """Return a name as a label of Typst, which takes few characters; other names are told apart by their hash."""
-    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) else f"x{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    """Return a name as a Typst label; one with characters that labels lack becomes its hash."""
+    return (
+        name
+        if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name)
+        else f"x{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    )
 
 
 def _repair(root: Path, document: Document, parts: list[Part]) -> None:
-    """Replace what Typst refuses, the smallest thing first: an equation by its TeX, else a cell by its source."""
+    """Replace what Typst refuses: an equation by its TeX where that suffices, else a cell by its source."""
     names = {name for part in parts for name in _labels(part)}
     for part in parts:
         if not _fits(root, part, names):
@@ -304,11 +364,15 @@ def _repair(root: Path, document: Document, parts: list[Part]) -> None:
         while high - low > 1:
             middle = (low + high) // 2
             together = "\n\n".join(part.typst for part in parts[:middle])
-            low, high = (middle, high) if _fits(root, Part(parts[0].block, together), names) else (low, middle)
+            low, high = (
+                (middle, high) if _fits(root, Part(parts[0].block, together), names) else (low, middle)
+            )
         if parts[low].typst == (plainer := _verbatim(parts[low].block)):
             return
         parts[low].typst = plainer
-        document.found.problem(_name(parts[low].block), "Typst refuses it, so that report.pdf shows it as it was written.")
+        document.found.problem(
+            _name(parts[low].block), "Typst refuses it, so that report.pdf shows it as it was written."
+        )
 
 
 def _simplified(root: Path, part: Part, names: set[str], document: Document) -> None:
@@ -330,7 +394,10 @@ def _simplified(root: Path, part: Part, names: set[str], document: Document) -> 
             write([simpler], document)
             if _fits(root, simpler, names):
                 part.block, part.typst = simpler.block, simpler.typst
-                document.found.problem(_name(block), f"report.pdf shows an equation as TeX, because Typst refuses it: {refused[0]}")
+                document.found.problem(
+                    _name(block),
+                    f"report.pdf shows an equation as TeX, because Typst refuses it: {refused[0]}",
+                )
                 return
     part.typst = _verbatim(block)
     document.found.problem(_name(block), "Typst refuses it, so that report.pdf shows it as it was written.")
@@ -340,7 +407,9 @@ def _fits(root: Path, part: Part, names: set[str]) -> bool:
     """Say whether Typst sets a part by itself; `names` are labels that stand in other parts."""
     elsewhere = "\n".join(f"#metadata(none)<{name}>" for name in sorted(names - _labels(part)))
     try:
-        _compiled(root, f'#import "template.typ": *\n#show: paper.with(title: [x])\n\n{part.typst}\n\n{elsewhere}\n')
+        _compiled(
+            root, f'#import "template.typ": *\n#show: paper.with(title: [x])\n\n{part.typst}\n\n{elsewhere}\n'
+        )
     except typst.TypstError:
         return False
     return True
@@ -351,12 +420,19 @@ def _labels(part: Part) -> set[str]:
 
 
 def _verbatim(block: Block) -> str:
-    """Return a block as it was written, with a sentence; headings and anchors keep their labels, so that links have an end."""
-    names = [label(a[0]) for node in nodes(block.blocks) if (a := tree.attributes(node)) and a[0]] if isinstance(block, Prose) else []
-    names += [label(f"{type(block).__name__.lower()}-{block.name}")] if isinstance(block, Table | Figure) else []
+    """Return the source of a block after a sentence; its labels stay, since links may lead there."""
+    names = (
+        [label(a[0]) for node in nodes(block.blocks) if (a := tree.attributes(node)) and a[0]]
+        if isinstance(block, Prose)
+        else []
+    )
+    names += (
+        [label(f"{type(block).__name__.lower()}-{block.name}")] if isinstance(block, Table | Figure) else []
+    )
     text = block.text if isinstance(block, Prose | Table) else block.caption
     anchors = "".join(f"#metadata(none)<{name}>\n" for name in names)
-    return f"{anchors}#emph({quoted(f'This cannot be set and is shown as it was written ({_name(block)}):')})\n\n#raw(block: true, {quoted(text)})"
+    sentence = f"This cannot be set and is shown as it was written ({_name(block)}):"
+    return f"{anchors}#emph({quoted(sentence)})\n\n#raw(block: true, {quoted(text)})"
 
 
 def _name(block: Block) -> str:
@@ -390,11 +466,13 @@ def _lines(table: Node) -> int:
 def _characters(table: Node) -> list[int]:
     """Return about how many characters wide each column of a table is when set."""
     rows = _rows(table)
-    return [max((len(row[i]) for row in rows if i < len(row)), default=0) + 2 for i in range(len(table["c"][2]))]
+    return [
+        max((len(row[i]) for row in rows if i < len(row)), default=0) + 2 for i in range(len(table["c"][2]))
+    ]
 
 
 def _columns(widths: list[int], wide: bool = True) -> str:
-    """Return Typst's widths of a table's columns: their own, or, where there is no room for them, long texts share what is left."""
+    """Return Typst's widths of columns: their own, or, without room for them, long texts share the rest."""
     if sum(widths) <= (PAGE_CHARACTERS if wide else COLUMN_CHARACTERS):
         return str(len(widths))
     return f"({', '.join(f'{width**0.5:.1f}fr' if width > BREAKABLE else 'auto' for width in widths)})"

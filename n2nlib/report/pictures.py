@@ -30,7 +30,7 @@ class NotShown(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, twice: for a page, with its media type, and for Typst, with its suffix; its size in CSS pixels."""
+    """A picture for a page (`content`, `media`) and for Typst (`printed`, `suffix`); size in CSS pixels."""
 
     content: bytes
     media: str
@@ -53,8 +53,8 @@ class Picture:
 def find(link: str, attachments: Mapping[str, Mapping[str, str | list[str]]]) -> Picture:
     """Return the picture that a Markdown cell links to; raises NotShown if there is none.
 
-    `link` is `attachment:NAME` (one of the cell's attachments), a data URI, or a path relative to the notebooks' folder
-    inside the project. Nothing is loaded from a server.
+    `link` is `attachment:NAME` (one of the cell's attachments), a data URI, or a path inside the project,
+    relative to the notebooks' folder. Nothing is loaded from a server.
     """
     try:
         scheme = urlsplit(link).scheme.lower()
@@ -69,12 +69,14 @@ def find(link: str, attachments: Mapping[str, Mapping[str, str | list[str]]]) ->
     if scheme == "data":
         return decode(_data(link))
     if scheme in ("http", "https", "ftp") or link.startswith("//"):
-        raise NotShown("it is on a server, and a report loads nothing: save it beside the notebook and link to the file")
+        raise NotShown(
+            "it is on a server, and a report loads nothing: save it beside the notebook and link to the file"
+        )
     return decode(_file(link))
 
 
 def linked_file(link: str) -> Path | None:
-    """Return the file in the project that a link means, whether or not it exists, or None if it means none."""
+    """Return the path inside the project that a link names, or None; the file need not exist."""
     path = unquote(re.split(r"[?#]", link, maxsplit=1)[0])
     if not path or "\0" in path or os.path.isabs(path) or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
         return None
@@ -113,8 +115,14 @@ def _raster(content: bytes) -> Picture:
                 printed = _png(image)
             if form not in BROWSER:
                 media = printed
-    except Exception as error:  # Pillow raises many types for a damaged file, and one for a picture of too many pixels
-        reason = "it has too many pixels" if type(error).__name__ == "DecompressionBombError" else "it is damaged, or no picture"
+    except (
+        Exception
+    ) as error:  # Pillow raises many types for a damaged file, and one for a picture of too many pixels
+        reason = (
+            "it has too many pixels"
+            if type(error).__name__ == "DecompressionBombError"
+            else "it is damaged, or no picture"
+        )
         raise NotShown(reason) from None
     suffix = TYPST[form] if printed is content else "png"
     return Picture(media, BROWSER.get(form, "image/png"), printed, suffix, *size)
@@ -137,7 +145,10 @@ def _svg(content: bytes) -> Picture:
     if not _drawn(content):
         raise NotShown("it is an SVG that cannot be drawn")
     box = [float(n) for n in re.findall(r"[-+]?\d*\.?\d+(?:e[-+]?\d+)?", root.get("viewBox", ""))]
-    width, height = (_pixels(root.get(name, "")) or (box[i] if len(box) == 4 else 0) for i, name in [(2, "width"), (3, "height")])
+    width, height = (
+        _pixels(root.get(name, "")) or (box[i] if len(box) == 4 else 0)
+        for i, name in [(2, "width"), (3, "height")]
+    )
     return Picture(content, "image/svg+xml", content, "svg", width or 300, height or 150)
 
 
@@ -177,12 +188,16 @@ def _base64(text: str) -> bytes:
 def _file(link: str) -> bytes:
     file = linked_file(link)
     if file is None:
-        raise NotShown("it is outside the project: copy it beside the notebook and link to it by a relative path")
+        raise NotShown(
+            "it is outside the project: copy it beside the notebook and link to it by a relative path"
+        )
     try:
         if file.is_file() and file.stat().st_size > MOST_BYTES:
             raise NotShown(f"it has more than {MOST_BYTES // 1_000_000} MB")
         return file.read_bytes()
     except FileNotFoundError:
-        raise NotShown(f"there is no file {file.relative_to(os.path.abspath(paths.root())).as_posix()}") from None
+        raise NotShown(
+            f"there is no file {file.relative_to(os.path.abspath(paths.root())).as_posix()}"
+        ) from None
     except (OSError, ValueError) as error:
         raise NotShown(f"the file cannot be read ({getattr(error, 'strerror', None) or error})") from None

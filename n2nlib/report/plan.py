@@ -27,6 +27,11 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
 
+#: A link of Markdown (`](...)`, `]: ...`) or of HTML (`src=...`), perhaps to a picture.
+LINK = re.compile(
+    r"""(?:\]\(\s*<?|\]:\s*<?|src\s*=\s*["']?)([^"'<>]+?)(?=[>)"']|\s+["'>]|\s*$)""", re.MULTILINE
+)
+
 #: A chapter's name: two digits, an underscore, then letters, digits and underscores.
 CHAPTER = re.compile(r"[0-9]{2}_[A-Za-z0-9_]+")
 
@@ -83,7 +88,8 @@ class Step:
 def chapters() -> list[str]:
     """Return the names of the chapters in order; the last, `*_report`, reads what the others wrote.
 
-    A notebook is a chapter if its name is (`CHAPTER`): `08_mine` is one; `Untitled`, `my_notes` and `01_data-Copy1` are none.
+    A notebook is a chapter if its name matches `CHAPTER`: `08_mine` is one; `Untitled`, `my_notes` and
+    `01_data-Copy1` are not.
     """
     names = sorted(p.stem for p in paths.notebooks().glob("*.ipynb") if CHAPTER.fullmatch(p.stem))
     if not names:
@@ -165,7 +171,7 @@ def _linked_pictures(settings: Settings) -> dict[str, str]:
         path = settings.file(f"notebooks/{chapter}.ipynb")
         for cell in load_notebook(path)["cells"] if path.exists() else []:
             text = "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""
-            for link in re.findall(r"""(?:\]\(\s*<?|\]:\s*<?|src\s*=\s*["']?)([^"'<>]+?)(?=[>)"']|\s+["'>]|\s*$)""", text, re.MULTILINE):
+            for link in LINK.findall(text):
                 file = linked_file(link)
                 if file is not None and file.is_file():
                     found[file.relative_to(paths.root().absolute()).as_posix()] = digest(file.read_bytes())

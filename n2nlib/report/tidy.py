@@ -20,18 +20,18 @@ KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME,
         "language_info": {"name": "python"}}  # fmt: skip
 
 
-#: What there is to open in JupyterLab besides the chapters. Any other notebook in the folder is the reader's own.
+#: The project's notebooks besides the chapters. Any other notebook in the folder is the reader's own.
 BESIDE = ("explore",)
 
 
 def committed() -> list[Path]:
-    """Return the project's notebooks: the chapters in their order, then what else there is to open in JupyterLab."""
+    """Return the project's notebooks: the chapters in their order, then the others."""
     named = [paths.notebooks() / f"{name}.ipynb" for name in (*chapters(), *BESIDE)]
     return [path for path in named if path.exists()]
 
 
 def tracked() -> list[Path]:
-    """Return those of the project's notebooks that git tracks, which the tests check; all of them where git cannot say."""
+    """Return the notebooks that the tests check: those that git tracks, or all without git."""
     listed = _git("ls-files", "-z", "--", ".")
     if not listed:
         return committed()
@@ -42,8 +42,8 @@ def tracked() -> list[Path]:
 def as_committed(path: Path) -> dict:
     """Return a notebook as `make notebooks` wrote it.
 
-    JupyterLab saves other metadata, and outputs of whatever the reader ran: then it is the version that git has staged
-    or committed. Where git has none, it is the file itself.
+    JupyterLab saves other metadata, and the outputs of the reader's own runs. For such a file this is the
+    version that git has staged or committed, or, without git, the file itself.
     """
     notebook = load_notebook(path)
     if is_tidy(notebook):
@@ -53,7 +53,7 @@ def as_committed(path: Path) -> dict:
 
 
 def is_tidy(notebook: dict) -> bool:
-    """Say whether a notebook is in the form that `make notebooks` writes: executed in order, no error, nothing volatile."""
+    """Say whether a notebook is as `make notebooks` writes it: executed in order, without errors."""
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     in_order = [cell.get("execution_count") for cell in code] == list(range(1, len(code) + 1))
     failed = any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
@@ -61,7 +61,7 @@ def is_tidy(notebook: dict) -> bool:
 
 
 def _git(*words: str) -> bytes:
-    """Return what git prints about the folder of the notebooks; nothing where it fails or is not installed."""
+    """Return the output of git in the notebooks' folder; nothing if git fails or is not installed."""
     try:
         done = subprocess.run(["git", *words], cwd=paths.notebooks(), capture_output=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):

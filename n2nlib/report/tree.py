@@ -14,12 +14,14 @@ FIRST = ("Code", "Link", "Image", "Span", "Div", "CodeBlock", "Table", "Figure")
 
 
 def is_node(value: Any) -> bool:
-    """Say whether a value is an inline or a block, and not one of the small words (an alignment, a kind of list)."""
+    """Say whether a value is a node of the tree: an inline, a block, or a word such as an alignment."""
     return isinstance(value, dict) and "t" in value
 
 
 def walk(value: Any, change: Callable[[Node], list[Node] | None]) -> Any:
-    """Return a tree in which each node was replaced by the nodes that `change` returns, from the leaves up; None keeps it.
+    """Return a tree in which `change` has replaced nodes, from the leaves up.
+
+    `change` returns the nodes that take the place of one, or None to keep it.
 
     Only nodes in lists are handed to `change`, since only there several can take one's place.
     """
