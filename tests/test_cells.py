@@ -9,13 +9,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from fake_chapters import write
+from fake_chapters import notebook, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from n2nlib.errors import ReportError
-from n2nlib.report import document, pandoc, pdf, plan, render, tree
+from n2nlib.report import document, pandoc, pdf, plan, render, run, tree
 from n2nlib.report.html import html
 
 #: Markdown cell -> what a reader must find in both documents (spaces apart), in this order.
@@ -607,3 +607,30 @@ def test_without_its_pandoc_the_report_says_what_to_install(monkeypatch):
     with pytest.raises(ReportError, match="run `pip install pypandoc_binary`"):
         pandoc.program()
     pandoc.program.cache_clear()
+
+
+def test_a_readers_chapter_from_its_notebook_to_both_documents(fake_report, tmp_path, monkeypatch):
+    """Executed by papermill: IPython's syntax, a plot, a table, a widget, an attachment and a link."""
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    base = base64.b64encode(png()).decode()
+    own = notebook(
+        ("markdown", "# Mine\n\n![pasted](attachment:image.png) See **model**.py"),
+        ("code", "%matplotlib inline\nimport matplotlib.pyplot as plt\nimport pandas as pd\nwords = !echo shelled\nwords"),
+        ("code", "if True:\n    !echo indented\n    plt.plot([1, 2])\n    plt.show()"),
+        ("code", "%%bash\necho bashed"),
+        ("code", "%%html\n<b onclick='x'>bold</b>"),
+        ("code", "pd?"),
+        ("code", "%time x = 1\nimport asyncio\nawait asyncio.sleep(0)\npd.DataFrame({'name': ['a'], 'psnr': [25.5]})"),
+        ("code", "from tqdm.auto import tqdm\nfor i in tqdm(range(3)): pass"),
+    )
+    own["cells"][0]["attachments"] = {"image.png": {"image/png": base}}
+    write(tmp_path / "notebooks", "08_mine", own)
+    write(tmp_path / "notebooks", "01_data-Copy1", notebook(("code", "raise ValueError")))
+    assert run.make(fake_report)
+    page = checked(fake_report.file("report.html").read_text())
+    assert page.sources.count(f"data:image/png;base64,{base}") == 1
+    assert len(page.sources) == 4  # the pasted picture, the plot, and the two figures of the other chapters
+    for words in ("shelled", "indented", "bashed", "bold", "25.5", "Seemodel.py"):
+        assert words in page.text[page.text.index("Mine", 200) :], words
+    assert "3/3" not in page.text and fake_report.file("report.pdf").read_bytes().startswith(b"%PDF")
+    assert not any(step.reason for step in plan.plan(fake_report))
