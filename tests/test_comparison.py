@@ -44,8 +44,8 @@ def test_levels_and_differences():
 def test_a_row_of_fewer_seeds_is_compared_with_its_partners_and_says_so():
     rows = comparison({"TNet": runs((25.0, 25.1, 25.2, 26.1)), "L1": runs((24.5, 24.6, 24.7)), "UNet": runs((25.5, 25.6, 25.7), network="UNet")})
     assert rows.difference("L1").value == pytest.approx(-0.5)
-    assert rows.pairing == "L1: compared with the same 3 seeds of TNet, whose mean is 25.10 dB."
-    assert rows.difference("UNet").value == pytest.approx(25.6 - 25.35)  # another network shares no start
+    assert rows.pairing == "L1, UNet: compared with the same 3 seeds of TNet, whose mean is 25.10 dB."
+    assert rows.difference("UNet").value == pytest.approx(25.6 - 25.1)  # another network: equal sets of seeds
 
 
 def test_a_comparison_without_rows_is_false_and_has_nothing_to_say():
