@@ -136,7 +136,7 @@ class RunStore:
             write_json(folder / "metrics.json", trained.metrics)
             np.save(folder / "psnr.npy", trained.psnr, allow_pickle=False)
             save_file(trained.weights, folder / WEIGHTS)
-            write_json(folder / "env.json", environment(trained.device) | {"seconds": trained.metrics["seconds"]})
+            write_json(folder / "env.json", environment(trained.device) | trained.notes | {"seconds": trained.metrics["seconds"]})
 
         self._place(self.path(spec), fill)
         self.drop_checkpoints(spec)
