@@ -156,12 +156,12 @@ class RunStore:
 
     @contextmanager
     def _locked(self, name: str):
-        from filelock import FileLock
+        from .locks import lock
 
         folder = self.folder / ".locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            held = FileLock(folder / name).acquire()
+            held = lock(folder / name)
         except OSError as error:
             raise StoreError(f"{folder} cannot be written ({error}): free some space or check the permissions.") from error
         with held:

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from . import paper
+from .device import emulates_bf16
 from .errors import ReportError, StoreError, TrainingError
 from .metrics import MSE_FLOOR, denoise, global_psnr, psnr
 from .models import build, count_parameters
@@ -382,6 +383,7 @@ def train(
     device: str | torch.device = "cpu",
     checkpoints: Path | None = None,
     progress: Callable[[int], None] | None = None,
+    emulate_bf16: bool = False,
 ) -> list[Trained]:
     """Train runs of equal length on one corpus and one device together; on a CPU each ends as it would alone, to the bit.
 
@@ -389,12 +391,15 @@ def train(
     that cannot be captured there as a CUDA graph is taken eagerly, with one warning per process.
     `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so that a killed call goes on
     where it was (on a CPU to the same bits). `progress` is called with the number of images done since its last call.
+    `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it.
     Raises TrainingError on divergence or an impossible specification, StoreError where no checkpoint can be written.
     """
     device = torch.device(device)
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
     if len(shapes) != 1:
         raise TrainingError("runs that train together must share corpus, n_train, epochs, batch and precision.")
+    if not emulate_bf16:
+        refuse_emulated(specs, device.type)
     done = 0
 
     def counted(images: int) -> None:
@@ -439,6 +444,18 @@ def _warn_of_capture(device: torch.device, error: CaptureError) -> None:
     NOT_CAPTURED.setdefault(device.type, str(error))
 
 
+def refuse_emulated(specs: Sequence[RunSpec], device: str) -> None:
+    """Raise TrainingError where runs ask for bf16 on a CPU that has no arithmetic for it, before anything is trained."""
+    asked = [s for s in specs if s.precision == "bf16"] if device == "cpu" else []
+    if asked and emulates_bf16():
+        raise TrainingError(
+            f"{len(asked)} run{'s' * (len(asked) > 1)} to be trained in bf16 (the first: {asked[0].id}), which this processor only "
+            "emulates, several times slower than fp32: choose PROFILE=paper (precision fp32 or tf32), or insist with EMULATE=1 "
+            "(--emulate-bf16; emulate_bf16=True in Python).",
+            run=asked[0].id,
+        )
+
+
 def _begin(spec: RunSpec, pairs, device: torch.device, resident: dict) -> Replica:
     """Return a run before its first step; raises TrainingError with the run's id where its specification is impossible."""
     try:
@@ -452,7 +469,7 @@ def _in_parts(parts, specs, corpus, device, checkpoints, progress):
     done = {
         trained.spec: trained
         for part in parts
-        for trained in train(part, corpus, device=device, checkpoints=checkpoints, progress=progress)
+        for trained in train(part, corpus, device=device, checkpoints=checkpoints, progress=progress, emulate_bf16=True)
     }
     return [done[spec] for spec in specs]
 

@@ -25,8 +25,6 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
 
-#: TNet training images a second, one CPU core and one GPU, for estimates only.
-CPU_SPEED, GPU_SPEED = 1_200, 60_000
 
 
 @dataclass(frozen=True)
@@ -237,11 +235,10 @@ def missing_runs(settings: Settings) -> list[spec.RunSpec]:
 
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
-    """Estimate how long training takes; within a factor of two, since machines differ."""
-    from ..device import cores
-    from ..sweep import estimate
+    """Estimate how long training takes, from rates that were measured on this machine."""
+    from ..speed import seconds
 
-    return estimate(specs, GPU_SPEED if device == "cuda" else CPU_SPEED * cores())
+    return seconds(specs, device)
 
 
 def digest(content: bytes) -> str:

@@ -10,7 +10,7 @@ from .. import paths
 from ..errors import ReportError
 from . import kernel
 from .plan import chapters
-from .run import ONE_THREAD
+from .run import ONE_THREAD, START_SECONDS
 
 #: Of a notebook's metadata, what its reader needs.
 KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME, "language": "python"},
@@ -37,7 +37,7 @@ def tidy_all() -> None:
     for path in committed():
         start = time.monotonic()
         notebook = from_dict(tidy(read(path, as_version=4)))
-        client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False,
+        client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False, startup_timeout=START_SECONDS,
                                 resources={"metadata": {"path": path.parent}})  # fmt: skip
         try:
             client.execute()
