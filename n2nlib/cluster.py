@@ -28,6 +28,8 @@ WORKER_WAIT = 600.0
 WORKER_FIRST = 5.0
 #: Seconds in which a scheduler must answer a question, and seconds from one question to the next.
 ANSWER, LOOK = 20.0, 2.0
+#: Seconds in which workers must have answered the check: their first import may come from a slow disk.
+CHECK = 120.0
 #: How often a job is handed out again after a worker turned out to be unusable.
 TRIES = 5
 
@@ -57,7 +59,7 @@ def on_dask(jobs, corpora: Mapping, store: RunStore, bar: Progress, device: str,
         stack.enter_context(single_threaded())
         stack.enter_context(_quiet())
         if not address:
-            cluster = LocalCluster(min(cores(), len(jobs)), threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+            cluster = LocalCluster(n_workers=min(cores(), len(jobs)), threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
             address = stack.enter_context(cluster).scheduler_address
         try:
             client = Client(address, timeout="10s", set_as_default=False)
@@ -143,6 +145,7 @@ class _Campaign:
             done = sum(s.images for s in job)
             _, timed, seconds = self.counted.get(number, (0, 0, 0.0))
             self.counted[number] = (done, timed, seconds)
+            self._show()
             self.bar.finished(len(job))
             return
         if future.status in ("cancelled", "lost"):
@@ -176,7 +179,7 @@ class _Campaign:
         if new:
             answers = self._ask(
                 lambda: self.client.sync(
-                    self.client._run, _facts_function(), str(self.token), workers=new, on_error="return", callback_timeout=6 * ANSWER
+                    self.client._run, _facts_function(), str(self.token), workers=new, on_error="return", callback_timeout=CHECK
                 )
             )
             for worker in new:
