@@ -123,18 +123,26 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
     """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each precision."""
     precisions = ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32",) if emulates_bf16() else ("fp32", "bf16")
     timings = _timings(network, device, precisions, pool)
+    start = time.monotonic()
     if device == "cuda":
         repetitions, steps = REPETITIONS, dict.fromkeys(timings, 4 * CHUNK_STEPS)  # long enough that set-up does not count
     else:
-        repetitions, steps = _plan({row: time_row(1) for row, time_row in timings.items()}, STEPS[network])
+        latest = {row: time_row(1) for row, time_row in timings.items()}
+        repetitions, steps = _plan(latest, STEPS[network], BUDGET - (time.monotonic() - start))
     rates: dict[tuple, list[float]] = {}
     peak = dict.fromkeys(precisions, 0.0)
-    for number in range(repetitions):
+    done = 0
+    while done < repetitions:
         for precision in precisions:
             peak[precision] = max(peak[precision], peak_rate(device, precision))
         for row, time_row in timings.items():
             rates.setdefault(row, []).append(time_row(steps[row]))
-        say(f"{network}: repetition {number + 1} of {repetitions} done")
+        done += 1
+        if device == "cpu":  # the machine may have become busier than it was at the first step
+            left = BUDGET - (time.monotonic() - start)
+            more, steps = _plan({row: r[-1] for row, r in rates.items()}, STEPS[network], left, repetitions - done, LEAST - done)
+            repetitions = done + more
+        say(f"{network}: repetition {done} of {repetitions} done")
     plain, one_core = rates[("plain", "fp32", 1)], rates.get(("plain, 1 thread", "fp32", 1))
     operations = 6 * multiply_adds(build(network, seed=0))
     rows = []
@@ -153,7 +161,7 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
                 "core for core": None if one_core is None or loop == "plain" else
                 statistics.median(v / n / p for v, p in zip(values, one_core, strict=True)),
                 "of a large convolution": statistics.median(values) * operations / peak[precision],
-                "repetitions": repetitions,
+                "repetitions": len(values),
             }
         )
         say(_line(rows[-1]))
@@ -181,16 +189,18 @@ def _timings(network: str, device: str, precisions, pool: ProcessPoolExecutor | 
     return rows
 
 
-def _plan(first: dict[tuple, float], most: int) -> tuple[int, dict[tuple, int]]:
-    """Return how often to time the rows, and over how many steps each, given their images/s over one step.
+def _plan(
+    rates: dict[tuple, float], most: int, seconds: float, repetitions: int = REPETITIONS, least: int = LEAST
+) -> tuple[int, dict[tuple, int]]:
+    """Return how often to time the rows, and over how many steps each, given their images/s and the seconds that are left.
 
-    Rows share the budget evenly. Where even one step per row and repetition is too much for it, repetitions go down to three.
+    Rows share the time evenly. Where it does not hold two steps per row and repetition, there are fewer repetitions.
     """
-    each = {row: row[2] * BATCH / rate for row, rate in first.items()}  # seconds of one step
+    each = {row: row[2] * BATCH / rate for row, rate in rates.items()}  # seconds of one step
     warm = sum(each.values())  # each repetition begins with a step that is not timed
-    repetitions = max(LEAST, min(REPETITIONS, int(BUDGET / (2 * warm))))
-    share = (BUDGET / repetitions - warm) / len(each)
-    return repetitions, {row: max(1, min(most, int(share / seconds))) for row, seconds in each.items()}
+    repetitions = max(least, 0, min(repetitions, int(seconds / (2 * warm))))
+    share = (seconds / max(1, repetitions) - warm) / len(each)
+    return repetitions, {row: max(1, min(most, int(share / step))) for row, step in each.items()}
 
 
 def _line(row: dict) -> str:

@@ -84,6 +84,7 @@ def seconds(specs: Iterable[RunSpec], device: str) -> float:
 
 def measured(device: str, precision: str) -> dict[str, float]:
     """Time a second of training of TNet in another process, note it and return it; nothing where that fails."""
+    print("measuring how fast this machine trains, some seconds", file=sys.stderr, flush=True)
     try:
         command = [sys.executable, "-m", "n2nlib.speed", device, precision]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=paths.root())

@@ -60,11 +60,17 @@ def test_bf16_is_left_out_with_a_sentence_where_it_is_emulated(results, monkeypa
 def test_steps_and_repetitions_fit_the_budget(rate, repetitions, steps):
     row = ("engine", "fp32", 1)
     most = 8 if steps == 8 else 64
-    assert bench._plan({row: rate}, most) == (repetitions, {row: steps})
+    assert bench._plan({row: rate}, most, 60.0) == (repetitions, {row: steps})
 
 
 def test_the_budget_is_kept_by_many_slow_rows():
     """Six rows of UNet on two slow cores, 0.5 to 1 s per step: the plan takes no longer than the budget."""
     first = {("engine", "fp32", n): n * 32 / 0.8 for n in range(1, 7)}
-    repetitions, steps = bench._plan(first, 64)
+    repetitions, steps = bench._plan(first, 64, bench.BUDGET)
     assert repetitions >= bench.LEAST and repetitions * sum(0.8 * (1 + s) for s in steps.values()) <= bench.BUDGET
+
+
+def test_a_machine_that_gets_busier_ends_with_the_third_repetition():
+    rates = {("engine", "fp32", 1): 1.0}  # 32 s per step, after two repetitions of five, with 10 s left
+    assert bench._plan(rates, 64, 10.0, 3, 1) == (1, {("engine", "fp32", 1): 1})
+    assert bench._plan(rates, 64, -50.0, 2, 0) == (0, {("engine", "fp32", 1): 1})
