@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 
 # PROFILE=smoke|quick|overnight|paper|paper-bf16  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH
 # DEVICE=auto|cpu|cuda  EXECUTOR=local|dask|dask:tcp://HOST:PORT  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
-# TRAIN=0 (train nothing: show what is stored)  EMULATE=1 (train in bf16 on a CPU without bf16 arithmetic, slowly)
+# TRAIN=0 (train nothing: show what is stored)  EMULATE=1 (train in bf16 even where the CPU emulates it)
 # A shell reads these from its environment as they were typed: a path may hold spaces, quotes and $.
 override PROFILE  := $(value PROFILE)
 override CORPUS   := $(value CORPUS)

@@ -1,12 +1,14 @@
-"""`make bench`: how fast the engine is, as a ratio to the textbook loop in the same process, and how busy it keeps the machine.
+"""`make bench`: how fast the engine is, as a ratio to the textbook loop in the same process, and how busy
+it keeps the machine.
 
-Plain loop and engine alternate, three to five times, so that a busy machine slows both; what is reported is the
-median ratio with its range: to the plain loop as PyTorch starts it, with one thread per core, and core for core (a run of
-the engine keeps to one thread) to the plain loop on one thread. How busy: operations/s (6 per multiply-add: forward, and
-twice as much backward) over those of one large convolution in the same arithmetic on all cores.
+Plain loop and engine alternate, three to five times, so that a busy machine slows both; what is reported is
+the median ratio with its range: to the plain loop as PyTorch starts it, with one thread per core, and core
+for core (a run of the engine keeps to one thread) to the plain loop on one thread. How busy: operations/s (6
+per multiply-add: forward, and twice as much backward) over those of one large convolution in the same
+arithmetic on all cores.
 
-All of it ends within about four minutes on two slow cores: a first step of each row decides how many are timed at once.
-bf16 is left out on a CPU that only emulates it.
+All of it ends within about four minutes on two slow cores: a first step of each row decides how many are
+timed at once. bf16 is left out on a CPU that only emulates it.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ def pairs(n: int) -> Pairs:
 
 
 def engine_rate(network: str, precision: str, device: str, replicas: int = 1, steps: int | None = None) -> float:
-    """Return images/s of the engine over `replicas` runs that train together, after one step to warm up (8 on a GPU)."""
+    """Return images/s of the engine over `replicas` runs that train together, after one step to warm up
+    (8 on a GPU).
+    """
     where, steps = torch.device(device), steps or STEPS[network]
     with settings(where, precision):
         resident: dict = {}
@@ -121,14 +125,18 @@ def peak_rate(device: str, precision: str) -> float:
 
 def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -> list[dict]:
     """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each precision."""
-    precisions = ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32",) if emulates_bf16() else ("fp32", "bf16")
+    if device == "cuda":
+        precisions = ("fp32", "tf32", "bf16")
+    else:
+        precisions = ("fp32",) if emulates_bf16() else ("fp32", "bf16")
     timings = _timings(network, device, precisions, pool)
     start = time.monotonic()
     if device == "cuda":
-        repetitions, steps = REPETITIONS, dict.fromkeys(timings, 4 * CHUNK_STEPS)  # long enough that set-up does not count
+        # Long enough that set-up does not count.
+        repetitions, steps = REPETITIONS, dict.fromkeys(timings, 4 * CHUNK_STEPS)
     else:
         latest = {row: time_row(1) for row, time_row in timings.items()}
-        repetitions, steps = _plan(latest, STEPS[network], BUDGET - (time.monotonic() - start))
+        repetitions, steps = _plan(latest, STEPS[network], BUDGET - (time.monotonic() - start), REPETITIONS, LEAST)
     rates: dict[tuple, list[float]] = {}
     peak = dict.fromkeys(precisions, 0.0)
     done = 0
@@ -140,7 +148,8 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
         done += 1
         if device == "cpu":  # the machine may have become busier than it was at the first step
             left = BUDGET - (time.monotonic() - start)
-            more, steps = _plan({row: r[-1] for row, r in rates.items()}, STEPS[network], left, repetitions - done, LEAST - done)
+            latest = {row: r[-1] for row, r in rates.items()}
+            more, steps = _plan(latest, STEPS[network], left, repetitions - done, LEAST - done)
             repetitions = done + more
         say(f"{network}: repetition {done} of {repetitions} done")
     plain, one_core = rates[("plain", "fp32", 1)], rates.get(("plain, 1 thread", "fp32", 1))
@@ -168,7 +177,9 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
     return rows
 
 
-def _timings(network: str, device: str, precisions, pool: ProcessPoolExecutor | None) -> dict[tuple, Callable[[int], float]]:
+def _timings(
+    network: str, device: str, precisions, pool: ProcessPoolExecutor | None
+) -> dict[tuple, Callable[[int], float]]:
     """Return (loop, precision, runs) -> what times that row over some steps and returns its images/s."""
     side = TOGETHER[network] if device == "cuda" else cores()
 
@@ -190,11 +201,13 @@ def _timings(network: str, device: str, precisions, pool: ProcessPoolExecutor | 
 
 
 def _plan(
-    rates: dict[tuple, float], most: int, seconds: float, repetitions: int = REPETITIONS, least: int = LEAST
+    rates: dict[tuple, float], most: int, seconds: float, repetitions: int, least: int
 ) -> tuple[int, dict[tuple, int]]:
-    """Return how often to time the rows, and over how many steps each, given their images/s and the seconds that are left.
+    """Return how often to time the rows, and over how many steps each, given their images/s and the
+    seconds that are left.
 
-    Rows share the time evenly. Where it does not hold two steps per row and repetition, there are fewer repetitions.
+    Rows share the time evenly. Where it does not hold two steps per row and repetition, there are fewer
+    repetitions.
     """
     each = {row: row[2] * BATCH / rate for row, rate in rates.items()}  # seconds of one step
     warm = sum(each.values())  # each repetition begins with a step that is not timed
@@ -204,7 +217,9 @@ def _plan(
 
 
 def _line(row: dict) -> str:
-    loop = f"engine, {row['runs']} run{'s' * (row['runs'] > 1)}, {row['precision']}" if row["loop"] == "engine" else row["loop"]
+    loop = row["loop"]
+    if loop == "engine":
+        loop = f"engine, {row['runs']} run{'s' * (row['runs'] > 1)}, {row['precision']}"
     return (
         f"{row['network']}, {loop}: {row['images/s']:,.0f} images/s, {row['ratio']:.2f} times the plain loop "
         f"({row['repetitions']} repetitions)"
@@ -294,7 +309,8 @@ def write_table() -> str:
             lines += [
                 *found.get("skipped", []),
                 f"Medians of {found['repetitions']} repetitions or more. "
-                f"Making pairs: {corpus['pairs/s']:,.0f} per second, {corpus['ratio']:.1f} times the plain loop. "
+                f"Making pairs: {corpus['pairs/s']:,.0f} per second, {corpus['ratio']:.1f} times the plain "
+                "loop. "
                 f"TNet denoises {inference['images']:,} images in {inference['seconds']:.2f} s. "
                 f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
                 "",

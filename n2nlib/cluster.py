@@ -1,7 +1,9 @@
-"""Training on Dask's workers: of this machine, or of a scheduler whose workers see the same results folder.
+"""Training on Dask's workers: of this machine, or of a scheduler whose workers see the same results
+folder.
 
-Before anything is trained, each worker shows that it reads and writes the store and has the same versions; one that joins
-later does so before its first run. What goes wrong is noticed within seconds and said in a sentence; finished runs stay.
+Before anything is trained, each worker shows that it reads and writes the store and has the same versions;
+one that joins later does so before its first run. What goes wrong is noticed within seconds and said in a
+sentence; finished runs stay.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from .runs import RunStore
 from .spec import SEMANTICS, RunSpec
 from .speed import COST, kind
 
-#: Seconds without a usable worker after which a sweep gives up: a cluster's queue may take minutes to start one.
+#: Seconds without a usable worker after which a sweep gives up: a cluster's queue may take minutes to start
+#: one.
 WORKER_WAIT = 600.0
 #: Seconds without a usable worker until the first line about it.
 WORKER_FIRST = 5.0
@@ -42,16 +45,22 @@ class WorkerError(ReportError):
         self.worker = worker
 
 
-def on_dask(jobs, corpora: Mapping, store: RunStore, bar: Progress, device: str, address: str, emulate_bf16: bool) -> list[Exception]:
-    """Train groups of runs on Dask's workers, most expensive first, and return the errors of those that failed.
+def on_dask(
+    jobs, corpora: Mapping, store: RunStore, bar: Progress, device: str, address: str, emulate_bf16: bool
+) -> list[Exception]:
+    """Train groups of runs on Dask's workers, most expensive first, and return the errors of those that
+    failed.
 
-    A worker that dies is replaced, and its group resumes from its checkpoints. `address` is a running scheduler's; "" starts
-    workers on this machine. Raises ReportError where no scheduler or no usable worker is there.
+    A worker that dies is replaced, and its group resumes from its checkpoints. `address` is a running
+    scheduler's; "" starts workers on this machine. Raises ReportError where no scheduler or no usable worker
+    is there.
     """
     try:
         from dask.distributed import Client, LocalCluster
     except ImportError:
-        raise ReportError("executor 'dask' needs dask[distributed]: pip install -e '.[dask]', or use EXECUTOR=local.") from None
+        raise ReportError(
+            "executor 'dask' needs dask[distributed]: pip install -e '.[dask]', or use EXECUTOR=local."
+        ) from None
     from .sweep import single_threaded
 
     jobs = sorted(jobs, key=lambda job: -sum(s.images * COST.get(s.network, 1.0) for s in job))
@@ -59,12 +68,19 @@ def on_dask(jobs, corpora: Mapping, store: RunStore, bar: Progress, device: str,
         stack.enter_context(single_threaded())
         stack.enter_context(_quiet())
         if not address:
-            cluster = LocalCluster(n_workers=min(cores(), len(jobs)), threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+            cluster = LocalCluster(
+                n_workers=min(cores(), len(jobs)),
+                threads_per_worker=1,
+                dashboard_address=None,
+                host="127.0.0.1",
+            )
             address = stack.enter_context(cluster).scheduler_address
         try:
             client = Client(address, timeout="10s", set_as_default=False)
         except (OSError, ValueError) as error:  # ValueError: an address without a port
-            raise ReportError(f"no Dask scheduler answers at {address} ({error}): start one, or use EXECUTOR=dask.") from error
+            raise ReportError(
+                f"no Dask scheduler answers at {address} ({error}): start one, or use EXECUTOR=dask."
+            ) from error
         stack.callback(client.close, timeout=2)
         token = stack.enter_context(_token(store.folder.resolve()))
         return _Campaign(client, address, token, jobs, corpora, store, bar, device, emulate_bf16).finish()
@@ -75,7 +91,9 @@ class _Campaign:
 
     def __init__(self, client, address, token: Path, jobs, corpora, store, bar, device, emulate_bf16):
         self.client, self.address, self.token, self.jobs, self.bar = client, address, token, jobs, bar
-        self.arguments = [(corpora[job[0].corpus], store.folder.resolve(), device, emulate_bf16) for job in jobs]
+        self.arguments = [
+            (corpora[job[0].corpus], store.folder.resolve(), device, emulate_bf16) for job in jobs
+        ]
         self.fit: dict[str, int] = {}  # worker -> threads, of those that are connected and usable
         self.unfit: dict[str, str] = {}  # worker -> why
         self.counted: dict[int, tuple[int, int, float]] = {}  # job -> images, timed, seconds
@@ -116,14 +134,16 @@ class _Campaign:
                 self._show()
             elif now - seen > WORKER_WAIT:
                 raise ReportError(
-                    f"no worker of the Dask scheduler at {self.address} was connected for {duration(WORKER_WAIT)}: start workers "
+                    f"no worker of the Dask scheduler at {self.address} was connected for "
+                    f"{duration(WORKER_WAIT)}: start workers "
                     f"(`dask worker {self.address}`, or your cluster's queue) and start again; {self._kept()}"
                 )
             elif now >= due:
                 if not self.bar.quiet:
                     say(
                         f"training: waiting for a worker of the scheduler at {self.address}; none connected "
-                        f"{'yet' if not self.finished else 'any more'}, {duration(now - seen)} (for up to {duration(WORKER_WAIT)})"
+                        f"{'yet' if not self.finished else 'any more'}, {duration(now - seen)} (for up to "
+                        f"{duration(WORKER_WAIT)})"
                     )
                 due = now + EVERY
         return self.errors
@@ -133,7 +153,17 @@ class _Campaign:
         # A preference, not a command: a job must not wait for a worker that has gone.
         where = {"workers": list(self.fit), "allow_other_workers": True} if self.unfit and self.fit else {}
         future = self.client.submit(
-            _on_worker, self.jobs[number], number, corpus, folder, device, emulate, str(self.token), expected(), pure=False, **where
+            _on_worker,
+            self.jobs[number],
+            number,
+            corpus,
+            folder,
+            device,
+            emulate,
+            str(self.token),
+            expected(),
+            pure=False,
+            **where,
         )
         self.pending[future] = number
 
@@ -160,12 +190,18 @@ class _Campaign:
                 error = _named(job, error)
         elif not isinstance(error, ReportError):
             error = TrainingError(
-                f"{_runs(job)} given up: {error.allowed_failures + 1} workers died while training, the last at "
-                f"{error.last_worker.address}. They were killed, or out of memory: look at their logs, and start again to resume."
+                f"{_runs(job)} given up: {error.allowed_failures + 1} workers died while training, the last "
+                "at "
+                f"{error.last_worker.address}. They were killed, or out of memory: look at their logs, and "
+                "start again to resume."
             )
         self._refuse_if_all_are_unfit()
         self.tries[number] += 1
-        if isinstance(error, ReportError) and not isinstance(error, WorkerError) or self.tries[number] >= TRIES:
+        if (
+            isinstance(error, ReportError)
+            and not isinstance(error, WorkerError)
+            or self.tries[number] >= TRIES
+        ):
             self.errors.append(error if isinstance(error, ReportError) else _named(job, error))
             self.bar.finished(0, failed=len(job))
         else:
@@ -173,13 +209,20 @@ class _Campaign:
 
     def _look(self, again: bool = False) -> None:
         """Find out which workers are connected, and check those that are new (with `again`, all)."""
-        threads = self._ask(lambda: self.client.sync(self.client.scheduler.ncores, workers=None, callback_timeout=ANSWER))
+        threads = self._ask(
+            lambda: self.client.sync(self.client.scheduler.ncores, workers=None, callback_timeout=ANSWER)
+        )
         new = [w for w in threads if w not in self.unfit and (again or w not in self.fit)]
         self.fit = {w: n for w, n in threads.items() if w in self.fit}
         if new:
             answers = self._ask(
                 lambda: self.client.sync(
-                    self.client._run, _facts_function(), str(self.token), workers=new, on_error="return", callback_timeout=CHECK
+                    self.client._run,
+                    _facts_function(),
+                    str(self.token),
+                    workers=new,
+                    on_error="return",
+                    callback_timeout=CHECK,
                 )
             )
             for worker in new:
@@ -197,7 +240,8 @@ class _Campaign:
             if self.client.status != "running":
                 raise self._lost() from error
             raise ReportError(
-                f"the Dask scheduler at {self.address} does not answer ({type(error).__name__} {error}): look at its log and start "
+                f"the Dask scheduler at {self.address} does not answer ({type(error).__name__} {error}): "
+                "look at its log and start "
                 f"again; {self._kept()}"
             ) from error
 
@@ -211,7 +255,11 @@ class _Campaign:
     def _refuse_if_all_are_unfit(self) -> None:
         if self.unfit and not self.fit:
             first = next(iter(self.unfit))
-            others = f" ({len(self.unfit) - 1} other workers cannot be used either.)" if len(self.unfit) > 1 else ""
+            others = (
+                f" ({len(self.unfit) - 1} other workers cannot be used either.)"
+                if len(self.unfit) > 1
+                else ""
+            )
             raise WorkerError(self.unfit[first] + others, first)
 
     def _count(self, event) -> None:
@@ -229,12 +277,16 @@ class _Campaign:
 
     def _lost(self) -> ReportError:
         return ReportError(
-            f"the Dask scheduler at {self.address} was stopped or restarted, and with it the runs under way: start again when it "
+            f"the Dask scheduler at {self.address} was stopped or restarted, and with it the runs under "
+            "way: start again when it "
             f"is there; {self._kept()}"
         )
 
     def _kept(self) -> str:
-        return f"{self.finished} of {self.bar.runs} runs are finished and stored, the others resume from their checkpoints."
+        return (
+            f"{self.finished} of {self.bar.runs} runs are finished and stored, the others resume from their "
+            "checkpoints."
+        )
 
 
 @contextlib.contextmanager
@@ -245,7 +297,9 @@ def _token(folder: Path) -> Iterator[Path]:
         token.parent.mkdir(parents=True, exist_ok=True)
         token.write_text(token.name)
     except OSError as error:
-        raise StoreError(f"{token.parent} cannot be written ({error}): free some space or check the permissions.") from error
+        raise StoreError(
+            f"{token.parent} cannot be written ({error}): free some space or check the permissions."
+        ) from error
     try:
         yield token
     finally:
@@ -259,7 +313,9 @@ def expected() -> dict:
 
 
 def _facts_function():
-    """Return the function that a worker runs; it is nested so that it travels whole to a worker without this library."""
+    """Return the function that a worker runs; it is nested so that it travels whole to a worker without
+    this library.
+    """
 
     def facts(token: str) -> dict:
         import pathlib
@@ -272,7 +328,11 @@ def _facts_function():
             from n2nlib import __version__
             from n2nlib.spec import SEMANTICS
 
-            out |= {"n2nlib": __version__, "semantics": SEMANTICS, "torch": version("torch").partition("+")[0]}
+            out |= {
+                "n2nlib": __version__,
+                "semantics": SEMANTICS,
+                "torch": version("torch").partition("+")[0],
+            }
         except Exception as error:
             out["import"] = f"{type(error).__name__}: {error}"
         path = pathlib.Path(token)
@@ -301,26 +361,49 @@ def _fault(worker: str, facts, token: Path, wanted: Mapping | None = None) -> st
     if isinstance(facts, Exception):
         if isinstance(facts, OSError):  # it cannot be reached: the scheduler will notice
             return None
-        return f"worker {worker} cannot run a check ({type(facts).__name__}: {facts}): give it the same Python and Dask as here."
+        return (
+            f"worker {worker} cannot run a check ({type(facts).__name__}: {facts}): give it the same Python "
+            "and Dask as here."
+        )
     name = f"worker {worker} on {facts['host']}"
     if "import" in facts:
-        return f"{name} cannot import n2nlib ({facts['import']}): install the project there, and start the worker in that environment."
+        return (
+            f"{name} cannot import n2nlib ({facts['import']}): install the project there, and start the "
+            "worker in that environment."
+        )
     for what, ours in (wanted or expected()).items():
         if facts[what] != ours:
             label = {"semantics": "the training semantics"}.get(what, what)
             return f"{name} has {label} {facts[what]} where {ours} is needed: install the same version there."
     folder = token.parent.parent
     if not facts["read"]:
-        return f"{name} does not see {folder}: it must have the same results folder, on a shared file system and under the same path."
+        return (
+            f"{name} does not see {folder}: it must have the same results folder, on a shared file system "
+            "and under the same path."
+        )
     if "unwritable" in facts:
-        return f"{name} cannot write to {folder} ({facts['unwritable']}): give it the permission, or mount the folder writable."
+        return (
+            f"{name} cannot write to {folder} ({facts['unwritable']}): give it the permission, or mount the "
+            "folder writable."
+        )
     if not Path(facts["answer"]).exists():
         return f"{name} writes to another {folder} than this machine: it must be on a shared file system."
     return None
 
 
-def _on_worker(specs: Sequence[RunSpec], number: int, corpus, folder: Path, device: str, emulate_bf16: bool, token: str, wanted: dict) -> None:
-    """Train a job on a worker, after the same check that its fellows passed; end when the sweep that asked has ended."""
+def _on_worker(
+    specs: Sequence[RunSpec],
+    number: int,
+    corpus,
+    folder: Path,
+    device: str,
+    emulate_bf16: bool,
+    token: str,
+    wanted: dict,
+) -> None:
+    """Train a job on a worker, after the same check that its fellows passed; end when the sweep that
+    asked has ended.
+    """
     from dask.distributed import get_worker
 
     from .sweep import train_here
@@ -345,7 +428,10 @@ def _on_worker(specs: Sequence[RunSpec], number: int, corpus, folder: Path, devi
                 raise ReportError("the sweep that asked for this run has ended.") from None
             except OSError:  # a shared file system's passing trouble
                 return
-            worker.log_event(f"n2n-{path.name}", {"job": number, "images": totals[0], "timed": totals[1], "seconds": totals[2]})
+            worker.log_event(
+                f"n2n-{path.name}",
+                {"job": number, "images": totals[0], "timed": totals[1], "seconds": totals[2]},
+            )
 
     train_here(specs, corpus, RunStore(folder), resolve(device), Meter(report), emulate_bf16)
 
@@ -357,7 +443,9 @@ def _runs(job: Sequence[RunSpec]) -> str:
 
 
 def _named(job: Sequence[RunSpec], error: Exception) -> TrainingError:
-    named = TrainingError(f"{_runs(job)} failed on a Dask worker ({type(error).__name__}: {error}): look at the worker's log.")
+    named = TrainingError(
+        f"{_runs(job)} failed on a Dask worker ({type(error).__name__}: {error}): look at the worker's log."
+    )
     named.__cause__ = error
     return named
 
@@ -365,7 +453,10 @@ def _named(job: Sequence[RunSpec], error: Exception) -> TrainingError:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's own reports of a lost scheduler or worker from the terminal: a sentence says it."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.nanny", "distributed.core")]
+    loggers = [
+        logging.getLogger(name)
+        for name in ("distributed", "distributed.client", "distributed.nanny", "distributed.core")
+    ]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,6 @@
-"""What there is to compute on: processor cores, a GPU that the installed PyTorch can use, and bf16 arithmetic."""
+"""What there is to compute on: processor cores, a GPU that the installed PyTorch can use, and bf16
+arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ from .errors import ReportError, unknown_name
 
 #: Seconds that PyTorch may take to start and to run one small kernel on the GPU.
 TRIAL_SECONDS = 180
-#: bf16 counts as emulated where a convolution takes this many times as long as in fp32. Measured: 0.4 with AMX, 1.5 with
-#: AVX512_BF16 alone, 3 to 26 where oneDNN emulates it.
+#: bf16 counts as emulated where a convolution takes this many times as long as in fp32. Measured: 0.4 with
+#: AMX, 1.5 with AVX512_BF16 alone, 3 to 26 where oneDNN emulates it.
 EMULATED = 2.0
 
 
@@ -29,8 +31,9 @@ def cores() -> int:
 def resolve(device: str) -> str:
     """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`.
 
-    The driver is asked first, which needs no PyTorch; a GPU that it counts is then tried once per process. `auto` falls
-    back to the CPU with a sentence on stderr. Raises ReportError for any other name, and for `cuda` without a usable GPU.
+    The driver is asked first, which needs no PyTorch; a GPU that it counts is then tried once per process.
+    `auto` falls back to the CPU with a sentence on stderr. Raises ReportError for any other name, and for
+    `cuda` without a usable GPU.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise unknown_name("device", device, ("auto", "cpu", "cuda"))
@@ -47,12 +50,14 @@ def resolve(device: str) -> str:
                 "choose DEVICE=cpu, or install a CUDA build of PyTorch."
             )
         raise ReportError(
-            f"device 'cuda' was asked for, but PyTorch cannot use the GPU ({fault}): update the driver, install a build of "
+            f"device 'cuda' was asked for, but PyTorch cannot use the GPU ({fault}): update the driver, "
+            "install a build of "
             "PyTorch for this GPU, or choose DEVICE=cpu."
         )
     if fault is not None:
         _say_once(
-            f"A GPU is present, but PyTorch cannot use it ({fault}). The CPU is used instead; to use the GPU, update the "
+            f"A GPU is present, but PyTorch cannot use it ({fault}). The CPU is used instead; to use the "
+            "GPU, update the "
             "driver or install a build of PyTorch for it."
         )
     return "cpu"
@@ -60,7 +65,8 @@ def resolve(device: str) -> str:
 
 @cache
 def gpu_fault() -> str | None:
-    """Return why PyTorch cannot compute on the GPU, or None if one small convolution there gives the right result.
+    """Return why PyTorch cannot compute on the GPU, or None if one small convolution there gives the
+    right result.
 
     Where PyTorch is not loaded, another process tries it, so that this one stays quick and survives a crash.
     """
@@ -80,7 +86,9 @@ def gpu_fault() -> str | None:
     if done.returncode == 0:
         return None
     lines = [line for line in done.stderr.splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    return _first_line(lines[-1]) if lines else f"a small convolution there ended with status {done.returncode}"
+    return (
+        _first_line(lines[-1]) if lines else f"a small convolution there ended with status {done.returncode}"
+    )
 
 
 def try_gpu() -> None:
@@ -96,16 +104,20 @@ def try_gpu() -> None:
 
 
 def emulates_bf16() -> bool:
-    """Say whether this CPU only emulates bf16, measured by a small convolution and its gradient (under a second).
+    """Say whether this CPU only emulates bf16, measured by a small convolution and its gradient (under a
+    second).
 
-    Measured, not read from the processor's flags: limits on the instruction set, and other processors, are then right as well.
+    Measured, not read from the processor's flags: limits on the instruction set, and other processors, are
+    then right as well.
     """
     return _bf16_ratio() > EMULATED
 
 
 @cache
 def _bf16_ratio() -> float:
-    """Return how many times as long a convolution takes in bf16 as in fp32, on one thread; the best of three."""
+    """Return how many times as long a convolution takes in bf16 as in fp32, on one thread; the best of
+    three.
+    """
     import torch
 
     def seconds(low: bool) -> float:

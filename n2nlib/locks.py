@@ -15,15 +15,18 @@ WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def lock(path: Path, timeout: float = -1):
-    """Return a lock on a file as a context that is held already; a sentence and no lock where there are no locks.
+    """Return a lock on a file as a context that is held already; a sentence and no lock where there are
+    no locks.
 
-    A lock file that only exists or not would stay behind on a cluster's machine that dies, and everybody would wait for it.
-    Raises OSError where the file cannot be written, filelock.Timeout where another process holds it for too long.
+    A lock file that only exists or not would stay behind on a cluster's machine that dies, and everybody
+    would wait for it. Raises OSError where the file cannot be written, filelock.Timeout where another process
+    holds it for too long.
     """
     if (fault := _fault(path.parent)) is None:
         return FileLock(path, timeout=timeout).acquire()
     _say_once(
-        f"The file system of {path.parent} has no locks ({fault}): two commands at a time may train the same run twice. Run one at "
+        f"The file system of {path.parent} has no locks ({fault}): two commands at a time may train the "
+        "same run twice. Run one at "
         "a time, or set N2N_RESULTS to a folder on another disk."
     )
     return contextlib.nullcontext()
@@ -31,7 +34,9 @@ def lock(path: Path, timeout: float = -1):
 
 @cache
 def _fault(folder: Path) -> str | None:
-    """Return why a folder's file system has no locks, or None; raises OSError where nothing can be written there."""
+    """Return why a folder's file system has no locks, or None; raises OSError where nothing can be
+    written there.
+    """
     try:
         import fcntl
     except ImportError:  # Windows has other locks, which filelock knows

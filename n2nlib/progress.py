@@ -1,7 +1,8 @@
-"""What long work says while it is under way: a bar in a terminal and in JupyterLab, a line now and then everywhere else.
+"""What long work says while it is under way: a bar in a terminal and in JupyterLab, a line now and then
+everywhere else.
 
-All of it goes to stderr, which notebooks' tests and the report leave out. Under papermill the lines reach the terminal
-through `report.run`, which passes on what begins like them.
+All of it goes to stderr, which notebooks' tests and the report leave out. Under papermill the lines reach the
+terminal through `report.run`, which passes on what begins like them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def duration(seconds: float) -> str:
 
 
 def live() -> bool:
-    """Say whether whoever watches can see a bar move: a terminal, or a notebook that a Jupyter server has opened.
+    """Say whether whoever watches can see a bar move: a terminal, or a notebook that a Jupyter server has
+    opened.
 
     A kernel under papermill, nbclient or nbval has no such server.
     """
@@ -49,7 +51,9 @@ def live() -> bool:
 
 @contextmanager
 def still(what: str, quiet: bool = False) -> Iterator[None]:
-    """Say every 30 seconds that something without a bar is still under way, the first time after 10 seconds."""
+    """Say every 30 seconds that something without a bar is still under way, the first time after 10
+    seconds.
+    """
     ended, start = threading.Event(), time.monotonic()
 
     def watch() -> None:
@@ -70,10 +74,11 @@ def still(what: str, quiet: bool = False) -> Iterator[None]:
 
 
 class Meter:
-    """What a training calls with the images done since its last call: adds them up with the time that they took.
+    """What a training calls with the images done since its last call: adds them up with the time that
+    they took.
 
-    `report(images, timed, seconds)`: images done, how many of them were timed, and in how many seconds. The images of a
-    checkpoint, which the first call tells, were not timed.
+    `report(images, timed, seconds)`: images done, how many of them were timed, and in how many seconds. The
+    images of a checkpoint, which the first call tells, were not timed.
     """
 
     def __init__(self, report: Callable[[int, int, float], None]):
@@ -125,7 +130,9 @@ class Progress:
             self.bar.close()
         elif not self.quiet and self.opened and kind is None:
             say(f"training: {self._runs()} in {duration(took)}")
-        measured = {k: self.timed[k] / self.seconds[k] for k in self.kinds if self.seconds[k] >= speed.WORTH_NOTING}
+        measured = {
+            k: self.timed[k] / self.seconds[k] for k in self.kinds if self.seconds[k] >= speed.WORTH_NOTING
+        }
         speed.note(self.device, measured)
 
     def open(self) -> None:
@@ -171,7 +178,11 @@ class Progress:
 
     def rates(self) -> dict[str, float]:
         """Return images/s by kind: of this sweep where it has measured long enough, else as noted before."""
-        own = {k: self.timed[k] / self.seconds[k] for k in self.kinds if self.seconds[k] >= ENOUGH and self.timed[k]}
+        own = {
+            k: self.timed[k] / self.seconds[k]
+            for k in self.kinds
+            if self.seconds[k] >= ENOUGH and self.timed[k]
+        }
         return {**self.before, **own}
 
     def left(self) -> float | None:

@@ -134,7 +134,9 @@ def search(
     return table
 
 
-def _generation(table: pd.DataFrame, split: Split, profile: Profile, device: str, store: RunStore, emulate_bf16: bool) -> list[dict]:
+def _generation(
+    table: pd.DataFrame, split: Split, profile: Profile, device: str, store: RunStore, emulate_bf16: bool
+) -> list[dict]:
     """Propose, train and judge one generation; all that it depends on is the table, so that a resume changes nothing."""
     import optuna
 
@@ -207,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--corpus", default="bundled")
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    parser.add_argument("--emulate-bf16", action="store_true", help="train in bf16 on a CPU without bf16 arithmetic, slowly")
+    parser.add_argument("--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it")
     options = parser.parse_args(argv)
     try:
         profile = profile_of(options.profile)

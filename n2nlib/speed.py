@@ -1,7 +1,7 @@
 """How fast this machine trains, as it was measured here: for estimates of time, and for nothing else.
 
-Every sweep notes the images per second of each network and precision in the cache; `make plan` reads them. Where nothing
-is noted yet, another process trains TNet for a second.
+Every sweep notes the images per second of each network and precision in the cache; `make plan` reads them.
+Where nothing is noted yet, another process trains TNet for a second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from .errors import ReportError
 from .runs import processor
 from .spec import RunSpec
 
-#: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet = 1).
+#: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet =
+#: 1).
 COST = {"TNet": 1.0, "SmallNet": 2.3, "BaseNet": 4.3, "UNet": 12.6}
 #: Seconds of training from which a rate is worth noting: shorter ones are mostly start-up.
 WORTH_NOTING = 5.0
@@ -28,12 +29,16 @@ TRIAL = 1.0
 
 
 def kind(spec: RunSpec, device: str) -> str:
-    """Return the name under which a run's rate is kept: network and arithmetic (a CPU computes tf32 in fp32)."""
+    """Return the name under which a run's rate is kept: network and arithmetic (a CPU computes tf32 in
+    fp32).
+    """
     return f"{spec.network}/{'fp32' if device == 'cpu' and spec.precision == 'tf32' else spec.precision}"
 
 
 def noted(device: str) -> dict[str, float]:
-    """Return images/s by kind, as noted on this machine: of one process on a CPU, of a whole group on a GPU."""
+    """Return images/s by kind, as noted on this machine: of one process on a CPU, of a whole group on a
+    GPU.
+    """
     try:
         rates = json.loads(_path().read_text())[_machine(device)]
         return {str(k): float(v) for k, v in rates.items() if float(v) > 0}
@@ -58,7 +63,9 @@ def note(device: str, rates: Mapping[str, float]) -> None:
 
 
 def rate(of: str, rates: Mapping[str, float]) -> float | None:
-    """Return images/s of a kind: its own, or another's times their relative cost, preferably in the same arithmetic."""
+    """Return images/s of a kind: its own, or another's times their relative cost, preferably in the same
+    arithmetic.
+    """
     if of in rates:
         return rates[of]
     network, precision = of.split("/")
@@ -83,7 +90,9 @@ def seconds(specs: Iterable[RunSpec], device: str) -> float:
 
 
 def measured(device: str, precision: str) -> dict[str, float]:
-    """Time a second of training of TNet in another process, note it and return it; nothing where that fails."""
+    """Time a second of training of TNet in another process, note it and return it; nothing where that
+    fails.
+    """
     print("measuring how fast this machine trains, some seconds", file=sys.stderr, flush=True)
     try:
         command = [sys.executable, "-m", "n2nlib.speed", device, precision]

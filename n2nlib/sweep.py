@@ -40,10 +40,10 @@ def sweep(
 ) -> list[Run]:
     """Return the runs of some specs in their order, training those that the store lacks.
 
-    `corpora` maps fingerprints to corpora. `quiet` shows no progress. `emulate_bf16` allows bf16 on a CPU that has no
-    arithmetic for it, which is refused otherwise.
-    Raises ReportError if a run fails (all others are finished first). An interrupt ends what is being trained, and
-    begins nothing that waits; each run goes on from its last checkpoint.
+    `corpora` maps fingerprints to corpora. `quiet` shows no progress. `emulate_bf16` allows bf16 on a CPU
+    that has no arithmetic for it, which is refused otherwise. Raises ReportError if a run fails (all others
+    are finished first). An interrupt ends what is being trained, and begins nothing that waits; each run goes
+    on from its last checkpoint.
     """
     where, _, address = executor.partition(":")
     if where not in EXECUTORS or (address and where == "local"):
@@ -75,7 +75,9 @@ def sweep(
     return [store.get(s) for s in specs]
 
 
-def train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, progress, emulate_bf16: bool = True) -> None:
+def train_here(
+    specs: Sequence[RunSpec], corpus, store: RunStore, device: str, progress, emulate_bf16: bool = True
+) -> None:
     """Train one group and put it into the store; another process that holds one of its runs is waited for."""
     from .training import train
 
@@ -84,7 +86,9 @@ def train_here(specs: Sequence[RunSpec], corpus, store: RunStore, device: str, p
             locks.enter_context(store.lock(spec))
         specs = [s for s in specs if not store.has(s)]
         if specs:
-            made = train(specs, corpus, device=device, checkpoints=store.checkpoints, progress=progress, emulate_bf16=emulate_bf16)
+            made = train(
+                specs, corpus, device=device, checkpoints=store.checkpoints, progress=progress, emulate_bf16=emulate_bf16
+            )
             for trained in made:
                 store.put(trained)
 
@@ -144,7 +148,8 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
     why = f"({type(error).__name__}: {error})"
     if capture := NOT_CAPTURED.get("cuda"):
         named = TrainingError(
-            f"{what} {why}. Before that, capturing a CUDA graph failed ({capture}), which may have left the GPU unusable for this "
+            f"{what} {why}. Before that, capturing a CUDA graph failed ({capture}), which may have left the "
+            "GPU unusable for this "
             "process: start again; if it fails again, choose DEVICE=cpu."
         )
     else:
@@ -154,7 +159,9 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
 
 
 def _on_cpu(missing, corpora, store, bar) -> list[Exception]:
-    """Longest first, one process per core and one thread per process; a single short run stays in this process."""
+    """Longest first, one process per core and one thread per process; a single short run stays in this
+    process.
+    """
     from .models import NETWORKS
 
     ordered = sorted(missing, key=lambda s: -s.images * COST.get(s.network, 1.0))
@@ -185,7 +192,9 @@ def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
     counter, stop = context.Array("d", 3 * len(bar.kinds)), context.Event()
     errors: list[Exception] = []
     before = {k: (bar.images[k], bar.timed[k], bar.seconds[k]) for k in bar.kinds}
-    with single_threaded(), ProcessPoolExecutor(min(cores(), len(ordered)), context, _start_worker, (counter, stop, os.getpid())) as pool:
+    workers = min(cores(), len(ordered))
+    start = (_start_worker, (counter, stop, os.getpid()))
+    with single_threaded(), ProcessPoolExecutor(workers, context, *start) as pool:
         try:
             jobs = {
                 pool.submit(_in_worker, s, bar.kinds.index(kind(s, "cpu")), corpora[s.corpus], store.folder): s
@@ -209,7 +218,10 @@ def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
                     for i, k in enumerate(bar.kinds)
                 })  # fmt: skip
         except BrokenProcessPool:
-            raise TrainingError("a process that trained runs died: killed, or out of memory. Start again; its runs resume from their checkpoints.") from None
+            raise TrainingError(
+                "a process that trained runs died: killed, or out of memory. Start again; its runs resume "
+                "from their checkpoints."
+            ) from None
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

@@ -1,11 +1,12 @@
 """The training engine: one or many runs on one device, with checkpoints and exact resume.
 
-The textbook loop is in `plain`; this one does the same arithmetic with less around it. The images stay on the device
-as uint8 and become floats a batch at a time; layout is channels last; Adam is fused; nothing waits for the device
-within an epoch. On a CPU a run uses one thread, so that its bits are defined, and several runs go side by side in
-processes (`sweep`). On a GPU the whole step of several runs is captured once as a CUDA graph with a stream per run, so
-that their kernels overlap. cuDNN chooses its algorithms there by timing, so a run on a GPU is not repeatable to the bit.
-If the capture fails, the same steps are taken eagerly, and the run's record says so.
+The textbook loop is in `plain`; this one does the same arithmetic with less around it. The images stay on the
+device as uint8 and become floats a batch at a time; layout is channels last; Adam is fused; nothing waits for
+the device within an epoch. On a CPU a run uses one thread, so that its bits are defined, and several runs go
+side by side in processes (`sweep`). On a GPU the whole step of several runs is captured once as a CUDA graph
+with a stream per run, so that their kernels overlap. cuDNN chooses its algorithms there by timing, so a run
+on a GPU is not repeatable to the bit. If the capture fails, the same steps are taken eagerly, and the run's
+record says so.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ CHECKPOINT_SECONDS = 60.0
 CURVE_POINTS = 25
 #: An image has squared error 1 at the very worst; a mean beyond this has left every sane range.
 DIVERGED = 10.0
-#: Kind of device -> why the capture of a CUDA graph failed in this process. After one failure all later steps there are
-#: eager, because a failed capture may leave PyTorch's allocator and generators in a state that spoils the next.
+#: Kind of device -> why the capture of a CUDA graph failed in this process. After one failure all later steps
+#: there are eager, because a failed capture may leave PyTorch's allocator and generators in a state that
+#: spoils the next.
 NOT_CAPTURED: dict[str, str] = {}
 
 
@@ -348,11 +350,14 @@ class Stepper:
             self.steps[size]()
 
     def _step_of(self, size: int) -> BufferedStep:
-        """Return the step on batches of one size; raises CaptureError where it should hold a graph and cannot."""
+        """Return the step on batches of one size; raises CaptureError where it should hold a graph and
+        cannot.
+        """
         try:
             return self.step_type(self.replicas, self.buffers, self.position, size)
         except Exception as error:
-            # Full memory is met by smaller groups, and what the project raises itself has nothing to do with a capture.
+            # Full memory is met by smaller groups, and what the project raises itself has nothing to do with
+            # a capture.
             if self.step_type is BufferedStep or isinstance(error, ReportError | torch.OutOfMemoryError):
                 raise
             raise CaptureError(first_cause(error)) from error
@@ -363,13 +368,17 @@ CAPTURING: dict[str, type[BufferedStep]] = {"cuda": GraphedStep}
 
 
 def step_type(device: torch.device) -> type[BufferedStep] | None:
-    """Return the type of step for a device: with a graph where there are graphs, unless a capture has failed in this process."""
+    """Return the type of step for a device: with a graph where there are graphs, unless a capture has
+    failed in this process.
+    """
     capturing = CAPTURING.get(device.type)
     return BufferedStep if capturing and device.type in NOT_CAPTURED else capturing
 
 
 def first_cause(error: BaseException) -> str:
-    """Return the first line of the error that came first: one that ends a broken capture hides the one that broke it."""
+    """Return the first line of the error that came first: one that ends a broken capture hides the one
+    that broke it.
+    """
     while (earlier := error.__cause__ or error.__context__) is not None:
         error = earlier
     lines = str(error).strip().splitlines()
@@ -385,14 +394,16 @@ def train(
     progress: Callable[[int], None] | None = None,
     emulate_bf16: bool = False,
 ) -> list[Trained]:
-    """Train runs of equal length on one corpus and one device together; on a CPU each ends as it would alone, to the bit.
+    """Train runs of equal length on one corpus and one device together; on a CPU each ends as it would
+    alone, to the bit.
 
-    On a GPU the sums of a run may be rounded in another order from one call to the next (see the module's text). A step
-    that cannot be captured there as a CUDA graph is taken eagerly, with one warning per process.
-    `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so that a killed call goes on
-    where it was (on a CPU to the same bits). `progress` is called with the number of images done since its last call.
-    `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it.
-    Raises TrainingError on divergence or an impossible specification, StoreError where no checkpoint can be written.
+    On a GPU the sums of a run may be rounded in another order from one call to the next (see the module's
+    text). A step that cannot be captured there as a CUDA graph is taken eagerly, with one warning per
+    process. `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so
+    that a killed call goes on where it was (on a CPU to the same bits). `progress` is called with the number
+    of images done since its last call. `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it.
+    Raises TrainingError on divergence or an impossible specification, StoreError where no checkpoint can be
+    written.
     """
     device = torch.device(device)
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
@@ -437,7 +448,8 @@ def _warn_of_capture(device: torch.device, error: CaptureError) -> None:
     """Remember that graphs cannot be captured in this process, and say so the first time."""
     if device.type not in NOT_CAPTURED:
         print(
-            f"Capturing a CUDA graph failed ({error}). Training continues without graphs, which is slower; env.json of each "
+            f"Capturing a CUDA graph failed ({error}). Training continues without graphs, which is slower; "
+            "env.json of each "
             "run records it.",
             file=sys.stderr, flush=True,
         )  # fmt: skip
@@ -445,12 +457,16 @@ def _warn_of_capture(device: torch.device, error: CaptureError) -> None:
 
 
 def refuse_emulated(specs: Sequence[RunSpec], device: str) -> None:
-    """Raise TrainingError where runs ask for bf16 on a CPU that has no arithmetic for it, before anything is trained."""
+    """Raise TrainingError where runs ask for bf16 on a CPU that has no arithmetic for it, before anything
+    is trained.
+    """
     asked = [s for s in specs if s.precision == "bf16"] if device == "cpu" else []
     if asked and emulates_bf16():
         raise TrainingError(
-            f"{len(asked)} run{'s' * (len(asked) > 1)} to be trained in bf16 (the first: {asked[0].id}), which this processor only "
-            "emulates, several times slower than fp32: choose PROFILE=paper (precision fp32 or tf32), or insist with EMULATE=1 "
+            f"{len(asked)} run{'s' * (len(asked) > 1)} to be trained in bf16 (the first: {asked[0].id}), "
+            "which this processor only "
+            "emulates, several times slower than fp32: choose PROFILE=paper (precision fp32 or tf32), or "
+            "insist with EMULATE=1 "
             "(--emulate-bf16; emulate_bf16=True in Python).",
             run=asked[0].id,
         )
@@ -510,7 +526,9 @@ def _train(replicas, corpus, device, checkpoints, progress):
 
 
 def _notes(stepper: Stepper) -> dict:
-    """Return what env.json says of the steps: nothing of a CPU's, on a GPU whether a graph held them and why not."""
+    """Return what env.json says of the steps: nothing of a CPU's, on a GPU whether a graph held them and
+    why not.
+    """
     if stepper.step_type is None:
         return {}
     if stepper.step_type is BufferedStep:

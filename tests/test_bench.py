@@ -17,6 +17,7 @@ def test_every_rate_is_measured(monkeypatch, capsys):
     """A few steps of TNet on this machine: rates are finite and positive, and the table holds them."""
     monkeypatch.setattr(bench, "STEPS", {"TNet": 2})
     monkeypatch.setattr(bench, "REPETITIONS", 3)
+    monkeypatch.setattr(bench, "BUDGET", 2.0)
     monkeypatch.setattr(bench, "emulates_bf16", lambda: False)
     monkeypatch.setattr(bench, "bench_pairs", lambda: 200.0)
     monkeypatch.setattr(bench, "bench_plain", lambda: 100.0)
@@ -38,6 +39,7 @@ def test_every_rate_is_measured(monkeypatch, capsys):
 def test_bf16_is_left_out_with_a_sentence_where_it_is_emulated(results, monkeypatch, capsys):
     monkeypatch.setattr(bench, "STEPS", {"TNet": 1})
     monkeypatch.setattr(bench, "REPETITIONS", 3)
+    monkeypatch.setattr(bench, "BUDGET", 2.0)
     monkeypatch.setattr(bench, "emulates_bf16", lambda: True)
     monkeypatch.setattr(bench, "bench_pairs", lambda: 200.0)
     monkeypatch.setattr(bench, "bench_plain", lambda: 100.0)
@@ -60,13 +62,13 @@ def test_bf16_is_left_out_with_a_sentence_where_it_is_emulated(results, monkeypa
 def test_steps_and_repetitions_fit_the_budget(rate, repetitions, steps):
     row = ("engine", "fp32", 1)
     most = 8 if steps == 8 else 64
-    assert bench._plan({row: rate}, most, 60.0) == (repetitions, {row: steps})
+    assert bench._plan({row: rate}, most, 60.0, 5, 3) == (repetitions, {row: steps})
 
 
 def test_the_budget_is_kept_by_many_slow_rows():
     """Six rows of UNet on two slow cores, 0.5 to 1 s per step: the plan takes no longer than the budget."""
     first = {("engine", "fp32", n): n * 32 / 0.8 for n in range(1, 7)}
-    repetitions, steps = bench._plan(first, 64, bench.BUDGET)
+    repetitions, steps = bench._plan(first, 64, bench.BUDGET, bench.REPETITIONS, bench.LEAST)
     assert repetitions >= bench.LEAST and repetitions * sum(0.8 * (1 + s) for s in steps.values()) <= bench.BUDGET
 
 

@@ -1,4 +1,5 @@
-"""A CUDA graph that cannot be captured: training goes on eagerly, says so once, and the run's record says so too.
+"""A CUDA graph that cannot be captured: training goes on eagerly, says so once, and the run's record says
+so too.
 
 Run on a CPU, with a step whose construction fails as a capture would.
 """
@@ -39,7 +40,9 @@ class Broken(BufferedStep):
         if len(self.rows) < self.fails_below:
             self()
             try:
-                raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nCUDA kernel errors might be ...")
+                raise RuntimeError(
+                    "CUDA error: operation not permitted when stream is capturing\nCUDA kernel errors might be ..."
+                )
             except RuntimeError:
                 raise RuntimeError("CUDA error: operation failed due to a previous error during capture")  # noqa: B904
 
@@ -63,7 +66,9 @@ def test_the_run_goes_on_eagerly_to_the_same_weights(corpus, broken, tmp_path, c
     assert broken.tried == tried
     warnings = capsys.readouterr().err.splitlines()
     assert len(warnings) == 1
-    assert warnings[0].startswith("Capturing a CUDA graph failed (RuntimeError: CUDA error: operation not permitted when stream is")
+    assert warnings[0].startswith(
+        "Capturing a CUDA graph failed (RuntimeError: CUDA error: operation not permitted when stream is"
+    )
 
     store = RunStore(tmp_path)
     for trained in (*eager, *again):
@@ -107,7 +112,9 @@ def test_a_graph_that_is_captured_is_recorded(corpus, monkeypatch):
     assert train([spec(epochs=1)], corpus)[0].notes == {"graph": True}
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), TrainingError("what the project raises itself")])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("full"), TrainingError("what the project raises itself")]
+)
 def test_full_memory_is_no_failed_capture(corpus, monkeypatch, error):
     """Smaller groups are the answer to it (`sweep`), and they may be captured."""
 

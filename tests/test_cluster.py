@@ -1,6 +1,8 @@
-"""Dask's workers: checked before they train, waited for with a line, and what goes wrong is one sentence within seconds.
+"""Dask's workers: checked before they train, waited for with a line, and what goes wrong is one sentence
+within seconds.
 
-Most clusters here live in this process, so that they start in a second; where something must die, it is a process.
+Most clusters here live in this process, so that they start in a second; where something must die, it is a
+process.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def train(store, corpus):
     def on(where, n: int = 1, **changes):
         address = where if isinstance(where, str) else where.scheduler_address
         specs = [RunSpec(corpus.fingerprint, N, changes.get("epochs", 1), seed=i) for i in range(n)]
-        return sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{address}")
+        return sweep(
+            specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{address}"
+        )
 
     return on
 
@@ -88,11 +92,16 @@ def facts_that(monkeypatch, tmp_path):
     return put
 
 
-def test_a_scheduler_without_workers_is_waited_for_with_a_line_and_then_named(workers, train, store, monkeypatch, capsys):
+def test_a_scheduler_without_workers_is_waited_for_with_a_line_and_then_named(
+    workers, train, store, monkeypatch, capsys
+):
     monkeypatch.setattr(cluster, "WORKER_FIRST", 0.2)
     monkeypatch.setattr(cluster, "WORKER_WAIT", 1.0)
     where = workers(0)
-    with pytest.raises(ReportError, match="no worker of the Dask scheduler at tcp://.* was connected for 1 s: start workers.*0 of 1 runs"):
+    with pytest.raises(
+        ReportError,
+        match="no worker of the Dask scheduler at tcp://.* was connected for 1 s: start workers.*0 of 1 runs",
+    ):
         train(where)
     line = f"training: waiting for a worker of the scheduler at {where.scheduler_address}; none connected yet"
     assert line in capsys.readouterr().err
@@ -109,17 +118,25 @@ def test_a_worker_that_joins_late_trains(workers, train, monkeypatch, capsys):
 
 
 FAULTS = [
-    ({"read": False}, r"worker tcp://.* on .* does not see .*store: it must have the same results folder, on a shared file system"),
+    (
+        {"read": False},
+        r"worker tcp://.* on .* does not see .*store: it must have the same results folder, on a shared file system",
+    ),
     ({"unwritable": "Read-only file system"}, "cannot write to .*store .*Read-only file system"),
     ({"answer": "/elsewhere/token"}, "writes to another .*store than this machine"),
-    ({"import": "ModuleNotFoundError: No module named 'n2nlib'"}, "cannot import n2nlib .*install the project there"),
+    (
+        {"import": "ModuleNotFoundError: No module named 'n2nlib'"},
+        "cannot import n2nlib .*install the project there",
+    ),
     ({"torch": "1.13"}, "has torch 1.13 where .* is needed"),
     ({"semantics": 99}, "has the training semantics 99 where .* is needed"),
 ]
 
 
 @pytest.mark.parametrize(("change", "sentence"), FAULTS, ids=[next(iter(c)) for c, _ in FAULTS])
-def test_a_worker_that_cannot_be_used_is_named_before_anything_is_trained(workers, train, store, facts_that, change, sentence):
+def test_a_worker_that_cannot_be_used_is_named_before_anything_is_trained(
+    workers, train, store, facts_that, change, sentence
+):
     facts_that(lambda facts, _: facts | change)
     start = time.monotonic()
     with pytest.raises(cluster.WorkerError, match=sentence):
@@ -146,11 +163,14 @@ def test_the_check_travels_to_a_worker_without_this_library():
     from distributed.protocol import pickle
 
     blob = pickle.dumps(cluster._facts_function())
-    code = (
-        "import pickle, sys; sys.modules['n2nlib'] = None\n"
-        f"print(pickle.loads({blob!r})('/no/token'))"
+    code = f"import pickle, sys; sys.modules['n2nlib'] = None\nprint(pickle.loads({blob!r})('/no/token'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": ""},
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", env={**os.environ, "PYTHONPATH": ""})
     assert "'read': False" in done.stdout and "'import': 'ModuleNotFoundError" in done.stdout, done.stderr
 
 
@@ -188,7 +208,10 @@ def test_workers_that_die_three_times_name_the_run(train, store, corpus):
                 os.kill(next(iter(where.workers.values())).pid, signal.SIGKILL)
 
             threading.Thread(target=kill).start()
-            with pytest.raises(TrainingError, match=r"run \w{16} \(TNet, seed 0\) given up: 1 workers died while training, the last at tcp"):
+            with pytest.raises(
+                TrainingError,
+                match=r"run \w{16} \(TNet, seed 0\) given up: 1 workers died while training, the last at tcp",
+            ):
                 train(where, epochs=100_000)
 
 
@@ -203,10 +226,14 @@ if __name__ == "__main__":
 
 
 def test_a_scheduler_that_is_stopped_is_noticed_and_the_next_sweep_resumes(train, store, tmp_path, workers):
-    """Killed with its worker once the first run is stored: the sentence comes within seconds, and that run stays."""
+    """Killed with its worker once the first run is stored: the sentence comes within seconds, and that
+    run stays.
+    """
     script = tmp_path / "scheduler.py"
     script.write_text(SCHEDULER)
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     killed = []
 
     def kill():
@@ -217,7 +244,10 @@ def test_a_scheduler_that_is_stopped_is_noticed_and_the_next_sweep_resumes(train
     try:
         address = process.stdout.readline().strip()
         threading.Thread(target=kill).start()
-        with pytest.raises(ReportError, match=f"the Dask scheduler at {address} was stopped or restarted.*of 4 runs are finished and stored"):
+        with pytest.raises(
+            ReportError,
+            match=f"the Dask scheduler at {address} was stopped or restarted.*of 4 runs are finished and stored",
+        ):
             train(address, 4, epochs=25)
         assert time.monotonic() - killed[0] < 15
     finally:

@@ -34,7 +34,9 @@ def fails(error):
     return trial
 
 
-OLD = RuntimeError("The NVIDIA driver on your system is too old (found version 11040).\nPlease update your GPU driver.")
+OLD = RuntimeError(
+    "The NVIDIA driver on your system is too old (found version 11040).\nPlease update your GPU driver."
+)
 
 
 def test_a_gpu_that_pytorch_cannot_use_is_not_chosen_by_auto(counted, capsys):
@@ -43,7 +45,10 @@ def test_a_gpu_that_pytorch_cannot_use_is_not_chosen_by_auto(counted, capsys):
     counted.setattr(device, "try_gpu", fails(OLD))
     assert [device.resolve("auto"), device.resolve("auto")] == ["cpu", "cpu"]
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "PyTorch cannot use it (RuntimeError: The NVIDIA driver on your system is too old" in error
+    assert (
+        error.count("\n") == 1
+        and "PyTorch cannot use it (RuntimeError: The NVIDIA driver on your system is too old" in error
+    )
     with pytest.raises(ReportError, match="cannot use the GPU .*too old.*update the driver.*DEVICE=cpu"):
         device.resolve("cuda")
     assert device.resolve("cpu") == "cpu"
@@ -109,7 +114,9 @@ def test_bf16_is_emulated_where_onednn_may_not_use_the_instructions():
 
     code = "from n2nlib.device import emulates_bf16; print(emulates_bf16())"
     limits = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | limits)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | limits
+    )
 
     if platform.machine() in ("x86_64", "AMD64"):
         assert done.stdout == "True\n", done.stderr

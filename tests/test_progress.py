@@ -1,4 +1,6 @@
-"""What long work says: a start, how far it is and how long it will take, at rates measured on this machine."""
+"""What long work says: a start, how far it is and how long it will take, at rates measured on this
+machine.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def runs(n: int, network: str = "TNet", **changes) -> list[RunSpec]:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "1 s"), (8, "8 s"), (89, "89 s"), (150, "2 min"), (3_600, "60 min"), (7_800, "2 h 10 min")]
+    ("seconds", "text"),
+    [(0.2, "1 s"), (8, "8 s"), (89, "89 s"), (150, "2 min"), (3_600, "60 min"), (7_800, "2 h 10 min")],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
@@ -74,7 +77,10 @@ def test_a_log_gets_a_start_a_line_now_and_then_and_an_end(cache, clock, capsys)
     # 10 s and 1,000 images: 90 s of one process are left, on two
     assert lines[1] == "training: 0 of 10 runs done, 10 % of the work, about 45 s left"
     assert lines[-1] == "training: 5 of 10 runs done in 50 s"
-    assert all(re.fullmatch(r"training: \d of 10 runs done, \d+ % of the work, about \d+ s left", line) for line in lines[2:-1])
+    assert all(
+        re.fullmatch(r"training: \d of 10 runs done, \d+ % of the work, about \d+ s left", line)
+        for line in lines[2:-1]
+    )
     assert 4 <= len(lines) <= 8
     assert speed.noted("cpu") == {"TNet/fp32": 100.0}
 
@@ -85,7 +91,9 @@ def test_the_next_sweep_starts_with_the_rate_that_was_noted(cache, clock, capsys
         bar.slots = 2
         bar.open()
     # 4,000 images of UNet at 100 / 12.6 images/s on two processes: 252 s
-    assert capsys.readouterr().err.startswith("training 4 runs, 4,000 images: about 4 min at the speed noted on this machine")
+    assert capsys.readouterr().err.startswith(
+        "training 4 runs, 4,000 images: about 4 min at the speed noted on this machine"
+    )
 
 
 def test_work_counts_by_its_cost_and_never_turns_back(cache, clock):
@@ -96,7 +104,9 @@ def test_work_counts_by_its_cost_and_never_turns_back(cache, clock):
         bar.due = 0
         bar.tick()
         assert bar.share == pytest.approx(1 / 13.6)
-        bar.set({"TNet/fp32": (1_000, 1_000, 10.0), "UNet/fp32": (10, 10, 10.0)})  # UNet turns out to be slower than thought
+        bar.set(
+            {"TNet/fp32": (1_000, 1_000, 10.0), "UNet/fp32": (10, 10, 10.0)}
+        )  # UNet turns out to be slower than thought
         bar.due = 0
         bar.tick()
         assert bar.share == pytest.approx(1 / 13.6)
@@ -134,7 +144,9 @@ def test_something_without_a_bar_says_that_it_goes_on(monkeypatch, capsys):
 
 
 def test_a_bar_is_shown_where_somebody_can_see_it_move(monkeypatch):
-    """In a terminal, and in a notebook that a Jupyter server opened; not in a log, nor in a kernel under papermill."""
+    """In a terminal, and in a notebook that a Jupyter server opened; not in a log, nor in a kernel under
+    papermill.
+    """
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setattr(sys, "stderr", type("Terminal", (), {"isatty": lambda self: True})())
     assert progress.live()
@@ -161,11 +173,20 @@ def test_a_sweep_in_a_log_reports_its_runs(cache, tmp_path, monkeypatch, capsys,
     assert shown.out == ""
     assert lines[0].startswith("training 3 runs, 2,688 images: ")
     assert re.fullmatch(r"training: 2 of 3 runs done, 1 failed in \d+ s", lines[-1])
-    assert any(line.startswith(("training: 1 of 3 runs done", "training: 0 of 3 runs done, 1 failed")) for line in lines)
+    assert any(
+        line.startswith(("training: 1 of 3 runs done", "training: 0 of 3 runs done, 1 failed"))
+        for line in lines
+    )
 
 
 def test_an_unreadable_note_is_no_note(cache):
-    for text in ("", "[]", "{", json.dumps({speed._machine("cpu"): {"TNet/fp32": "fast"}}), json.dumps({speed._machine("cpu"): 3})):
+    for text in (
+        "",
+        "[]",
+        "{",
+        json.dumps({speed._machine("cpu"): {"TNet/fp32": "fast"}}),
+        json.dumps({speed._machine("cpu"): 3}),
+    ):
         cache.mkdir(exist_ok=True)
         (cache / "speed.json").write_text(text)
         assert speed.noted("cpu") == {}
@@ -183,7 +204,9 @@ def test_a_cache_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch):
 def test_an_estimate_without_notes_is_measured_and_noted(cache, monkeypatch):
     """A second of TNet in another process; this one does not load PyTorch for it."""
     monkeypatch.setattr(speed, "cores", lambda: 2)
-    code = "import sys; from n2nlib import speed; print(speed.measured('cpu', 'fp32'), 'torch' in sys.modules)"
+    code = (
+        "import sys; from n2nlib import speed; print(speed.measured('cpu', 'fp32'), 'torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("} False\n")
     monkeypatch.undo()
@@ -195,7 +218,9 @@ def test_an_estimate_without_notes_is_measured_and_noted(cache, monkeypatch):
     assert speed.seconds(runs(4), "cpu") == pytest.approx(4_000 / rate / 2)
     assert speed.seconds(runs(1), "cpu") == pytest.approx(1_000 / rate)  # one run has one core
     assert speed.seconds(runs(1, "UNet"), "cpu") == pytest.approx(12_600 / rate)
-    assert speed.seconds(runs(1, precision="tf32"), "cpu") == pytest.approx(1_000 / rate)  # a CPU computes it in fp32
+    assert speed.seconds(runs(1, precision="tf32"), "cpu") == pytest.approx(
+        1_000 / rate
+    )  # a CPU computes it in fp32
     assert speed.seconds([], "cpu") == 0
 
 
@@ -279,5 +304,3 @@ def test_a_store_that_is_full_still_speaks_of_space(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "FileLock", full)
     with pytest.raises(StoreError, match="No space left on device.*free some space"):
         RunStore(tmp_path / "store").measurement("m", {}, dict)
-
-

@@ -112,7 +112,9 @@ def test_a_kernel_that_does_not_start_is_a_sentence_that_names_the_chapter(two, 
 
 
 def test_long_chapters_say_that_they_go_on_and_what_they_train(two, tmp_path, monkeypatch, capfd):
-    """Lines of progress on a chapter's stderr reach the terminal with its name; all else there stays in the notebook."""
+    """Lines of progress on a chapter's stderr reach the terminal with its name; all else there stays in
+    the notebook.
+    """
     monkeypatch.setattr(run, "EVERY", 0.5)
     code = (
         "import sys, time\n"

@@ -218,8 +218,9 @@ def test_steps_from_buffers_are_the_same_steps(corpus, changes):
 def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     """Eager steps and replays on a GPU, the partial batch's second graph in mid-epoch included.
 
-    cuDNN may choose other algorithms for each, so sums are rounded in another order, as between engine and textbook loop:
-    what is compared is the mean over the weights, because one weight's Adam step may change its sign.
+    cuDNN may choose other algorithms for each, so sums are rounded in another order, as between engine and
+    textbook loop: what is compared is the mean over the weights, because one weight's Adam step may change
+    its sign.
     """
     device = torch.device("cuda")
     with settings(device, changes.get("precision", "fp32")):
@@ -234,7 +235,8 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     def apart(a, b):
         return torch.cat([(x - y).abs().flatten() for x, y in zip(a, b, strict=True)]).mean().item()
 
-    # A step on other images would be as far off as it moves; bf16 rounds thousands of times as coarsely as fp32.
+    # A step on other images would be as far off as it moves; bf16 rounds thousands of times as coarsely as
+    # fp32.
     tolerance = 0.1 if changes.get("precision") == "bf16" else 1e-2
     for a, b, first in zip(eager, graphed, start, strict=True):
         assert torch.equal(a.generator.get_state(), b.generator.get_state())

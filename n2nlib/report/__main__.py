@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument("--executor", default="local", help="where runs are trained: local, dask or dask:tcp://HOST:PORT")
         command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
-        command.add_argument("--emulate-bf16", action="store_true", help="train in bf16 on a CPU without bf16 arithmetic, slowly")
+        command.add_argument("--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it")
         command.add_argument("--fresh", action="store_true", help="execute every chapter again and retrain the report's runs")
     diff = commands.add_parser("diff", help="compare the numbers of two reports")
     diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
@@ -92,7 +92,7 @@ def _plan(args):
         print(f"{step.name:<28}{step.reason or 'up to date'}")
     missing = plan.missing_runs(settings)
     expected = plan.training_seconds(missing, settings.device) if missing else 0
-    about = f", about {duration(expected)} (an estimate from the speed measured on this machine)" if missing else ""
+    about = f", about {duration(expected)} (an estimate from the speed measured on this machine)" * bool(missing)
     print(f"{len(missing)} training runs missing{about}")
 
 

@@ -46,11 +46,11 @@ def make(
 ) -> bool:
     """Bring a report up to date; return False if there was nothing to do.
 
-    `fresh` re-executes every chapter and retrains this report's runs on its corpus; `only` names one chapter to execute
-    again; `device` is where runs are trained, if that is another than where the chapters run; `emulate_bf16` allows bf16
-    on a CPU without arithmetic for it.
-    Raises ReportError naming chapter and cell when a cell fails; what was finished by then stays finished. Where nothing
-    may be trained, at least one run of TNet must be stored.
+    `fresh` re-executes every chapter and retrains this report's runs on its corpus; `only` names one chapter
+    to execute again; `device` is where runs are trained, if that is another than where the chapters run;
+    `emulate_bf16` allows bf16 on a CPU without arithmetic for it. Raises ReportError naming chapter and cell
+    when a cell fails; what was finished by then stays finished. Where nothing may be trained, at least one
+    run of TNet must be stored.
     """
     if fresh and not may_train():
         raise ReportError("FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again).")
@@ -74,7 +74,7 @@ def make(
 def _make(settings: Settings, executor: str, fresh: bool, force: list[str], device: str, emulate_bf16: bool) -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
     os.environ["N2N_EXECUTOR"] = executor  # for the chapters
-    os.environ.pop("JPY_SESSION_NAME", None)  # whoever started this from a notebook does not watch the chapters' bars
+    os.environ.pop("JPY_SESSION_NAME", None)  # nobody watches the bars of chapters, even if started from a notebook
     kernel.install()
     stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
     if stale:
@@ -255,12 +255,17 @@ def _execute(source: Path, part: Path, parameters: Mapping[str, str]) -> tuple[f
     except RuntimeError as error:  # jupyter_client's, before the first cell
         if "Kernel d" not in str(error):  # "didn't respond", "died before replying"
             raise
-        failure = f"its kernel, which did not start ({error}): the machine may be too busy, or the environment broken. Start again."
+        failure = (
+            f"its kernel, which did not start ({error}): the machine may be too busy, or the environment "
+            "broken. Start again."
+        )
     return time.monotonic() - start, failure
 
 
 class _PassedOn:
-    """A file for what a chapter writes to stderr: lines of progress go to this process's stderr, with the chapter's name."""
+    """A file for what a chapter writes to stderr: lines of progress go to this process's stderr, with the
+    chapter's name.
+    """
 
     def __init__(self, name: str):
         self.name, self.rest = name, ""

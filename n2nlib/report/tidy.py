@@ -37,8 +37,8 @@ def tidy_all() -> None:
     for path in committed():
         start = time.monotonic()
         notebook = from_dict(tidy(read(path, as_version=4)))
-        client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False, startup_timeout=START_SECONDS,
-                                resources={"metadata": {"path": path.parent}})  # fmt: skip
+        client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False,
+                                startup_timeout=START_SECONDS, resources={"metadata": {"path": path.parent}})  # fmt: skip
         try:
             client.execute()
         except CellExecutionError as error:
