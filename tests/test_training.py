@@ -217,21 +217,32 @@ def test_steps_from_buffers_are_the_same_steps(corpus, changes):
 def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     """Eager steps and replays on a GPU, the partial batch's second graph in mid-epoch included.
 
-    The kernels are the same where cuDNN chooses the same algorithms; where it does not, sums are rounded in another
-    order, which ten steps of Adam carry to at most a tenth of one step.
+    cuDNN may choose other algorithms for each, so sums are rounded in another order, as between engine and
+    textbook loop: what is compared is the mean over the weights, because one weight's Adam step may change
+    its sign.
     """
     device = torch.device("cuda")
     with settings(device, changes.get("precision", "fp32")):
         eager, graphed = ([Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(3)] for _ in range(2))
+        start = [[p.detach().clone() for p in r.network.parameters()] for r in eager]
         for replicas, step in ((eager, BufferedStep), (graphed, GraphedStep)):
             stepper = Stepper(replicas, device, step)
             for epoch in range(2):
                 stepper.advance(epoch, 0, 64)
                 stepper.advance(epoch, 64, N)
-    for a, b in zip(eager, graphed, strict=True):
+
+    def apart(a, b):
+        return torch.cat([(x - y).abs().flatten() for x, y in zip(a, b, strict=True)]).mean().item()
+
+    # A step on other images would be as far off as it moves; bf16 rounds thousands of times as coarsely as
+    # fp32.
+    tolerance = 0.1 if changes.get("precision") == "bf16" else 1e-2
+    for a, b, first in zip(eager, graphed, start, strict=True):
         assert torch.equal(a.generator.get_state(), b.generator.get_state())
-        for x, y in zip(a.network.parameters(), b.network.parameters(), strict=True):
-            torch.testing.assert_close(x, y, rtol=0, atol=5e-5)
+        assert a.step == b.step == 10 and a.clock.item() == b.clock.item() == 10
+        moved = apart(a.network.parameters(), first)
+        assert (moved > 1e-4) == (changes.get("optimiser") != "never-updated")
+        assert apart(a.network.parameters(), b.network.parameters()) <= tolerance * moved
 
 
 def test_numbers_of_a_run(corpus):

@@ -35,9 +35,6 @@ LINK = re.compile(
 #: A chapter's name: two digits, an underscore, then letters, digits and underscores.
 CHAPTER = re.compile(r"[0-9]{2}_[A-Za-z0-9_]+")
 
-#: TNet training images a second, one CPU core and one GPU, for estimates only.
-CPU_SPEED, GPU_SPEED = 1_200, 60_000
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -270,11 +267,10 @@ def missing_runs(settings: Settings) -> list[spec.RunSpec]:
 
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
-    """Estimate how long training takes; within a factor of two, since machines differ."""
-    from ..device import cores
-    from ..sweep import estimate
+    """Estimate how long training takes, from rates that were measured on this machine."""
+    from ..speed import seconds
 
-    return estimate(specs, GPU_SPEED if device == "cuda" else CPU_SPEED * cores())
+    return seconds(specs, device)
 
 
 def digest(content: bytes) -> str:

@@ -13,7 +13,7 @@ from ..errors import ReportError
 from . import kernel
 from .closure import load_notebook
 from .plan import chapters
-from .run import ONE_THREAD
+from .run import ONE_THREAD, START_SECONDS
 
 #: Of a notebook's metadata, what its reader needs.
 KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME, "language": "python"},
@@ -85,7 +85,7 @@ def tidy_all() -> None:
         start = time.monotonic()
         notebook = from_dict(tidy(read(path, as_version=4)))
         client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False,
-                                resources={"metadata": {"path": path.parent}})  # fmt: skip
+                                startup_timeout=START_SECONDS, resources={"metadata": {"path": path.parent}})  # fmt: skip
         try:
             client.execute()
         except CellExecutionError as error:
