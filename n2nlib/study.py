@@ -21,7 +21,7 @@ from .spec import Profile, RunSpec
 from .spec import profile as profile_of
 from .stats import Interval
 from .sweep import sweep
-from .text import cell, latex_table, pipe_table
+from .text import cell, latex_table, literal, pipe_table, visible
 
 
 class Study:
@@ -131,12 +131,13 @@ class Study:
         if frame.empty:
             self.absent(f"*Table {name} has no row: none of its runs is stored, and nothing may be trained.*")
             return
-        caption = f"{' '.join(caption.split())} {self._made_of}"
+        words = " ".join(caption.split())
+        caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.corpus.name)))
         texts = frame.map(lambda value: cell(value, digits))
         markdown, folder = pipe_table(texts), self.folder / "tables"
         paths.write(folder / f"{name}.csv", frame.to_csv(index=False))
         paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
-        paths.write(folder / f"{name}.tex", latex_table(texts, name, caption))
+        paths.write(folder / f"{name}.tex", latex_table(texts, name, plain))
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
@@ -145,7 +146,7 @@ class Study:
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = f"{' '.join(caption.split())} {self._made_of}"
+        caption = f"{' '.join(caption.split())} {self._made_of(self.title)}"
         _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
@@ -173,16 +174,20 @@ class Study:
         """Show where this page comes from: commit, corpus, profile, device, versions."""
         env = environment("cpu" if self.device == "cpu" else "cuda")
         show_markdown(
-            f"Corpus `{self.corpus.name}` ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
+            f"Corpus {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
             f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
             {"kind": "provenance"},
         )
         for warning in self.corpus.warnings:
-            self.say(f"**Note on the corpus.** {warning}")
+            self.say(f"**Note on the dataset.** {literal(warning)}")
 
     @property
-    def _made_of(self) -> str:
-        return f"Corpus {self.corpus.name}, profile {self.profile.name}."
+    def title(self) -> str:
+        """The name of the corpus for Markdown: a path may hold any character."""
+        return literal(visible(self.corpus.name))
+
+    def _made_of(self, corpus: str) -> str:
+        return f"Corpus {corpus}, profile {self.profile.name}."
 
 
 def show_markdown(text: str, mark: Mapping[str, str]) -> None:
