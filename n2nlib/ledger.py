@@ -34,7 +34,7 @@ def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
     runs = {label: [store.get(s) for s in specs if store.has(s)] for label, specs in rows.items()}
     images = validation_images(corpus, store)
     return Evidence({label: found for label, found in runs.items() if found}, numbers(folder), images["noisy"], images["photo"], size.n_train * size.epochs,
-                    authors_data=corpus.name.startswith("epfl:") and not corpus.warnings)  # fmt: skip
+                    authors_data=getattr(corpus, "authentic", False))  # fmt: skip
 
 
 def validation_images(corpus, store) -> dict:

@@ -24,7 +24,7 @@ from .spec import Profile, RunSpec
 from .spec import profile as profile_of
 from .stats import Interval, MeanSD
 from .sweep import sweep
-from .text import cell, flat, latex_table, pipe_table
+from .text import cell, flat, latex_table, literal, pipe_table, visible
 
 
 class Study:
@@ -162,13 +162,14 @@ class Study:
         if frame is None or frame.empty:
             self.absent(f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
             return
-        caption = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ()), self._made_of]))
+        words = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ())]))
+        caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.corpus.name)))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
         markdown, folder = pipe_table(texts), self.folder / "tables"
         paths.write(folder / f"{name}.csv", flat(frame).to_csv(index=False))
         paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
-        paths.write(folder / f"{name}.tex", latex_table(texts, name, caption))
+        paths.write(folder / f"{name}.tex", latex_table(texts, name, plain))
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
@@ -183,7 +184,7 @@ class Study:
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = " ".join(filter(None, [*caption.split(), of.sample if of else "", self._made_of]))
+        caption = " ".join(filter(None, [*caption.split(), of.sample if of else "", self._made_of(self.title)]))
         _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
@@ -219,16 +220,20 @@ class Study:
         """Show where this page comes from: commit, corpus, profile, device, versions."""
         env = environment("cpu" if self.device == "cpu" else "cuda")
         show_markdown(
-            f"Corpus `{self.corpus.name}` ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
+            f"Corpus {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
             f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
             {"kind": "provenance"},
         )
         for warning in self.corpus.warnings:
-            self.say(f"**Note on the corpus.** {warning}")
+            self.say(f"**Note on the dataset.** {literal(warning)}")
 
     @property
-    def _made_of(self) -> str:
-        return f"Corpus {self.corpus.name}, profile {self.profile.name}."
+    def title(self) -> str:
+        """The name of the corpus for Markdown: a path may hold any character."""
+        return literal(visible(self.corpus.name))
+
+    def _made_of(self, corpus: str) -> str:
+        return f"Corpus {corpus}, profile {self.profile.name}."
 
 
 def notation(frame: pd.DataFrame, of: Comparison) -> str:

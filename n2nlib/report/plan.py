@@ -179,6 +179,7 @@ def _parameters(settings: Settings) -> dict[str, str]:
     chosen = {"corpus": settings.corpus, "profile": settings.profile, "device": settings.device}
     out = {f"parameter {name}": repr(value) for name, value in chosen.items()}
     out["the corpus"] = settings.opened.fingerprint
+    out["the notes on the dataset"] = settings.opened.notes_digest
     out |= {f"{package} version": version(package) for package in PACKAGES}
     if not may_train():
         out["the stored runs"] = digest(" ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode())
