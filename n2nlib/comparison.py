@@ -103,11 +103,11 @@ class Comparison:
         """What was measured on what, for a caption: training images, validation images and photographs, seeds."""
         if not self.rows:
             return ""
-        photographs = (f"{len(np.unique(self.photo))} photographs" if self.photos_known else
-                       "unknown photographs (intervals take images as independent)")  # fmt: skip
+        photographs = (f"of {len(np.unique(self.photo))} photographs" if self.photos_known else
+                       "(photographs unknown: intervals take images as independent)")  # fmt: skip
         counts = sorted({len(runs) for runs in self.rows.values()})
         n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"After {self.images:,} training images, on {len(self.photo):,} validation images of {photographs}; n = {n} seeds."
+        return f"After {self.images:,} training images, on {len(self.photo):,} validation images {photographs}; n = {n} seeds."
 
     @property
     def pairing(self) -> str:

@@ -149,7 +149,7 @@ class Study:
     @property
     def photos_known(self) -> bool:
         """Whether it is known which validation images come from one photograph."""
-        return getattr(self.corpus, "photos_known", True)
+        return self.corpus.photographs_known
 
     def table(self, frame: pd.DataFrame | None, name: str, caption: str, *, of: Comparison | None = None,
               digits: int | Mapping[str, int] = 2) -> None:

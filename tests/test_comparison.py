@@ -66,7 +66,7 @@ def test_frames_hold_a_line_for_each_run():
 def test_the_sample_says_what_is_known_of_photographs():
     rows = {"TNet": runs((25.0, 25.2)), "L1": runs((24.5,))}
     assert comparison(rows).sample == "After 2,500,000 training images, on 10 validation images of 5 photographs; n = 1 to 2 seeds."
-    assert "10 validation images of unknown photographs (intervals take images as independent)" in comparison(rows, photos_known=False).sample
+    assert "10 validation images (photographs unknown: intervals take images as independent)" in comparison(rows, photos_known=False).sample
 
 
 def test_a_selection_keeps_order_and_sample():
