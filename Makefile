@@ -25,7 +25,7 @@ train   = $(if $(call flag,TRAIN,0),N2N_TRAIN=0)
 flag    = $(if $(filter-out 0 1,$($1))$(word 2,$($1)),$(error $1 is '$($1)' and can be 0 or 1 only: write one of them, or leave $1 out))$(filter $2,$($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan test lab bench verify search notebooks clean lock
+.PHONY: help report plan test campaign lab bench verify search notebooks clean lock
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ plan: $(READY)       ## say what `make report` would do, and why
 
 test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
 	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
+
+campaign: $(READY)   ## run the slow tests: all chapters on many odd folders of photographs
+	@$(PY) -m pytest -q -m campaign tests
 
 lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with a token)
 	@$(PY) -m jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \

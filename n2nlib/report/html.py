@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from itertools import groupby
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def _block(document: Document, block: Prose | Figure | Table) -> list[Node]:
         [
             raw(
                 f'<div class="scroll {size}" tabindex="0">'
-                f'<img alt="{escape(one_line(block.caption), quote=True)}" src="{block.number}.png"></div>',
+                f'<img alt="{escape(unescape(one_line(block.caption)), quote=True)}" src="{block.number}.png"></div>',
                 "html",
             )
         ]
