@@ -105,23 +105,18 @@ class Progress:
         self.slots = 1  # how many groups train at a time; whoever knows sets it
         self.images, self.timed, self.seconds = ({k: 0 for k in self.kinds} for _ in range(3))
         self.before = speed.noted(device)
-        self.share = 0.0
-        self.bar = None
+        self.what = f"training {self.runs} run{'s' * (self.runs > 1)}"
+        self.share, self.bar, self.opened = 0.0, None, False
+        self.start = self.said = self.due = time.monotonic()
 
     def __enter__(self):
         self.start = time.monotonic()
         self.due, self.said = self.start + FIRST, self.start
-        what = f"training {self.runs} run{'s' * (self.runs > 1)}"
-        if self.quiet:
-            return self
-        if live():
+        if live() and not self.quiet:
             from tqdm.auto import tqdm
 
             shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
-            self.bar = tqdm(total=1.0, desc=what, bar_format=shape)
-        else:
-            self.what = what
-            self.opened = False
+            self.bar = tqdm(total=1.0, desc=self.what, bar_format=shape)
         return self
 
     def __exit__(self, kind, *_):
