@@ -18,8 +18,8 @@ class Comparison:
 
     A row is a list of runs that differ in their seed only. One row may be the `reference`, from which the others'
     differences are taken. `photo` (N,) numbers the photograph of each validation image, `noisy` (N,) is the PSNR in dB
-    of the images before denoising. A comparison without any row is false, and its tables are empty. `absent` are the
-    labels of rows that were asked for and have no run.
+    of the images before denoising. A comparison without any row is false, and its tables are empty.
+    `absent` are the labels of rows that were asked for and have no run.
     """
 
     def __init__(self, rows: Mapping[str, Sequence[Run]], reference: str | None, photo, noisy, *,
@@ -84,8 +84,9 @@ class Comparison:
         return Comparison(rows, None, self.photo, self.noisy, photos_known=self.photos_known)
 
     def versus(self, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Interval]:
-        """Return name -> PSNR (dB) of the first row minus the second's, for each named pair whose rows are both there."""
-        return {name: self.difference(a, b) for name, (a, b) in pairs.items() if a in self.rows and b in self.rows}
+        """Return name -> first row minus second in PSNR (dB), for each named pair of rows that are there."""
+        there = {name: pair for name, pair in pairs.items() if set(pair) <= self.rows.keys()}
+        return {name: self.difference(a, b) for name, (a, b) in there.items()}
 
     def first(self, *labels: str) -> list[Run]:
         """Return the first seed's run of each of these rows that is there, in that order."""

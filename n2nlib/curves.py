@@ -54,11 +54,19 @@ def noisy_line(ax, level: float) -> None:
     ax.annotate("noisy", (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8, color=colour("noisy"))
 
 
-def dots(ax, frame: pd.DataFrame, x: str, palette: Mapping[str, str] | Sequence[str]) -> None:
-    """Draw a line of dots for each row of a comparison's frame, one a seed, and a stroke at their mean; first row on top."""
+def dots(
+    ax, frame: pd.DataFrame, x: str, palette: Mapping[str, str] | Sequence[str], spread: bool = True
+) -> None:
+    """Draw a line of dots for each row of a comparison's frame, one per seed, and a stroke at their mean.
+
+    The first row is on top. `spread`: dots that would hide one another are moved up and down.
+    """
     order = list(dict.fromkeys(frame["row"]))
     shared = {"data": frame, "x": x, "y": "row", "order": order, "hue": "row", "hue_order": order, "palette": palette, "ax": ax, "legend": False}
-    sns.swarmplot(**shared, size=4, zorder=3)  # no jitter: the same data give the same picture
+    if spread:  # no jitter in either case: the same data give the same picture
+        sns.swarmplot(**shared, size=4, zorder=3, warn_thresh=1)
+    else:
+        sns.stripplot(**shared, size=4, zorder=3, jitter=False)
     sns.pointplot(**shared, errorbar=None, linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, zorder=2)
     ax.set(ylabel="")
     ax.grid(axis="y", visible=False)
@@ -91,8 +99,8 @@ def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure:
 def around_reference(rows: Comparison, grey: Sequence[str] = (), violet: Sequence[str] = ()) -> Figure | None:
     """PSNR minus the reference row's mean, a dot for each seed; a second panel looks closer where it must.
 
-    The closer look leaves out rows further than `FAR` and points to the side where they are. `grey`, `violet`: labels
-    drawn in that colour.
+    The closer look leaves out rows further than `FAR` and points to where they are. `grey`, `violet`: labels drawn
+    in that colour.
     """
     if not rows.differences():
         return None
@@ -102,13 +110,14 @@ def around_reference(rows: Comparison, grey: Sequence[str] = (), violet: Sequenc
     means = frame.groupby("row", sort=False)["minus reference"].mean()
     far = means[means.abs() > FAR]
     closer = 0 < len(far) < len(rows.others)
-    fig, axes = plt.subplots(1, 1 + closer, figsize=(PAGE, 0.24 * len(means) + 0.65), sharey=True, squeeze=False)
+    size = PAGE, 0.24 * len(means) + 0.65
+    fig, axes = plt.subplots(1, 1 + closer, figsize=size, sharey=True, squeeze=False)
     near = frame["minus reference"].mask(frame["row"].isin(far.index))
     for ax, values in zip(axes[0], (frame["minus reference"], near), strict=False):
         ax.axvline(0, color=colour(rows.reference), lw=0.8, zorder=1)
         margin = 0.06 * max(np.ptp(values.dropna()), 0.02)
-        ax.set_xlim(values.min() - margin, values.max() + margin)  # before the dots, which are placed by the scale
-        dots(ax, frame.assign(shown=values), "shown", palette)
+        ax.set_xlim(values.min() - margin, values.max() + margin)  # first: dots are spread on this scale
+        dots(ax, frame.assign(shown=values), "shown", palette, spread=not closer or ax is axes[0, 1])
         ax.set_xlabel(f"PSNR minus {rows.reference}'s mean (dB)")
     if closer:
         axes[0, 1].set_title("closer")
@@ -125,34 +134,39 @@ def point_to(ax, y: float, value: float) -> None:
 
 
 def parameters_against_psnr(rows: Comparison) -> Figure | None:
-    """Trainable parameters and PSNR minus the reference's: a dot for each seed, and the values published so far."""
+    """Trainable parameters and PSNR minus the reference's: a dot for each seed, and published values."""
     if not rows.differences():
         return None
     parameters = {label: runs[0].metrics["parameters"] for label, runs in rows.rows.items()}
-    # Networks of almost the same size are drawn side by side, all a little to the right of the paper's values.
-    beside = {label: 1.02 ** (1 + sum(abs(parameters[other] / n - 1) < 0.05 for other in rows.labels[:i]))
+    # Networks of almost the same size are drawn side by side, all slightly right of the paper's values.
+    beside = {label: 1.06 ** (1 + sum(abs(parameters[other] / n - 1) < 0.05 for other in rows.labels[:i]))
               for i, (label, n) in enumerate(parameters.items())}  # fmt: skip
     frame = rows.frame.assign(parameters=lambda f: f["row"].map(parameters) * f["row"].map(beside))
-    palette = {label: VIOLET if label.startswith(f"{rows.reference},") else colour(label) for label in rows.labels}
+    variant = f"{rows.reference},"
+    palette = {label: VIOLET if label.startswith(variant) else colour(label) for label in rows.labels}
     published, zero = paper.table2().drop(index="BaseNet"), paper.value(f"table2.{rows.reference}.psnr")
     peers = paper.peers().query("not network.str.startswith('the paper')")
     fig, ax = plt.subplots(figsize=(PAGE, 2.9))
     ax.axhline(0, color=colour(rows.reference), lw=0.8)
     sns.scatterplot(frame, x="parameters", y="minus reference", hue="row", palette=palette, ax=ax,
                     s=16, linewidth=0, zorder=3)  # fmt: skip
-    ax.scatter(peers.parameters, peers.psnr - zero, marker="x", color=PALE, s=22, lw=1, label="other groups, authors' data")
+    ax.scatter(peers.parameters, peers.psnr - zero, marker="x", color=PALE, s=22, lw=1,
+               label="other groups, authors' data")  # fmt: skip
     ax.errorbar(1000 * published.parameters_thousand, published.psnr - zero, yerr=published.psnr_sd,
                 fmt="o", mfc="white", color="black", lw=1, label="the paper, authors' data")  # fmt: skip
-    ax.set(xscale="log", xlim=(1.5e4, 1.5e6), xlabel="trainable parameters", ylabel=f"PSNR minus {rows.reference}'s (dB)")
+    ax.set(xscale="log", xlim=(1.5e4, 1.5e6), xlabel="trainable parameters",
+           ylabel=f"PSNR minus {rows.reference}'s (dB)")  # fmt: skip
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0)
     return fig
 
 
-def pair_differences(rows: Comparison, pairs: Mapping[str, tuple[str, str]], published: Interval) -> Figure | None:
+def pair_differences(
+    rows: Comparison, pairs: Mapping[str, tuple[str, str]], published: Interval
+) -> Figure | None:
     """TNet minus UNet in several ways of training: mean differences with their intervals, and every seed.
 
-    A blue dot is a seed of TNet against UNet's mean, an orange one TNet's mean against a seed of UNet. `published`, in
-    grey: the authors' own difference.
+    A blue dot is a seed of TNet against UNet's mean, an orange one TNet's mean against a seed of UNet.
+    `published`, in grey: the authors' own difference.
     """
     found = rows.versus(pairs)
     if not found:
@@ -167,7 +181,7 @@ def pair_differences(rows: Comparison, pairs: Mapping[str, tuple[str, str]], pub
     ax.axvline(0, color=GREY, lw=0.6)
     sns.swarmplot(pd.DataFrame(seeds), x="difference", y="training", order=list(lines), hue="network",
                   palette={network: colour(network) for network in ("TNet", "UNet")},
-                  dodge=True, size=4, legend=False, ax=ax)  # fmt: skip
+                  dodge=True, size=4, legend=False, warn_thresh=1, ax=ax)  # fmt: skip
     for y, (name, d) in enumerate(lines.items()):
         ink = "black" if name in found else PALE
         ax.plot([d.low, d.high] if d else [], [y, y] if d else [], color=ink, lw=1.2, zorder=2)

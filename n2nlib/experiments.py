@@ -100,7 +100,7 @@ def architecture(profile: Profile, fingerprint: str) -> Rows:
 
 
 def suspects(profile: Profile, fingerprint: str) -> Rows:
-    """The runs that the six open questions ask for beyond the tables; expensive ones only for at least three seeds.
+    """The runs that the six open questions ask for beyond the tables; expensive ones from three seeds on.
 
     One learning rate three times: two more sets of initialisations at 5e-4 are what Table 1 would hold if Adam had
     never seen the learning rate that was set.
@@ -116,7 +116,7 @@ def suspects(profile: Profile, fingerprint: str) -> Rows:
 
 
 def equal_training(profile: Profile, fingerprint: str) -> Rows:
-    """TNet and UNet each at the other's learning rate, and both augmented; no rows for fewer than three seeds."""
+    """TNet and UNet each at the other's learning rate, and both augmented; no rows below three seeds."""
 
     def row(**changes):
         return initialisations(profile, fingerprint, profile.extra_seeds, **changes)

@@ -89,14 +89,15 @@ def picture_grid(
 def denoised_grid(pictures: Mapping[str, Any], labels: Sequence[str]) -> Figure | None:
     """Draw windows before and after denoising, a row for each label that is there, with PSNR beneath each.
 
-    pictures: `names` of the photographs and uint8 `arrays` (N,3,H,W) by label, "clean" among them. Returns None where
-    `pictures` is empty.
+    pictures: `names` of the photographs and uint8 `arrays` (N,3,H,W) by label, "clean" among them. None is
+    returned where `pictures` is empty.
     """
     if not pictures:
         return None
     rows = {label: pictures["arrays"][label] for label in labels if label in pictures["arrays"]}
     clean = pictures["arrays"]["clean"]
-    psnr = [metrics.psnr(clean, x, 255).tolist() if label != "clean" else [None] * len(x) for label, x in rows.items()]
+    psnr = [[None] * len(x) if label == "clean" else metrics.psnr(clean, x, data_range=255).tolist()
+            for label, x in rows.items()]  # fmt: skip
     return picture_grid([list(x) for x in rows.values()], pictures["names"], psnr=psnr, labels=list(rows))
 
 

@@ -84,11 +84,14 @@ def validation_images(*, corpus: Corpus) -> dict[str, Any]:
 
 
 @measurement("examples")
-def examples(*, corpus: Corpus, bundled: Corpus, levels: Sequence[float], runs: Sequence[Run]) -> dict[str, Any]:
+def examples(
+    *, corpus: Corpus, bundled: Corpus, levels: Sequence[float], runs: Sequence[Run]
+) -> dict[str, Any]:
     """Figure 2: validation windows of the bundled photographs, denoised by one run of each network.
 
-    runs: trained on `corpus`; windows are ranked by the PSNR of the last one's network, and `levels` are the ranks to
-    show, from 0 (lowest PSNR) to 1. Returns the photographs' `names`, and arrays "noisy", "clean", and one per network.
+    runs: trained on `corpus`; windows are ranked by the PSNR of the last one's network, and `levels` are the
+    ranks to show, from 0 (lowest PSNR) to 1. Returns the photographs' `names`, and arrays "noisy", "clean",
+    and one per network.
     """
     pairs = bundled.val
     names = [p.name.rpartition(".")[0] for p in bundled.photographs("val")]
@@ -100,7 +103,7 @@ def examples(*, corpus: Corpus, bundled: Corpus, levels: Sequence[float], runs: 
 
 
 def spread_windows(values, photo, levels: Sequence[float]) -> list[int]:
-    """Return for each level (rank of `values`, 0 to 1) the nearest window of the photographs that were chosen least."""
+    """Return for each level (rank of `values`, 0 to 1) the nearest window of the photographs chosen least."""
     rank = np.argsort(np.argsort(values)) / max(len(values) - 1, 1)
     chosen: list[int] = []
     for level in levels:

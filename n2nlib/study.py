@@ -125,8 +125,8 @@ class Study:
                 **arguments) -> dict[str, Any]:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
-        The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given. With an
-        empty list among the arguments, of runs that are not there, nothing is measured and the result is empty.
+        The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
+        Where an argument is an empty list, of runs that are not there, the result is empty and nothing is stored.
         """
         if any(isinstance(value, list) and not value for value in arguments.values()):
             return {}
@@ -166,11 +166,12 @@ class Study:
 
         frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
         (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
-        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the
-        section as absent, for the reason `absent`, or because its runs are not stored.
+        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows
+        marks the section as absent, for the reason `absent`, or because its runs are not stored.
         """
         if frame is None or frame.empty:
-            self.absent(absent or f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
+            unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
+            self.absent(absent or unstored)
             return
         caption = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ()), self._made_of]))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)

@@ -114,9 +114,9 @@ Effect = tuple[RunSpec, str, Interval]
 
 
 def precision_effects(store: RunStore, precisions: Sequence[str] = ("tf32", "bf16")) -> list[Effect]:
-    """Return (kind of run, precision, PSNR in dB minus that in fp32, 90 % interval) wherever three pairs are stored.
+    """Return (kind of run, precision, PSNR in dB minus that in fp32) wherever three pairs of runs are stored.
 
-    Pairs share dataset, size and seed. Without precisions to look for, the store is not read.
+    Pairs share dataset, size and seed; intervals are at 90 %. Without precisions the store is not read.
     """
     kinds: dict[RunSpec, dict[int, dict[str, float]]] = {}
     for run in store.all() if precisions else []:
@@ -179,14 +179,15 @@ def size_note(profile: Profile) -> str:
 
 
 def networks(built: Mapping[str, nn.Module], reference: str = "TNet") -> pd.DataFrame:
-    """Trainable parameters and multiply-adds (MACs) of one 32×32 image, and their ratios to the reference network's.
+    """Trainable parameters and multiply-adds (MACs) of one 32×32 image, and their ratios to the reference's.
 
     "counted at each use": parameters as a listing has them that counts a layer whenever it is called.
     """
     steps = {label: trace(network) for label, network in built.items()}
     parameters = {label: sum(step.parameters for step in taken) for label, taken in steps.items()}
     macs = {label: sum(step.multiply_adds for step in taken) for label, taken in steps.items()}
-    own = {label: {step.name: step.parameters for step in taken if not step.again} for label, taken in steps.items()}
+    own = {label: {step.name: step.parameters for step in taken if not step.again}
+           for label, taken in steps.items()}  # fmt: skip
     return pd.DataFrame([
         {
             "network": label,
@@ -203,8 +204,8 @@ def networks(built: Mapping[str, nn.Module], reference: str = "TNet") -> pd.Data
 def table2(rows: Comparison) -> pd.DataFrame:
     """Table 2 as the paper prints it, ours beside it: what it says of a network is read from the network.
 
-    #P: thousands of trainable parameters. The paper's columns are empty for a row that it does not have; its one UNet
-    row stands beside both of ours.
+    #P: thousands of trainable parameters. The paper's columns are empty for a row that it does not have; its
+    one UNet row stands beside both of ours.
     """
     published, n = paper.table2(), paper.value("table2.initialisations")
     lines = []
@@ -227,7 +228,7 @@ def table2(rows: Comparison) -> pd.DataFrame:
 
 
 def table2_differences(rows: Comparison) -> pd.DataFrame:
-    """Each row of Table 2 minus the reference row in dB: the paper's difference and ours, and PSNR (dB) of each seed."""
+    """Each row of Table 2 minus the reference row in dB, the paper's and ours, and PSNR (dB) of each seed."""
     printed = paper.table2().psnr
     seeds = by_seed(rows)
     lines = []
@@ -243,7 +244,7 @@ def table2_differences(rows: Comparison) -> pd.DataFrame:
 
 
 def ablation(rows: Comparison) -> pd.DataFrame:
-    """Rows that the paper gives no numbers for beside the reference row: size, PSNR (dB), difference, and each seed.
+    """Rows without published numbers beside the reference row: size, PSNR (dB), difference, and each seed.
 
     #P: thousands of trainable parameters. Without any row but the reference the table is empty.
     """
@@ -269,8 +270,10 @@ def by_seed(rows: Comparison) -> dict[str, dict[str, float | None]]:
     return {label: {f"seed {seed}": values.get(seed) for seed in seeds} for label, values in found.items()}
 
 
-def versus(rows: Comparison, pairs: Mapping[str, tuple[str, str]], a: str = "TNet", b: str = "UNet") -> pd.DataFrame:
-    """Two networks trained in several ways: PSNR of both in dB, and their difference. `pairs`: training -> labels."""
+def versus(
+    rows: Comparison, pairs: Mapping[str, tuple[str, str]], a: str = "TNet", b: str = "UNet"
+) -> pd.DataFrame:
+    """Two networks trained in several ways: PSNR (dB) and difference. `pairs`: name -> two labels."""
     return pd.DataFrame([
         {
             "training": name,
@@ -287,8 +290,8 @@ def versus(rows: Comparison, pairs: Mapping[str, tuple[str, str]], a: str = "TNe
 def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
     """Whether runs in fp32 and in a lower precision end alike, for each kind of run in `precision_effects`.
 
-    p: two one-sided t tests on the mean difference in PSNR, with a margin of 0.03 dB. The order of rounding errors is
-    chaotic, so only the outcomes can be compared.
+    p: two one-sided t tests on the mean difference in PSNR, with a margin of 0.03 dB. The order of rounding
+    errors is chaotic, so only the outcomes can be compared.
     """
     lines = []
     for kind, precision, difference in effects:
@@ -306,7 +309,7 @@ def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
 
 
 def effort(sizes: pd.DataFrame, record: Mapping | None) -> pd.DataFrame:
-    """Work and time of training on one image, relative to TNet: MACs from `networks`, time from `make bench`."""
+    """Work and time of training on one image: MACs from `networks`, time from a record of `make bench`."""
     timed = (record or {}).get("training", [])
     alone = ("engine", 1, "fp32")
     rate = {r["network"]: r["images/s"] for r in timed if (r["loop"], r["runs"], r["precision"]) == alone}

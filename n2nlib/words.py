@@ -34,8 +34,8 @@ def outcome(rows: Comparison) -> str:
             groups[side].append(f"{label} ({d} dB)")
     told = [f"{'Ends' if len(labels) == 1 else 'End'} {side} {rows.reference}: {listed(labels)}." for side, labels in groups.items() if labels]
     if rows and not told:
-        return (f"There is no confidence interval, which takes {FEWEST} seeds and {FEWEST} photographs, so no difference is "
-                "called one.")  # fmt: skip
+        return (f"There is no confidence interval, which takes {FEWEST} seeds and {FEWEST} photographs, so "
+                "no difference is called one.")  # fmt: skip
     return " ".join(told)
 
 
@@ -137,38 +137,44 @@ def noisy_level(rows: Comparison) -> str:
 
 
 def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
-    """How the paper's "20x fewer parameters" comes about, from `tables.networks`, and which UNets were trained."""
+    """How the paper's "20x fewer parameters" is counted, and which UNets were trained."""
     both = ("UNet", "UNet (shared decoder)")
     ratio, cited = (sizes.set_index("network").loc[list(both), "times TNet's"])
     weights = sizes.set_index("network").loc[both[1], "parameters"]
     trained = [label for label in both if label in rows.rows]
-    told = ("At this size no run of either is stored.", f"At this size only runs of {listed(trained)} are stored.",
-            "Both are trained below, under separate names.")  # fmt: skip
-    return (f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder block at each "
-            f"use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, {cited:.1f} times TNet's. "
-            f"{told[len(trained)]}")  # fmt: skip
+    told = (
+        "At this size no run of either is stored.",
+        f"At this size only runs of {listed(trained)} are stored.",
+        "Both are trained below, under separate names.",
+    )
+    return (
+        f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder block "
+        f"at each use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, "
+        f"{cited:.1f} times TNet's. {told[len(trained)]}"
+    )
 
 
 def precision_note(effects: Iterable[Effect], rows: Comparison) -> str:
-    """How far lower precision may have shifted these rows (`tables.precision_effects`); nothing after fp32 alone."""
+    """How far lower precision may have shifted rows, from `tables.precision_effects`; nothing in fp32."""
     if rows.arithmetic <= {"fp32"}:
         return ""
     own = {(run.spec.corpus, run.spec.images) for runs in rows.rows.values() for run in runs}
     here = {described(kind): d for kind, _, d in effects if (kind.corpus, kind.images) in own}
     if not here:
-        return ("At this report's own size no row is stored both in fp32 and in lower precision, so small differences are "
-                "not secure, however narrow their interval.")  # fmt: skip
+        return ("At this report's own size no row is stored both in fp32 and in lower precision, so small "
+                "differences are not secure, however narrow their interval.")  # fmt: skip
     shift = max(max(-d.low, d.high) for d in here.values())
-    return (f"At this report's own size this was measured for {listed(here)}. Shifts of {shift:.2f} dB cannot be "
-            "excluded, so differences of that size are not secure, however narrow their interval.")  # fmt: skip
+    return (f"At this report's own size this was measured for {listed(here)}. Shifts of {shift:.2f} dB "
+            "cannot be excluded, so differences of that size are not secure, however narrow their "
+            "interval.")  # fmt: skip
 
 
 def equal_training(found: Mapping[str, Interval], profile: Profile) -> str:
     """How TNet and UNet compare in each way of training; `found`: name -> TNet minus UNet (dB)."""
     told = [f"{name[0].upper()}{name[1:]}: {pair('TNet', 'UNet', d)}" for name, d in found.items() if d]
     if profile.seeds < FEWEST:
-        told.append(f"Equal learning rates and augmentation are **not tested at this size**: {profile.seeds} seeds give no "
-                    "confidence interval.")  # fmt: skip
+        told.append("Equal learning rates and augmentation are **not tested at this size**: "
+                    f"{profile.seeds} seeds give no confidence interval.")  # fmt: skip
     return " ".join(told)
 
 
@@ -190,7 +196,7 @@ def examples(pictures: Mapping[str, Any], rows: Comparison) -> str:
     tnet, unet = (metrics.psnr(images["clean"], images[label], 255) for label in ("TNet", "UNet"))
     better = int((tnet > unet).sum())
     return (
-        f"TNet is above UNet in {better or 'none'} of these {len(tnet)} windows. Single windows say little: over all "
-        f"validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for TNet and "
+        f"TNet is above UNet in {better or 'none'} of these {len(tnet)} windows. Single windows say little: "
+        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for TNet and "
         f"{rows.level('UNet').mean:.2f} dB for UNet; the noisy images have {rows.noisy.mean():.2f} dB."
     )
