@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pandas as pd
 import pytest
 from test_comparison import comparison, runs
@@ -76,3 +79,74 @@ def test_nearest_range():
     assert "does not yet test how the published table was made" in words.nearest_range(ranges(rates, one), whole=False)
     assert "**one rate** comes nearest" in words.nearest_range(ranges(rates, one), whole=True)
     assert words.nearest_range(ranges(rates), whole=True).endswith("ours within 0.50 dB for three rates.")
+
+
+# --- chapter 04 ---
+
+
+def test_rows_that_are_absent_are_named():
+    assert words.absent(comparison({"TNet": runs((25.0,))})) == ""
+    rows = comparison({"TNet": runs((25.0,))}, absent=["UNet", "BaseNet"])
+    assert words.absent(rows) == "Rows without stored runs are omitted: UNet; BaseNet."
+
+
+def test_the_noisy_level():
+    rows = comparison({"TNet": runs((25.0,))})
+    assert words.noisy_level(rows) == "The noisy images have 20.70 dB on average."
+    assert words.noisy_level(comparison({})) == ""
+
+
+@pytest.mark.parametrize(
+    "labels, says",
+    [((), "no run of either is stored"), (("UNet",), "only runs of UNet are stored"),
+     (("UNet", "UNet (shared decoder)"), "Both are trained below")],
+)  # fmt: skip
+def test_the_ratio_of_parameters(labels, says):
+    sizes = pd.DataFrame({
+        "network": ["TNet", "UNet", "UNet (shared decoder)"],
+        "parameters": [100, 2300, 1340],
+        "times TNet's": [1, 23, 13.4],
+    })  # fmt: skip
+    text = words.parameter_ratio(sizes, comparison({label: runs((25.0,)) for label in labels}))
+    assert "each use: 23.0 times TNet's." in text and "trains 1,340 weights, 13.4 times TNet's." in text
+    assert says in text
+    assert f'"{paper.value("abstract.times_fewer")}x fewer parameters"' in text
+
+
+def test_what_lower_precision_may_have_shifted():
+    bf16 = [SimpleNamespace(**vars(run) | {"arithmetic": "bf16"}) for run in runs((25.0, 25.1))]
+    lower = comparison({"TNet": bf16})
+    kind = lower.rows["TNet"][0].spec
+    small, large = Interval(-0.01, -0.04, 0.02, 3, "t"), Interval(0.1, -0.5, 0.5, 3, "t")
+    effects = [(kind, "bf16", small), (kind.replace(epochs=1), "bf16", large)]
+    text = words.precision_note(effects, lower)
+    assert "measured for TNet. Shifts of 0.04 dB cannot be excluded" in text
+    assert "no row is stored both in fp32 and in lower precision" in words.precision_note(effects[1:], lower)
+    assert words.precision_note(effects, comparison({"TNet": runs((25.0,))})) == ""
+    assert words.precision_note([], comparison({})) == ""
+
+
+def test_equal_training():
+    shown, none = Interval(-0.5, -0.6, -0.4, 3, "t"), Interval(0.1, None, None, 2, "t")
+    text = words.equal_training({"as in Table 2": shown, "both at 1e-3": none}, PROFILES["paper"])
+    assert text == "As in Table 2: TNet ends below UNet (-0.50 [-0.60, -0.40] dB)."
+    text = words.equal_training({"both": none}, PROFILES["smoke"])
+    assert text.startswith("Equal learning rates and augmentation are **not tested at this size**: 2 seeds")
+    assert words.equal_training({}, PROFILES["paper"]) == ""
+
+
+def test_where_times_were_measured():
+    text = words.timed({"machine": "a processor, 2 cores"})
+    assert text == "Times: one run in fp32 on one core of a processor, 2 cores, measured by `make bench`."
+    assert "has not been run" in words.timed(None)
+
+
+@pytest.mark.parametrize("noise, says", [(1, "in 2 of these 2"), (9, "in none of these 2")])
+def test_windows_of_figure_2(noise, says):
+    clean = np.full((2, 3, 4, 4), 100, np.uint8)
+    arrays = {"clean": clean, "noisy": clean + 20, "TNet": clean + noise, "UNet": clean + 5}
+    pictures = {"names": ["a", "b"], "arrays": arrays}
+    rows = comparison({"TNet": runs((25.0,)), "UNet": runs((25.5,), network="UNet")})
+    text = words.examples(pictures, rows)
+    assert says in text and "25.00 dB for TNet and 25.50 dB for UNet; the noisy images have 20.70 dB." in text
+    assert words.examples({}, rows) == "" and words.examples(pictures, rows.select("TNet")) == ""
