@@ -35,7 +35,7 @@ from .runs import RunStore, commit, json_text, processor
 from .schemes import words
 from .spec import RunSpec
 from .tables import equivalences, precision_effects
-from .text import pipe_table
+from .text import cell, pipe_table
 from .training import CHUNK_STEPS, Replica, Stepper, settings
 
 REPETITIONS = 5
@@ -234,9 +234,10 @@ def write_table() -> str:
                 f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
                 "",
             ]
-    same = equivalences(precision_effects(RunStore().all()))
+    same = equivalences(precision_effects(RunStore()))
     lines += ["## Lower precision", ""]
-    lines += [pipe_table(same.astype(str)) if len(same) else "No run is stored in two precisions: equivalence was not measured.", ""]
+    none = "No run is stored in two precisions: equivalence was not measured."
+    lines += [pipe_table(same.map(lambda value: cell(value, 2))) if len(same) else none, ""]
     text = "\n".join(lines)
     paths.write(paths.results() / "bench" / "README.md", f"# Speed, measured by `make bench`\n\n{text}")
     return text

@@ -100,7 +100,7 @@ def architecture(profile: Profile, fingerprint: str) -> Rows:
 
 
 def suspects(profile: Profile, fingerprint: str) -> Rows:
-    """The runs that the six open questions ask for beyond the tables; the dear ones only where intervals can be given.
+    """The runs that the six open questions ask for beyond the tables; expensive ones from three seeds on.
 
     One learning rate three times: two more sets of initialisations at 5e-4 are what Table 1 would hold if Adam had
     never seen the learning rate that was set.
@@ -109,18 +109,32 @@ def suspects(profile: Profile, fingerprint: str) -> Rows:
     if profile.seeds < 3:
         return rows
     n = profile.seeds
+    return rows | {
+        "TNet, second set": initialisations(profile, fingerprint, n, first=n),
+        "TNet, third set": initialisations(profile, fingerprint, n, first=2 * n),
+    } | equal_training(profile, fingerprint)  # fmt: skip
+
+
+def equal_training(profile: Profile, fingerprint: str) -> Rows:
+    """TNet and UNet each at the other's learning rate, and both augmented; no rows below three seeds."""
 
     def row(**changes):
         return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
 
-    return rows | {
-        "TNet, second set": initialisations(profile, fingerprint, n, first=n),
-        "TNet, third set": initialisations(profile, fingerprint, n, first=2 * n),
+    if profile.seeds < FEWEST:
+        return {}
+    return {
         "TNet at 1e-3": row(lr=UNET_LR),
         "UNet at 5e-4": row(network="UNet"),
         "TNet, augmented + cosine": row(**AUGMENTED),
         "UNet, augmented + cosine": row(network="UNet", **AUGMENTED),
     }
+
+
+def ablations(profile: Profile, fingerprint: str) -> Rows:
+    """Chapter 04: all rows that it compares, so that one sweep trains them."""
+    tables = (table2, extras, architecture, equal_training)
+    return {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
 
 
 def schemes(profile: Profile, fingerprint: str) -> Rows:

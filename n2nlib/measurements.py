@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 
+import numpy as np
+
 from .corpus import Corpus
-from .metrics import psnr
+from .metrics import denoise, psnr
 from .runs import Run, RunStore
 
 #: Every kind of measurement by name.
@@ -76,3 +78,36 @@ def validation_images(*, corpus: Corpus) -> dict[str, Any]:
     val = corpus.val
     noisy, zero = (psnr(val.clean, image, data_range=255) for image in (val.a, 0 * val.a))
     return {"arrays": {"photo": val.photo, "noisy": noisy, "zero": zero}}
+
+
+# --- chapter 04 ---
+
+
+@measurement("examples")
+def examples(
+    *, corpus: Corpus, bundled: Corpus, levels: Sequence[float], runs: Sequence[Run]
+) -> dict[str, Any]:
+    """Figure 2: validation windows of the bundled photographs, denoised by one run of each network.
+
+    runs: trained on `corpus`; windows are ranked by the PSNR of the last one's network, and `levels` are the
+    ranks to show, from 0 (lowest PSNR) to 1. Returns the photographs' `names`, and arrays "noisy", "clean",
+    and one per network.
+    """
+    pairs = bundled.val
+    names = [p.name.rpartition(".")[0] for p in bundled.photographs("val")]
+    out = {run.spec.network: denoise(run.model(), pairs.a) for run in runs}
+    index = spread_windows(psnr(pairs.clean, out[runs[-1].spec.network], 255), pairs.photo, levels)
+    shown = {"noisy": pairs.a, **out, "clean": pairs.clean}
+    arrays = {label: images[index] for label, images in shown.items()}
+    return {"names": [names[p] for p in pairs.photo[index]], "arrays": arrays}
+
+
+def spread_windows(values, photo, levels: Sequence[float]) -> list[int]:
+    """Return for each level (rank of `values`, 0 to 1) the nearest window of the photographs chosen least."""
+    rank = np.argsort(np.argsort(values)) / max(len(values) - 1, 1)
+    chosen: list[int] = []
+    for level in levels:
+        shown = np.array([np.isin(photo[chosen], p).sum() for p in photo])
+        free = [i for i in np.flatnonzero(shown == shown.min()) if i not in chosen]
+        chosen.append(min(free, key=lambda i: abs(rank[i] - level)))
+    return chosen

@@ -126,7 +126,10 @@ class Study:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
         The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
+        Where an argument is an empty list, of runs that are not there, the result is empty and nothing is stored.
         """
+        if any(isinstance(value, list) and not value for value in arguments.values()):
+            return {}
         if isinstance(what, Measurement):
             return what.stored(self.store, **{"corpus": self.corpus, **arguments})
         return self.store.measurement(what, {"corpus": self.fingerprint, **(inputs or {})}, compute)
@@ -137,9 +140,15 @@ class Study:
         rows: label -> specs, or a function of `experiments` that takes profile and fingerprint. Rows without a run are
         left out, and where the reference has none there is nothing to compare with: then the comparison is false.
         """
-        wanted = rows(self.profile, self.fingerprint) if callable(rows) else rows
-        images = self.validation_images
-        return Comparison(self.runs(wanted), reference, images["photo"], images["noisy"], photos_known=self.photos_known)
+        wanted = self.rows(rows)
+        images, found = self.validation_images, self.runs(wanted)
+        absent = [label for label in wanted if label not in found]
+        return Comparison(found, reference, images["photo"], images["noisy"],
+                          photos_known=self.photos_known, absent=absent)  # fmt: skip
+
+    def rows(self, rows: Rows) -> Mapping[str, Sequence[RunSpec]]:
+        """Return label -> specs: the rows of a function of `experiments` at this size on this dataset."""
+        return rows(self.profile, self.fingerprint) if callable(rows) else rows
 
     @cached_property
     def validation_images(self) -> dict[str, Any]:
@@ -152,15 +161,17 @@ class Study:
         return getattr(self.corpus, "photos_known", True)
 
     def table(self, frame: pd.DataFrame | None, name: str, caption: str, *, of: Comparison | None = None,
-              digits: int | Mapping[str, int] = 2) -> None:
+              digits: int | Mapping[str, int] = 2, absent: str = "") -> None:
         """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
 
         frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
         (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
-        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the section as absent.
+        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows
+        marks the section as absent, for the reason `absent`, or because its runs are not stored.
         """
         if frame is None or frame.empty:
-            self.absent(f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
+            unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
+            self.absent(absent or unstored)
             return
         caption = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ()), self._made_of]))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)

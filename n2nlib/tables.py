@@ -12,9 +12,9 @@ from . import claims, paper, stats
 from .comparison import Comparison
 from .models import build
 from .models.summary import trace
-from .runs import Run
+from .runs import Run, RunStore
 from .spec import Profile, RunSpec
-from .stats import Interval, MeanSD
+from .stats import Interval, MeanSD, PValue
 
 Runs = Mapping[str, Sequence[Run]]
 
@@ -94,41 +94,9 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def table2(rows: Runs) -> pd.DataFrame:
-    """Table 2 as the paper prints it, ours beside it: parameters, residual connections and batch norm from the network.
-
-    A row that the paper does not have is dashed in its columns; its one UNet row stands beside both of ours.
-    """
-    published = paper.table2()
-    out = []
-    for label, runs in rows.items():
-        network = build(runs[0].spec.network, **runs[0].spec.options)
-        name = PAPER_ROW.get(label, label)
-        theirs = published.loc[name] if name in published.index else None
-        out.append(
-            {
-                "model": label,
-                "#P, paper": "–" if theirs is None else f"{theirs.parameters_thousand:.1f}",
-                "#P, ours": f"{runs[0].metrics['parameters'] / 1000:.1f}",
-                "Res": "Yes" if has_skips(network) else "No",
-                "Loss": runs[0].spec.loss,
-                "BN": "Yes" if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()) else "No",
-                "PSNR, paper": "–" if theirs is None else mean_sd(theirs.psnr, theirs.psnr_sd),
-                "PSNR, ours": mean_sd(psnr(runs)),
-                "n": len(runs),
-            }
-        )
-    return pd.DataFrame(out)
-
-
 def has_skips(network: nn.Module) -> bool:
     """Say whether anything bypasses a layer of the network: some step takes more than one earlier result."""
     return any(len(step.inputs) > 1 for step in trace(network))
-
-
-def differences(rows: Runs, reference: str, photo: np.ndarray) -> dict[str, Interval]:
-    """PSNR (dB) of each row minus that of the reference row on the same images; `photo` numbers their photographs."""
-    return {label: stats.psnr_difference(runs, rows[reference], photo) for label, runs in rows.items() if label != reference}
 
 
 def pairing_note(rows: Runs, reference: str) -> str:
@@ -142,75 +110,16 @@ def pairing_note(rows: Runs, reference: str) -> str:
     return f"A row of fewer initialisations is compared with the same ones of {reference}, there {listed(levels)}." if levels else ""
 
 
-def difference_table(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.DataFrame:
-    """Show differences to a reference row, with each initialisation and the paper's difference where it has both."""
-    published = paper.table2()
-    out = []
-    for label, interval in found.items():
-        a, b = PAPER_ROW.get(label, label), PAPER_ROW.get(reference, reference)
-        theirs = published.psnr[a] - published.psnr[b] if {a, b} <= set(published.index) else None
-        out.append(
-            {
-                f"minus {reference}": label,
-                "paper (dB)": "–" if theirs is None else f"{theirs:+z.2f}",
-                "ours (dB)": f"{interval.value:+z.2f}",
-                "95 % interval": brackets(interval),
-                "PSNR of each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(rows[label])),
-            }
-        )
-    return pd.DataFrame(out)
-
-
-def ablation(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.DataFrame:
-    """Show rows that the paper gives no numbers for beside the reference row: size, PSNR and difference (dB)."""
-    return pd.DataFrame(
-        [
-            {
-                "model": label,
-                "#P": f"{runs[0].metrics['parameters'] / 1000:.1f}",
-                "PSNR (dB)": mean_sd(psnr(runs)),
-                "n": len(runs),
-                f"minus {reference} (dB)": f"{found[label].value:+z.2f}" if label in found else "–",
-                "95 % interval": brackets(found[label]) if label in found else "–",
-                "PSNR of each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(runs)),
-            }
-            for label, runs in rows.items()
-        ]
-    )
-
-
 Effect = tuple[RunSpec, str, Interval]
 
 
-def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
-    """Show, for each kind of run that is there in fp32 and in a lower precision (`precision_effects`), whether the two end alike.
+def precision_effects(store: RunStore, precisions: Sequence[str] = ("tf32", "bf16")) -> list[Effect]:
+    """Return (kind of run, precision, PSNR in dB minus that in fp32) wherever three pairs of runs are stored.
 
-    The test is two one-sided t tests at 5 % on the mean difference in PSNR, with a margin of 0.03 dB. The order of
-    rounding errors is chaos, so only the outcome can be compared.
-    """
-    rows = []
-    for kind, precision, difference in effects:
-        p = stats.equivalence(difference, EQUIVALENCE_DB)
-        rows.append(
-            {
-                "run": described(kind),
-                "training images": f"{kind.images:,}",
-                "precision": precision,
-                "minus fp32 (dB), 90 %": f"{difference:+z.3f}",
-                "n": difference.n,
-                f"within ±{EQUIVALENCE_DB} dB": f"{'shown' if p < 0.05 else 'not shown'} (p = {p:.2g})",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def precision_effects(runs: Iterable[Run], precisions: Sequence[str] = ("tf32", "bf16")) -> list[Effect]:
-    """Return (kind of run, precision, PSNR in dB minus that in fp32 with its 90 % interval) wherever three pairs are there.
-
-    Pairs share corpus, size and initialisation.
+    Pairs share dataset, size and seed; intervals are at 90 %. Without precisions the store is not read.
     """
     kinds: dict[RunSpec, dict[int, dict[str, float]]] = {}
-    for run in runs:
+    for run in store.all() if precisions else []:
         kind = run.spec.replace(seed=0, precision="fp32")
         kinds.setdefault(kind, {}).setdefault(run.spec.seed, {})[run.arithmetic] = run.metrics["psnr"]
     out = []
@@ -243,23 +152,6 @@ def compared(a: str, b: str, found: Interval) -> str:
     return f"{a} ends {'above' if found.value > 0 else 'below'} {b} ({found:+z.2f} dB)"
 
 
-def outcome(reference: str, found: Mapping[str, Interval], profile: Profile) -> str:
-    """Return which rows end above or below the reference, as far as intervals show it, and what the size leaves open."""
-    groups: dict[str, list[str]] = {"below": [], "above": [], "neither": []}
-    for label, interval in found.items():
-        if interval:
-            side = "above" if interval.low > 0 else "below" if interval.high < 0 else "neither"
-            groups[side].append(f"{label} ({interval:+z.2f} dB)")
-    texts = {"below": f"Shown below {reference}", "above": f"Shown above {reference}", "neither": f"No difference to {reference} is shown for"}
-    return " ".join([*(f"{texts[side]}: {listed(labels)}." for side, labels in groups.items() if labels), verdict_note(profile)]).strip()
-
-
-def verdict_note(profile: Profile) -> str:
-    """Return the sentence that keeps a result at a small size from being read as a verdict on the paper; else nothing."""
-    early = profile.n_train * profile.epochs < paper.value("calibration.gaussian_passed_at")
-    return "**The paper's claims are not tested at this size**: these networks are early in their training." if early else ""
-
-
 def listed(items: Sequence[str]) -> str:
     """Return items as words: "a, b and c"."""
     *head, last = items
@@ -281,3 +173,152 @@ def size_note(profile: Profile) -> str:
     if profile.seeds < stats.FEWEST:
         text += f"With {profile.seeds} initialisations at most there is no interval, and no difference is called one."
     return text.strip()
+
+
+# --- chapter 04 ---
+
+
+def networks(built: Mapping[str, nn.Module], reference: str = "TNet") -> pd.DataFrame:
+    """Trainable parameters and multiply-adds (MACs) of one 32×32 image, and their ratios to the reference's.
+
+    "counted at each use": parameters as a listing has them that counts a layer whenever it is called.
+    """
+    steps = {label: trace(network) for label, network in built.items()}
+    parameters = {label: sum(step.parameters for step in taken) for label, taken in steps.items()}
+    macs = {label: sum(step.multiply_adds for step in taken) for label, taken in steps.items()}
+    own = {label: {step.name: step.parameters for step in taken if not step.again}
+           for label, taken in steps.items()}  # fmt: skip
+    return pd.DataFrame([
+        {
+            "network": label,
+            "parameters": parameters[label],
+            "counted at each use": sum(own[label][step.name] for step in steps[label]),
+            f"times {reference}'s": parameters[label] / parameters[reference],
+            "MACs per image": macs[label],
+            f"times {reference}'s MACs": macs[label] / macs[reference],
+        }
+        for label in built
+    ])  # fmt: skip
+
+
+def table2(rows: Comparison) -> pd.DataFrame:
+    """Table 2 as the paper prints it, ours beside it: what it says of a network is read from the network.
+
+    #P: thousands of trainable parameters. The paper's columns are empty for a row that it does not have; its
+    one UNet row stands beside both of ours.
+    """
+    published, n = paper.table2(), paper.value("table2.initialisations")
+    lines = []
+    for label, runs in rows.rows.items():
+        network = build(runs[0].spec.network, **runs[0].spec.options)
+        name = PAPER_ROW.get(label, label)
+        theirs = published.loc[name] if name in published.index else None
+        lines.append({
+            "model": label,
+            "#P, paper": None if theirs is None else float(theirs.parameters_thousand),
+            "#P, ours": runs[0].metrics["parameters"] / 1000,
+            "Res": "Yes" if has_skips(network) else "No",
+            "Loss": runs[0].spec.loss,
+            "BN": "Yes" if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()) else "No",
+            "PSNR, paper": None if theirs is None else MeanSD(theirs.psnr, theirs.psnr_sd, n).to(2),
+            "PSNR, ours": rows.level(label).to(2),
+            "n": len(runs),
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def table2_differences(rows: Comparison) -> pd.DataFrame:
+    """Each row of Table 2 minus the reference row in dB, the paper's and ours, and PSNR (dB) of each seed."""
+    printed = paper.table2().psnr
+    seeds = by_seed(rows)
+    lines = []
+    for label, difference in rows.differences().items():
+        a, b = (PAPER_ROW.get(name, name) for name in (label, rows.reference))
+        lines.append({
+            f"minus {rows.reference}": label,
+            "paper (dB)": stats.printed(printed[a] - printed[b]) if {a, b} <= set(printed.index) else None,
+            "ours (dB)": difference,
+            **seeds[label],
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def ablation(rows: Comparison) -> pd.DataFrame:
+    """Rows without published numbers beside the reference row: size, PSNR (dB), difference, and each seed.
+
+    #P: thousands of trainable parameters. Without any row but the reference the table is empty.
+    """
+    found, seeds = rows.differences(), by_seed(rows)
+    return pd.DataFrame([
+        {
+            "model": label,
+            "#P": runs[0].metrics["parameters"] / 1000,
+            "PSNR (dB)": rows.level(label),
+            "n": len(runs),
+            f"minus {rows.reference} (dB)": found.get(label),
+            **seeds[label],
+        }
+        for label, runs in (rows.rows if found else {}).items()
+    ])  # fmt: skip
+
+
+def by_seed(rows: Comparison) -> dict[str, dict[str, float | None]]:
+    """PSNR (dB) of each seed of each row, a column for every seed of any row; None where a row lacks it."""
+    seeds = sorted(set(rows.frame.get("seed", [])))
+    found = {label: {run.spec.seed: value for run, value in zip(runs, rows.values(label), strict=True)}
+             for label, runs in rows.rows.items()}  # fmt: skip
+    return {label: {f"seed {seed}": values.get(seed) for seed in seeds} for label, values in found.items()}
+
+
+def versus(
+    rows: Comparison, pairs: Mapping[str, tuple[str, str]], a: str = "TNet", b: str = "UNet"
+) -> pd.DataFrame:
+    """Two networks trained in several ways: PSNR (dB) and difference. `pairs`: name -> two labels."""
+    return pd.DataFrame([
+        {
+            "training": name,
+            f"{a} (dB)": rows.level(pairs[name][0]),
+            f"{b} (dB)": rows.level(pairs[name][1]),
+            f"n, {a}": len(rows.rows[pairs[name][0]]),
+            f"n, {b}": len(rows.rows[pairs[name][1]]),
+            f"{a} minus {b} (dB)": difference,
+        }
+        for name, difference in rows.versus(pairs).items()
+    ])  # fmt: skip
+
+
+def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
+    """Whether runs in fp32 and in a lower precision end alike, for each kind of run in `precision_effects`.
+
+    p: two one-sided t tests on the mean difference in PSNR, with a margin of 0.03 dB. The order of rounding
+    errors is chaotic, so only the outcomes can be compared.
+    """
+    lines = []
+    for kind, precision, difference in effects:
+        p = PValue(stats.equivalence(difference, EQUIVALENCE_DB))
+        lines.append({
+            "run": described(kind),
+            "training images": kind.images,
+            "precision": precision,
+            "minus fp32 (dB)": difference.signed(3),
+            "n": difference.n,
+            f"within ±{EQUIVALENCE_DB} dB": "yes" if p < 0.05 else "not significant",
+            "p": p,
+        })  # fmt: skip
+    return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
+
+
+def effort(sizes: pd.DataFrame, record: Mapping | None) -> pd.DataFrame:
+    """Work and time of training on one image: MACs from `networks`, time from a record of `make bench`."""
+    timed = (record or {}).get("training", [])
+    alone = ("engine", 1, "fp32")
+    rate = {r["network"]: r["images/s"] for r in timed if (r["loop"], r["runs"], r["precision"]) == alone}
+    return pd.DataFrame([
+        {
+            "network": label,
+            "MACs, times TNet's": macs,
+            "images per second": round(rate[label]) if label in rate else None,
+            "time per image, times TNet's": rate["TNet"] / rate[label] if label in rate else None,
+        }
+        for label, macs in zip(sizes["network"], sizes["times TNet's MACs"], strict=True)
+    ], dtype=object)  # fmt: skip

@@ -6,13 +6,17 @@ measured: a comparison without rows gives an empty text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from . import paper, stats
+from . import metrics, paper, stats
 from .comparison import Comparison
 from .spec import Profile
 from .stats import FEWEST, Interval
+from .tables import Effect, described
 
 
 def listed(items) -> str:
@@ -30,7 +34,8 @@ def outcome(rows: Comparison) -> str:
             groups[side].append(f"{label} ({d} dB)")
     told = [f"{'Ends' if len(labels) == 1 else 'End'} {side} {rows.reference}: {listed(labels)}." for side, labels in groups.items() if labels]
     if rows and not told:
-        return f"No row has {FEWEST} seeds, so there is no confidence interval and no difference is called one."
+        return (f"There is no confidence interval, which takes {FEWEST} seeds and {FEWEST} photographs, so "
+                "no difference is called one.")  # fmt: skip
     return " ".join(told)
 
 
@@ -116,3 +121,82 @@ def nearest_range(ranges: pd.DataFrame, whole: bool) -> str:
         return text
     nearest = min(ours, key=lambda row: abs(np.log(max(row[1], 1e-3) / theirs[1])))
     return f"{text} Of our experiments, **{nearest[0]}** comes nearest to the published table; only its authors can say how it was made."
+
+
+# --- chapter 04 ---
+
+
+def absent(rows: Comparison) -> str:
+    """Which rows were asked for and have no run."""
+    return f"Rows without stored runs are omitted: {'; '.join(rows.absent)}." if rows.absent else ""
+
+
+def noisy_level(rows: Comparison) -> str:
+    """The mean PSNR of the validation images before denoising."""
+    return f"The noisy images have {rows.noisy.mean():.2f} dB on average." if rows.rows else ""
+
+
+def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
+    """How the paper's "20x fewer parameters" is counted, and which UNets were trained."""
+    both = ("UNet", "UNet (shared decoder)")
+    ratio, cited = (sizes.set_index("network").loc[list(both), "times TNet's"])
+    weights = sizes.set_index("network").loc[both[1], "parameters"]
+    trained = [label for label in both if label in rows.rows]
+    told = (
+        "At this size no run of either is stored.",
+        f"At this size only runs of {listed(trained)} are stored.",
+        "Both are trained below, under separate names.",
+    )
+    return (
+        f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder block "
+        f"at each use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, "
+        f"{cited:.1f} times TNet's. {told[len(trained)]}"
+    )
+
+
+def precision_note(effects: Iterable[Effect], rows: Comparison) -> str:
+    """How far lower precision may have shifted rows, from `tables.precision_effects`; nothing in fp32."""
+    if rows.arithmetic <= {"fp32"}:
+        return ""
+    own = {(run.spec.corpus, run.spec.images) for runs in rows.rows.values() for run in runs}
+    here = {described(kind): d for kind, _, d in effects if (kind.corpus, kind.images) in own}
+    if not here:
+        return ("At this report's own size no row is stored both in fp32 and in lower precision, so small "
+                "differences are not secure, however narrow their interval.")  # fmt: skip
+    shift = max(max(-d.low, d.high) for d in here.values())
+    return (f"At this report's own size this was measured for {listed(here)}. Shifts of {shift:.2f} dB "
+            "cannot be excluded, so differences of that size are not secure, however narrow their "
+            "interval.")  # fmt: skip
+
+
+def equal_training(found: Mapping[str, Interval], profile: Profile) -> str:
+    """How TNet and UNet compare in each way of training; `found`: name -> TNet minus UNet (dB)."""
+    told = [f"{name[0].upper()}{name[1:]}: {pair('TNet', 'UNet', d)}" for name, d in found.items() if d]
+    if profile.seeds < FEWEST:
+        told.append("Equal learning rates and augmentation are **not tested at this size**: "
+                    f"{profile.seeds} seeds give no confidence interval.")  # fmt: skip
+    return " ".join(told)
+
+
+def timed(record: Mapping[str, Any] | None) -> str:
+    """On which machine `make bench` timed training; `record`: one of `bench.records()`."""
+    if not record:
+        return "`make bench` has not been run, so there are no times."
+    return f"Times: one run in fp32 on one core of {record['machine']}, measured by `make bench`."
+
+
+def examples(pictures: Mapping[str, Any], rows: Comparison) -> str:
+    """In how many of Figure 2's windows TNet is above UNet, and the means over all validation images.
+
+    pictures: `measurements.examples`. Nothing where one of the two networks is missing.
+    """
+    images = pictures.get("arrays", {})
+    if not {"TNet", "UNet"} <= images.keys() & rows.rows.keys():
+        return ""
+    tnet, unet = (metrics.psnr(images["clean"], images[label], 255) for label in ("TNet", "UNet"))
+    better = int((tnet > unet).sum())
+    return (
+        f"TNet is above UNet in {better or 'none'} of these {len(tnet)} windows. Single windows say little: "
+        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for TNet and "
+        f"{rows.level('UNet').mean:.2f} dB for UNet; the noisy images have {rows.noisy.mean():.2f} dB."
+    )

@@ -82,3 +82,28 @@ def test_numbers_are_formatted_last():
     assert f"{d}" == "0.12 [0.10, 0.15]" and f"{d.signed()}" == "+0.12 [+0.10, +0.15]"
     assert f"{stats.Interval(-0.001, None, None, 1, 't').signed()}" == "+0.00"  # a rounded zero has no minus sign
     assert f"{stats.PValue(0.0004)}" == "< 0.001" and f"{stats.PValue(0.047)}" == "0.047" and f"{stats.PValue(0.234)}" == "0.23"
+
+
+def test_named_pairs_are_compared_without_a_reference():
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "UNet": runs((25.5, 25.6, 25.7), network="UNet"), "L1": runs((24.5,))})
+    pairs = {"Table 2": ("TNet", "UNet"), "not there": ("TNet", "UNet at 5e-4")}
+    assert {name: d.value for name, d in rows.versus(pairs).items()} == {"Table 2": pytest.approx(-0.5)}
+    among = rows.among(pairs)
+    assert among.labels == ["TNet", "UNet"] and among.reference is None and among.pairing == ""
+    assert among.versus(pairs) == rows.versus(pairs) and not comparison({}).among(pairs)
+
+
+def test_the_first_seed_of_rows_that_are_there():
+    rows = comparison({"TNet": runs((25.0, 25.1)), "UNet": runs((25.5,), network="UNet")})
+    assert rows.first("UNet", "BaseNet", "TNet") == [rows.rows["UNet"][0], rows.rows["TNet"][0]]
+    assert comparison({}).first("TNet") == []
+
+
+def test_absent_rows_stay_absent_in_a_selection():
+    rows = comparison({"TNet": runs((25.0,))}, absent=["UNet", "BaseNet"])
+    assert rows.absent == ["UNet", "BaseNet"] and rows.select("TNet", "UNet").absent == ["UNet"]
+
+
+def test_one_photograph_is_one():
+    rows = Comparison({"TNet": runs((25.0,))}, "TNet", np.zeros(10), np.full(10, 20.7))
+    assert "10 validation images of 1 photograph; n = 1 seeds" in rows.sample

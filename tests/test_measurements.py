@@ -17,7 +17,8 @@ import pytest
 from n2nlib import measurements
 from n2nlib.corpus import open_corpus
 from n2nlib.measurements import KINDS, Measurement
-from n2nlib.runs import RunStore
+from n2nlib.runs import Run, RunStore
+from n2nlib.spec import PROFILES
 
 PINS = Path(__file__).with_name("measurements.json")
 
@@ -39,6 +40,23 @@ def test_arguments_are_named_by_what_defines_them():
     corpus = open_corpus("bundled", n_train=64, n_val=12)
     found = Measurement("m", 1, lambda: {}).inputs({"corpus": corpus, "levels": (0.1, 0.5), "by": {"a": [corpus]}, "text": "abc"})
     assert found == {"corpus": corpus.fingerprint, "levels": [0.1, 0.5], "by": {"a": [corpus.fingerprint]}, "text": "abc"}
+
+
+# --- chapter 04 ---
+
+
+def test_windows_are_spread_over_levels_and_photographs():
+    values, photo = np.array([10.0, 11, 12, 13, 14, 15]), np.array([0, 0, 0, 1, 1, 1])
+    chosen = measurements.spread_windows(values, photo, (0.0, 0.1, 0.85, 1.0))
+    assert chosen == [0, 3, 4, 2]  # one of each photograph, then another of each
+
+
+def test_examples_keep_the_identity_that_chapter_04_stored():
+    """The name and the inputs under which tracked reports find their pictures (results/store/measurements/examples)."""
+    corpus, levels = open_corpus("bundled", n_train=64, n_val=12), (0.1, 0.26, 0.42, 0.58, 0.74, 0.9)
+    spec = PROFILES["smoke"].spec(corpus.fingerprint)
+    found = KINDS["examples"].inputs({"corpus": corpus, "bundled": corpus, "levels": levels, "runs": [Run(spec, Path())]})
+    assert found == {"corpus": corpus.fingerprint, "bundled": corpus.fingerprint, "levels": list(levels), "runs": [spec.id]}
 
 
 def source_of(function) -> str:

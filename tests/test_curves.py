@@ -1,0 +1,84 @@
+"""Statistical plots of comparisons: every seed is drawn, and nothing where there is nothing to draw."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from test_comparison import comparison, runs
+
+from n2nlib import curves, figures, paper, stats
+
+PAIRS = {"as in Table 2": ("TNet", "UNet"), "both at 1e-3": ("TNet at 1e-3", "UNet")}
+
+
+@pytest.fixture(autouse=True)
+def styled():
+    with matplotlib.rc_context():
+        figures.style()
+        yield
+    plt.close("all")
+
+
+def sized(levels, parameters, **spec):
+    found = runs(levels, **spec)
+    for run in found:
+        run.metrics["parameters"] = parameters
+    return found
+
+
+def drawn(ax) -> list[float]:
+    """The places along x of all dots."""
+    dots = np.concatenate([np.ma.getdata(c.get_offsets())[:, 0] for c in ax.collections if len(c.get_offsets())])
+    return sorted(dots[np.isfinite(dots)])
+
+
+# --- chapter 04 ---
+
+
+def test_a_closer_look_only_where_a_row_is_far():
+    near = {"TNet": runs((25.0, 25.1)), "TNet, ReLU": runs((24.9, 25.0))}
+    (ax,) = curves.around_reference(comparison(near)).axes
+    assert drawn(ax) == pytest.approx([-0.15, -0.05, -0.05, 0.05])
+    fig = curves.around_reference(comparison(near | {"TNet without skip connections": runs((19.0, 19.2))}), grey=["TNet, ReLU"])
+    whole, closer = fig.axes
+    assert len(drawn(whole)) == 6 and drawn(closer) == pytest.approx([-0.15, -0.05, -0.05, 0.05])
+    low, high = closer.get_xlim()
+    assert -1 < low < -0.15 and 0.05 < high < 1
+    assert [t.get_text() for t in closer.texts] == ["← −6.0"]
+    assert closer.texts[0].xy[1] == 2 and [t.get_text() for t in whole.get_yticklabels()][2] == "TNet without skip connections"
+
+
+def test_all_rows_far_need_no_closer_look():
+    assert len(curves.around_reference(comparison({"TNet": runs((25.0,)), "far": runs((19.0,))})).axes) == 1
+
+
+def test_parameters_stand_beside_what_was_published():
+    rows = comparison({"UNet": sized((25.5, 25.6), 991_203, network="UNet"), "TNet": sized((25.0, 25.2), 43_064),
+                       "TNet+L1": sized((24.9,), 43_064), "TNet, embedding 64": sized((25.3,), 70_712)})  # fmt: skip
+    (ax,) = curves.parameters_against_psnr(rows).axes
+    ours = ax.collections[0].get_offsets()
+    assert sorted(set(ours[:, 0])) == pytest.approx([43_064 * 1.06, 43_064 * 1.06**2, 70_712 * 1.06, 991_203 * 1.06])
+    assert sorted(ours[:, 1]) == pytest.approx([-0.2, -0.1, 0.1, 0.2, 0.4, 0.5])
+    legend = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert legend[:4] == rows.labels and len(legend) == 6
+
+
+def test_pairs_are_drawn_with_the_authors_own():
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "UNet": runs((25.5, 25.6, 25.7), network="UNet"), "TNet at 1e-3": runs((25.3,), lr=1e-3)})
+    authors = stats.welch(paper.value("initialisations.TNet"), paper.value("initialisations.UNet"))
+    (ax,) = curves.pair_differences(rows, PAIRS, authors).axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == [*PAIRS, "the authors' own runs"]
+    assert drawn(ax) == pytest.approx(sorted([-0.6, -0.5, -0.4] * 2 + [-0.3] + [-0.2, -0.3, -0.4]))
+    ends = [list(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2 and line.get_xdata()[0] != 0]
+    assert len(ends) == 2 and ends[-1] == [authors.low, authors.high]  # the row of one seed has no interval
+
+
+def test_nothing_is_drawn_without_rows():
+    for rows in (comparison({}), comparison({"TNet": runs((25.0,))}), comparison({"L1": runs((25.0,))})):
+        assert curves.around_reference(rows) is None and curves.parameters_against_psnr(rows) is None
+        assert curves.pair_differences(rows, PAIRS, stats.printed(0.08)) is None
