@@ -73,6 +73,10 @@ class Comparison:
         """Return label -> difference to the reference for every other row; empty without a reference."""
         return {label: self.difference(label, metric=metric) for label in self.others} if self.reference else {}
 
+    def versus(self, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Interval]:
+        """Return name -> PSNR of the first row minus that of the second, for every named pair whose rows are both there."""
+        return {name: self.difference(a, b) for name, (a, b) in pairs.items() if a in self.rows and b in self.rows}
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One line a run, as seaborn wants it: row, seed, network, psnr, minus reference (dB)."""

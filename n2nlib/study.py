@@ -152,15 +152,16 @@ class Study:
         return getattr(self.corpus, "photos_known", True)
 
     def table(self, frame: pd.DataFrame | None, name: str, caption: str, *, of: Comparison | None = None,
-              digits: int | Mapping[str, int] = 2) -> None:
+              digits: int | Mapping[str, int] = 2, absent: str = "") -> None:
         """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
 
         frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
         (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
-        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the section as absent.
+        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the section as absent:
+        `absent` says why, where it is not for want of runs.
         """
         if frame is None or frame.empty:
-            self.absent(f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
+            self.absent(absent or f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
             return
         caption = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ()), self._made_of]))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
