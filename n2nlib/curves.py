@@ -10,9 +10,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from . import paper
+from . import metrics, paper
+from .classical import FILTERS
 from .comparison import Comparison
-from .figures import PAGE, colour
+from .figures import PAGE, colour, picture_grid
+from .generalisation import WholePhotographs
 from .stats import Interval
 
 #: Three learning rates, which are no methods with colours of their own.
@@ -188,4 +190,94 @@ def pair_differences(
         ax.plot(d.value, y, "|", color=ink, markersize=10, markeredgewidth=1.6)
     ax.set(xlabel="TNet minus UNet (dB)", ylabel="", ylim=(len(lines) - 0.4, -0.6))
     ax.grid(axis="y", visible=False)
+
+
+# --- chapter 06 ---
+
+
+def rows_by_seed(rows: Comparison) -> Figure | None:
+    """PSNR of each row: a dot for each seed, a stroke at their mean; dashed: the mean of the reference."""
+    if not rows:
+        return None
+    fig, ax = plt.subplots(figsize=(0.75 * PAGE, 0.6 + 0.27 * len(rows.labels)))
+    frame = rows.frame
+    margin = 0.05 * max(np.ptp(frame["psnr"]), 0.02)
+    # Before the dots, which the swarm places by the scale.
+    ax.set_xlim(frame["psnr"].min() - margin, frame["psnr"].max() + margin)
+    dots(ax, frame, "psnr", {label: colour(runs[0].spec.network) for label, runs in rows.rows.items()})
+    for label in filter(None, [rows.reference]):
+        ax.axvline(rows.level(label).mean, color=colour(label), lw=0.8, ls="--", zorder=1)
+    ax.set_xlabel("PSNR (dB)")
+    return fig
+
+
+def data_sizes(sizes: pd.DataFrame, noisy: Comparison, clean: Comparison) -> Figure | None:
+    """PSNR of Noise2Noise and Noise2Clean against the number of training pairs (left), and their gap (right).
+
+    sizes: `tables.data_sizes` of the two comparisons.
+    """
+    if sizes.empty:
+        return None
+    palette = {"Noise2Noise": colour("TNet"), "Noise2Clean": colour("clean")}
+    frame = pd.concat([rows.frame.assign(pairs=lambda f: f["row"].astype(int), scheme=scheme)
+                       for scheme, rows in zip(palette, (noisy, clean), strict=True)])  # fmt: skip
+    frame = frame[frame["pairs"].isin(sizes["pairs"])]
+    fig, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.4))
+    shared = {"data": frame, "x": "pairs", "y": "psnr", "hue": "scheme", "palette": palette, "ax": left}
+    sns.scatterplot(**shared, s=12, alpha=0.5, linewidth=0, legend=False)
+    sns.lineplot(**shared, errorbar=None)
+    left.legend(title=None)
+    left.set_ylabel("PSNR (dB)")
+    noisy_line(left, noisy.noisy.mean())
+    right.axhline(0, color="black", lw=0.8)
+    right.plot(
+        sizes["pairs"], [d.value for d in sizes["gap (dB)"]], "o-", markersize=3, color=palette["Noise2Noise"]
+    )
+    for n, d in zip(sizes["pairs"], sizes["gap (dB)"], strict=True):
+        half = [[d.value - d.low], [d.high - d.value]] if d else None
+        right.errorbar(n, d.value, yerr=half, color=palette["Noise2Noise"], capsize=3, lw=1.2)
+    right.set(ylabel="gap (dB)", title="Noise2Clean minus Noise2Noise")
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="training pairs")
+        ax.set_xticks(sizes["pairs"], [f"{n:,}" for n in sizes["pairs"]])
+        ax.minorticks_off()
+    return fig
+
+
+def whole_photographs(whole: WholePhotographs) -> Figure | None:
+    """PSNR above the noisy image's (left) and SSIM (right) against the size of cells; filters are dashed."""
+    if not whole:
+        return None
+    name = {one.title: name for name, one in FILTERS.items()}  # colours are by name
+    palette = {method: colour(name.get(method, method)) for method in whole.methods}
+    solid = ("noisy", *whole.networks)
+    dashes = {method: "" if method in solid else (3, 1.5) for method in whole.methods}
+    frame = whole.frame
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.3))
+    for ax, column in zip(axes, ("gain", "ssim"), strict=True):
+        shown = frame[(frame["method"] != "noisy") | (column == "ssim")]  # the noisy image's gain is 0
+        sns.lineplot(shown, x="cell", y=column, hue="method", style="method", palette=palette, dashes=dashes,
+                     markers=dict.fromkeys(whole.methods, "o"), markersize=5, markeredgewidth=0, ax=ax,
+                     legend=ax is axes[1])  # fmt: skip
+        ax.set(xlabel="side of a cell (pixels)", xticks=whole.cells)
+    axes[0].set_ylabel("PSNR minus the noisy image's (dB)")
+    axes[0].axhline(0, color="black", lw=0.6)
+    axes[1].set_ylabel("SSIM")
+    axes[1].legend(title=None, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0)
+    return fig
+
+
+def whole_pictures(whole: WholePhotographs) -> Figure | None:
+    """Two whole photographs, a row each: noisy, denoised and clean, with PSNR against clean."""
+    if not whole.pictures:
+        return None
+    methods = [m for m in whole.methods if m in ("noisy", "Gaussian", "Bilateral", *whole.networks)]
+    rows, psnr, height = [], [], 0.25
+    for i in range(2):
+        clean = whole.pictures[f"{i} clean"]
+        rows.append([*(whole.pictures[f"{i} {method}"] for method in methods), clean])
+        psnr.append([*(metrics.psnr(clean[None], image[None], 255)[0] for image in rows[-1][:-1]), None])
+        height += 0.15 + PAGE / len(rows[-1]) * clean.shape[1] / clean.shape[2]
+    fig = picture_grid(rows, [*methods, "clean"], psnr=psnr)
+    fig.set_figheight(height)
     return fig

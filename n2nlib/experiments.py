@@ -138,20 +138,21 @@ def ablations(profile: Profile, fingerprint: str) -> Rows:
 
 
 def schemes(profile: Profile, fingerprint: str) -> Rows:
-    """Chapter 06: the same network learning from clean targets, or from one noisy image."""
+    """Chapter 06: the same network learning from clean targets, from two noisy images, or from one."""
 
     def row(scheme):
         return initialisations(profile, fingerprint, profile.extra_seeds, scheme=scheme)
 
     return {
         "Noise2Clean": row("noise2clean"),
-        "Noise2Void": row("noise2void"),
+        "Noise2Noise": initialisations(profile, fingerprint),
         "Neighbor2Neighbor": row("neighbor2neighbor"),
+        "Noise2Void": row("noise2void"),
     }
 
 
 def training_tricks(profile: Profile, fingerprint: str) -> Rows:
-    """Chapter 06: ways to train TNet better, each alone and together.
+    """Chapter 06: TNet as the paper trains it, and ways to train it better, each alone and together.
 
     The average of the weights looks back over a fiftieth of the run (an epoch at the paper's size): one that looked
     back further would still hold the first, random weights at the end of a short run.
@@ -163,6 +164,7 @@ def training_tricks(profile: Profile, fingerprint: str) -> Rows:
         return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
 
     rows = {
+        "TNet": initialisations(profile, fingerprint),
         "pixel mixing": row(augment=("mix",)),
         "input/target swap": row(augment=("swap",)),
         "flips and quarter turns": row(augment=("flip", "rotate")),
@@ -171,7 +173,7 @@ def training_tricks(profile: Profile, fingerprint: str) -> Rows:
         "weight averaging": row(averaging=averaging),
         "all together": row(augment=("flip", "mix", "rotate", "shuffle"), schedule="cosine", averaging=averaging),
     }
-    few = ("pixel mixing", "flips and quarter turns", "all together")  # where no interval can be given anyway
+    few = ("TNet", "pixel mixing", "flips and quarter turns", "all together")  # where no interval can be given anyway
     return rows if profile.seeds >= 3 else {label: rows[label] for label in few}
 
 
@@ -193,7 +195,9 @@ def small_network(profile: Profile, fingerprint: str) -> Rows:
 
 
 def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict[str, Rows]:
-    """Chapter 06: Noise2Noise and Noise2Clean as photographs and pairs grow together, each at the whole run's steps.
+    """Chapter 06: Noise2Noise and Noise2Clean as photographs and pairs grow together.
+
+    Every run sees as many images as a whole one. The last batch of an epoch may be short, so the number of steps differs.
 
     `photo` numbers the photograph of each training pair: n pairs come from the fewest photographs that hold them. Rows
     are named by the number of pairs; two sizes where no interval can be given anyway.

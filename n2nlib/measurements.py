@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .corpus import Corpus
+from . import classical, metrics, transfer
+from .corpus import Corpus, open_corpus
 from .metrics import denoise, psnr
 from .runs import Run, RunStore
 
@@ -28,13 +29,14 @@ class Measurement:
     kind: str
     version: int
     function: Callable[..., dict[str, Any]]
+    explicit: bool = False  # version 1 is part of the identity too
 
     def __call__(self, **arguments):
         return self.function(**arguments)
 
     def inputs(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as plain JSON values: a run is its id, a dataset its fingerprint."""
-        version = {} if self.version == 1 else {"version": self.version}
+        version = {"version": self.version} if self.explicit or self.version > 1 else {}
         return {name: identity(value) for name, value in arguments.items()} | version
 
     def stored(self, store: RunStore, **arguments) -> dict[str, Any]:
@@ -42,15 +44,15 @@ class Measurement:
         return store.measurement(self.kind, self.inputs(arguments), lambda: self.function(**arguments))
 
 
-def measurement(kind: str, version: int = 1) -> Callable[[Callable], Measurement]:
-    """Register a module-level function as a kind of measurement.
+def measurement(kind: str, version: int = 1, *, explicit: bool = False) -> Callable[[Callable], Measurement]:
+    """Register a module-level function as a kind of measurement; `explicit`: its stored answers name version 1 too.
 
     The function takes keyword arguments (runs, datasets, plain values) and returns JSON values, with NumPy arrays by
     name under "arrays". Everything its result depends on must be an argument.
     """
 
     def register(function: Callable) -> Measurement:
-        KINDS[kind] = update_wrapper(Measurement(kind, version, function), function, updated=())
+        KINDS[kind] = update_wrapper(Measurement(kind, version, function, explicit), function, updated=())
         return KINDS[kind]
 
     return register
@@ -111,3 +113,59 @@ def spread_windows(values, photo, levels: Sequence[float]) -> list[int]:
         free = [i for i in np.flatnonzero(shown == shown.min()) if i not in chosen]
         chosen.append(min(free, key=lambda i: abs(rank[i] - level)))
     return chosen
+
+
+# --- chapter 06 ---
+
+
+@measurement("transfer")
+def transferred(*, corpus: Corpus, runs: Sequence[Run], **where: Corpus) -> dict[str, Any]:
+    """Judge runs on the dataset `where["judged on"]`: the arrays of `transfer.judge`.
+
+    corpus: the dataset of the report, a part of the identity only.
+    """
+    return {"arrays": transfer.judge([run.model() for run in runs], where["judged on"])}
+
+
+@measurement("whole photographs", classical.VERSION, explicit=True)
+def whole_photographs(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
+                      cells: Sequence[int], photographs: int) -> dict[str, Any]:  # fmt: skip
+    """Judge networks and filters on the first whole validation photographs, for each size of cell.
+
+    runs: label -> runs; filters: name -> parameters. Returns shapes[cell], a list of
+    [height, width], and arrays "<measure> <cell> <method>" (seeds, photographs) of PSNR in dB and SSIM.
+    """
+    transfer.require(corpus)
+    networks = _models(runs)
+    shapes, arrays = {}, {}
+    for cell in cells:
+        pairs = [pair for p in corpus.photographs("val")[:photographs] if (pair := transfer.whole(p, cell))]
+        shapes[str(cell)] = [list(clean.shape[2:]) for _, clean in pairs]
+        outputs = [(transfer.restored(noisy, networks, filters), clean) for noisy, clean in pairs]
+        for method in outputs[0][0] if outputs else ():
+            for name, measure in (("psnr", metrics.psnr), ("ssim", metrics.ssim)):
+                values = [[measure(clean, image, data_range=255)[0] for image in images[method]]
+                          for images, clean in outputs]  # fmt: skip
+                arrays[f"{name} {cell} {method}"] = np.array(values).T
+    return {"shapes": shapes, "arrays": arrays}
+
+
+@measurement("pictures of whole photographs", classical.VERSION, explicit=True)
+def whole_pictures(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
+                   cells: Sequence[int], photographs: int) -> dict[str, Any]:  # fmt: skip
+    """Two bundled validation photographs at the first size of cell: arrays "<0 or 1> <method>".
+
+    Each (3,H,W) uint8; the method "clean" is among them, and networks show their first seed. The arguments
+    are those of `whole_photographs`, but the photographs are the bundled ones, so that the figure may be
+    shared.
+    """
+    networks, arrays = _models(runs), {}
+    for i, photograph in enumerate(open_corpus("bundled").photographs("val")[:2]):
+        noisy, clean = transfer.whole(photograph, cells[0])
+        images = transfer.restored(noisy, networks, filters) | {"clean": [clean]}
+        arrays |= {f"{i} {method}": seeds[0][0] for method, seeds in images.items()}
+    return {"arrays": arrays}
+
+
+def _models(runs: Mapping[str, Sequence[Run]]) -> dict[str, list]:
+    return {label: [run.model() for run in row] for label, row in runs.items()}

@@ -10,8 +10,9 @@ from torch import nn
 
 from . import claims, paper, stats
 from .comparison import Comparison
+from .generalisation import Transfer, WholePhotographs
 from .models import build
-from .models.summary import trace
+from .models.summary import multiply_adds, trace
 from .runs import Run, RunStore
 from .spec import Profile, RunSpec
 from .stats import Interval, MeanSD, PValue
@@ -262,6 +263,34 @@ def ablation(rows: Comparison) -> pd.DataFrame:
     ])  # fmt: skip
 
 
+# --- chapter 06 ---
+
+
+Cells = Mapping[str, Mapping[str, object]]
+
+
+def against_reference(
+    rows: Comparison, name: str, before: Cells | None = None, after: Cells | None = None
+) -> pd.DataFrame:
+    """Each row of a comparison: PSNR (dB), difference to the reference row, and number of seeds.
+
+    name: heading of the labels; before, after: label -> further cells at the left and at the right of these.
+    Empty where there is nothing to compare.
+    """
+    found = rows.differences()
+    return pd.DataFrame([
+        {
+            name: label,
+            **(before or {}).get(label, {}),
+            "PSNR (dB)": rows.level(label),
+            f"minus {rows.reference} (dB)": found.get(label),
+            "n": len(runs),
+            **(after or {}).get(label, {}),
+        }
+        for label, runs in (rows.rows if rows else {}).items()
+    ], dtype=object)  # fmt: skip
+
+
 def by_seed(rows: Comparison) -> dict[str, dict[str, float | None]]:
     """PSNR (dB) of each seed of each row, a column for every seed of any row; None where a row lacks it."""
     seeds = sorted(set(rows.frame.get("seed", [])))
@@ -322,3 +351,91 @@ def effort(sizes: pd.DataFrame, record: Mapping | None) -> pd.DataFrame:
         }
         for label, macs in zip(sizes["network"], sizes["times TNet's MACs"], strict=True)
     ], dtype=object)  # fmt: skip
+
+
+
+def network_sizes(rows: Comparison) -> dict[str, dict[str, int | float]]:
+    """Trainable parameters of each row's network, and millions of MACs for one image of 32x32 pixels."""
+    first = {label: runs[0] for label, runs in rows.rows.items()}
+    return {
+        label: {"parameters": run.metrics["parameters"],
+                "MACs (M)": multiply_adds(build(run.spec.network, **run.spec.options)) / 1e6}
+        for label, run in first.items()
+    }  # fmt: skip
+
+
+def data_sizes(noisy: Comparison, clean: Comparison, photo: np.ndarray) -> pd.DataFrame:
+    """Noise2Noise and Noise2Clean on training sets of several sizes, and the gap between them in dB.
+
+    noisy, clean: rows named by their number of training pairs; photo: the photograph of each training pair of
+    the whole set. Empty with fewer than two sizes that have both: one size alone shows no growth.
+    """
+    columns = ["pairs", "photographs", "Noise2Noise (dB)", "Noise2Clean (dB)", "gap (dB)", "n"]
+    both = [label for label in noisy.labels if label in clean.rows]
+    lines = [
+        {
+            "pairs": int(label),
+            "photographs": len(np.unique(np.sort(photo)[: int(label)])),
+            "Noise2Noise (dB)": noisy.level(label),
+            "Noise2Clean (dB)": clean.level(label),
+            "gap (dB)": stats.psnr_difference(clean.rows[label], noisy.rows[label], noisy.photo).signed(),
+            "n": len(noisy.rows[label]),
+        }
+        for label in (both if len(both) > 1 else ())
+    ]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def trials(tried: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """The best trials of a search: options that differ between them, and PSNR (dB) at the end.
+
+    tried, best: `search.trials` and `search.best` of them.
+    """
+    *rungs, last = [column for column in tried if column.startswith("psnr@")]
+    return best.drop(columns=["state", *rungs, *shared_options(best)]).rename(columns={last: "PSNR (dB)"})
+
+
+def shared_options(best: pd.DataFrame) -> dict[str, object]:
+    """Options that several trials of a search have in common, with their value."""
+    options = [c for c in best if c not in ("state", "parameters") and not c.startswith("psnr@")]
+    return {c: best[c].iloc[0] for c in options if len(best) > 1 and best[c].nunique() == 1}
+
+
+def transfer(found: Transfer) -> pd.DataFrame:
+    """Networks judged on the data that they were trained on and on other data, in dB."""
+    return pd.DataFrame([
+        {
+            "trained on": source,
+            "judged on": target,
+            "noisy (dB)": float(rows.noisy.mean()),
+            "PSNR (dB)": rows.level(source),
+            "minus trained there (dB)": found.losses.get((source, target)),
+            "n": len(runs),
+        }
+        for target, rows in found.targets.items() for source, runs in rows.rows.items()
+    ], dtype=object)  # fmt: skip
+
+
+def whole_photographs(whole: WholePhotographs) -> pd.DataFrame:
+    """Each method on whole photographs at each size of cell: PSNR (dB), SSIM, and gains over the noisy image.
+
+    height, width: medians of the sampled images in pixels.
+    """
+    lines = []
+    for cell in whole.cells:
+        height, width = np.median(whole.shapes[cell], axis=0)
+        for method in whole.methods:
+            above = method != "noisy"
+            lines.append({
+                "cell": cell,
+                "height": float(height),
+                "width": float(width),
+                "photographs": len(whole.shapes[cell]),
+                "method": method,
+                "PSNR (dB)": whole.level(cell, method),
+                "minus noisy (dB)": whole.gain(cell, method) if above else None,
+                "SSIM": float(whole.values(cell, method, "ssim").mean()),
+                "SSIM minus noisy": whole.gain(cell, method, measure="ssim").signed(3) if above else None,
+                "n": len(whole.values(cell, method)) if method in whole.networks else None,
+            })  # fmt: skip
+    return pd.DataFrame(lines, dtype=object)

@@ -196,7 +196,7 @@ FOUND = {
     "n2nlib.bench": ("the benchmark's record", lambda: digest(f.read_bytes()) if (f := paths.results() / "bench" / "cpu.json").exists() else ""),
     "n2nlib.search": ("the searches that were made", _searches),
     "n2nlib.classical": ("whether bm3d is installed", lambda: str(find_spec("bm3d") is not None)),
-    "n2nlib.elsewhere": ("whether imagenet-sample is on this machine", lambda: str(open_corpus("imagenet-sample").at_hand)),
+    "n2nlib.transfer": ("whether imagenet-sample is on this machine", lambda: str(open_corpus("imagenet-sample").at_hand)),
 }
 
 
