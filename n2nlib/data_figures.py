@@ -81,9 +81,9 @@ def pair(image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int
 
 
 def noise(found: dict) -> Figure:
-    """Draw the error's distribution, its size against local detail, and its correlation in space.
+    """Draw the error's distribution, its size against the difference to the neighbours, and its correlation in space.
 
-    found: what `corpus.measure.summary` returned.
+    found: what `measurements.noise` returned.
     """
     fig, (tails, detail, space) = plt.subplots(1, 3, figsize=(PAGE, 2.35), width_ratios=[1.1, 1.1, 0.9])
     centres, step = (measure.EDGES[1:] + measure.EDGES[:-1]) / 2, np.diff(measure.EDGES)[0]
@@ -98,7 +98,7 @@ def noise(found: dict) -> Figure:
     tails.legend(loc="upper center", fontsize=7, ncols=1)
 
     detail.plot(found["by_detail"]["detail"], found["by_detail"]["sd"], "o-", color=COLOURS["noisy"], markeredgecolor="black", markeredgewidth=0.5)
-    detail.set(title="Size of the error and detail", xlabel="local detail (grey levels)",
+    detail.set(title="Size of the error and detail", xlabel="difference to the neighbours (grey levels)",
                ylabel="sd of the error (grey levels)", xlim=(0, None), ylim=(0, None))
 
     spatial = found["arrays"]["spatial"]

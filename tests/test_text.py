@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from n2nlib.text import cell, latex_table, pipe_table
+from n2nlib.stats import MeanSE
+from n2nlib.text import cell, flat, latex_table, pipe_table
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,10 @@ def test_no_cell_breaks_its_table():
     assert pipe_table(frame).splitlines() == ["| a\\|b | #P |", "| :-- | --: |", "| x\\|y z | 5 % |"]
     latex = latex_table(frame.replace("x|y\nz", "{a_1} \\ ± 2"), "t", "50 % & more")
     assert r"\{a\_1\} \textbackslash{} $\pm$ 2 & 5 \% \\" in latex and r"\caption{50 \% \& more}" in latex and r"\label{tab:t}" in latex
+
+
+def test_standard_errors_have_a_column_of_their_own():
+    frame = pd.DataFrame({"x": [MeanSE(-0.001, 0.02, 2), MeanSE(20.82, None, 1), None]}, dtype=object)
+    assert [cell(value, 5) for value in frame["x"]] == ["0.00 ± 0.02", "20.8", "–"]
+    found = flat(frame)
+    assert list(found.columns) == ["x", "x se"] and found["x se"][0] == 0.02 and found["x"][1] == 20.82
