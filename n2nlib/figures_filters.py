@@ -52,8 +52,9 @@ def error_by_detail(errors: ErrorByDetail) -> Figure | None:
     """Error of each method, TNet's gain over filters (dB) and the squared error it saves, in tenths of the pixels by detail."""
     if not errors:
         return None
-    filters = [name for name in errors.sums if name in classical.FILTERS]
-    methods, others = [*filters, *(n for n in errors.sums if n not in filters)], [name for name in filters if name != "noisy"]
+    filters = [name for name in classical.FILTERS if name in errors.sums]
+    networks = sorted(errors.sums.keys() - set(filters), reverse=True)  # UNet, TNet
+    methods, others = [*filters, *networks], [name for name in filters if name != "noisy"]
     gains = {name: [errors.gain(name, slice(k, k + 1)) for k in range(PARTS)] for name in others}
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(PAGE, 2.5))
     _lines(left, {name: errors.rms(name) for name in methods})

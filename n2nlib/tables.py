@@ -391,9 +391,9 @@ def tuned_parameters(filters: Filters) -> pd.DataFrame:
     for name, found in filters.found.items():
         curve = filters.curve(name)
         for p in classical.FILTERS[name].grid:
-            lines.append({"filter": filters.title(name), "parameter": p, "chosen": found["parameters"][p], "lowest tried": curve[p].min(),
-                          "highest tried": curve[p].max(), "at a limit": found["at_limit"].get(p)})  # fmt: skip
-    return pd.DataFrame(lines)
+            lines.append({"filter": filters.title(name), "parameter": p, "chosen": found["parameters"][p], "lowest tried": curve[p].min().item(),
+                          "highest tried": curve[p].max().item(), "at a limit": found["at_limit"].get(p)})  # fmt: skip
+    return pd.DataFrame(lines, dtype=object)  # sizes and distances stay whole numbers
 
 
 def linear_kernel(filters: Filters) -> pd.DataFrame:

@@ -134,7 +134,7 @@ def noise(found: Mapping) -> str:
                 f"{detailed:.1f} grey levels (standard deviation) and absent from the flattest")  # fmt: skip
     tails = "heavier" if found["kurtosis"] > 3 else "no heavier"
     return (
-        f"The mean error is {abs(bias) / se:.1f} standard errors from zero. The noise in the most detailed twelfth of the pixels is "
+        f"The mean error of {found['images']:,} validation images is {abs(bias) / se:.1f} standard errors from zero. The noise in the most detailed twelfth of the pixels is "
         f"{contrast}. Its tails are {tails} than a Gaussian's: most pixels are nearly right and a few are far off."
     )
 
@@ -202,7 +202,9 @@ def tuning(filters: Filters) -> str:
     limits = [f"{filters.title(name)}, {p} = {filters.found[name]['parameters'][p]:g}: {what}"
               for name in filters.fast for p, what in filters.found[name]["at_limit"].items()]  # fmt: skip
     text = f"Of {len(tuned)} parameters, {len(tuned) - len(limits)} have their optimum strictly inside the range that was tried"
-    return f"{text}. At a limit, where the filter becomes another one: {'; '.join(limits)}." if limits else f"{text}."
+    text += f". At a limit, where the filter becomes another one: {'; '.join(limits)}." if limits else "."
+    weights = np.array(filters.found["linear"]["parameters"]["weights"])
+    return f"{text} The fitted kernel has {weights[2, 2]:.2f} at its centre, and its weights sum to {weights.sum():.3f}."
 
 
 def slow_filters(filters: Filters) -> str:

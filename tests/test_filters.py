@@ -114,10 +114,11 @@ def test_sides(d, text):
 
 def test_tuning_tells_limits():
     found = filters()
-    assert words.tuning(found) == "Of 2 parameters, 2 have their optimum strictly inside the range that was tried."
+    kernel = " The fitted kernel has 1.00 at its centre, and its weights sum to 5.000."
+    assert words.tuning(found) == f"Of 2 parameters, 2 have their optimum strictly inside the range that was tried.{kernel}"
     found.found["mean"]["at_limit"] = {"size": "the identity"}
-    assert words.tuning(found).endswith("1 have their optimum strictly inside the range that was tried. At a limit, where the filter "
-                                        "becomes another one: Mean, size = 0.3: the identity.")  # fmt: skip
+    assert words.tuning(found) == ("Of 2 parameters, 1 have their optimum strictly inside the range that was tried. At a limit, where "
+                                   f"the filter becomes another one: Mean, size = 0.3: the identity.{kernel}")  # fmt: skip
 
 
 def basenets(*lines):

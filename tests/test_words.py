@@ -83,13 +83,13 @@ def test_nearest_range():
 
 def noise_found(**changes):
     """What `measurements.noise` returns, as far as sentences read it."""
-    return {"psnr": 20.82, "mean_error": (0.05, 0.02), "kurtosis": 10.2, "channels": {"RG": 0.92, "RB": 0.83, "GB": None},
+    return {"images": 1_000, "psnr": 20.82, "mean_error": (0.05, 0.02), "kurtosis": 10.2, "channels": {"RG": 0.92, "RB": 0.83, "GB": None},
             "by_detail": {"sd": [4.0, 20.0, 48.0]}, "pair_correlation": None} | changes  # fmt: skip
 
 
 def test_noise():
     text = words.noise(noise_found())
-    assert text.startswith("The mean error is 2.5 standard errors from zero.") and "12 times that in the flattest." in text and "tails are heavier" in text
+    assert text.startswith("The mean error of 1,000 validation images is 2.5 standard errors from zero.") and "12 times that in the flattest." in text and "tails are heavier" in text
     text = words.noise(noise_found(by_detail={"sd": [0.0, 48.0]}, kurtosis=2.9))
     assert "48.0 grey levels (standard deviation) and absent from the flattest." in text and "tails are no heavier" in text
     assert words.noise(noise_found(kurtosis=None)).startswith("These images have no noise")
