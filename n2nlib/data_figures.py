@@ -107,7 +107,7 @@ def noise(found: dict) -> Figure:
     spatial = found["arrays"]["spatial"]
     reach = len(spatial) // 2
     texts = [["–" if np.isnan(value) else f"{value:z.2f}" for value in row] for row in spatial]
-    offsets = range(-reach, reach + 1)
+    offsets = [f"{d}".replace("-", "−") for d in range(-reach, reach + 1)]
     sns.heatmap(np.nan_to_num(spatial), cmap="RdBu_r", vmin=-1, vmax=1, square=True, cbar=False, annot=np.array(texts), fmt="",
                 annot_kws={"fontsize": 6.5}, xticklabels=offsets, yticklabels=offsets, ax=space)  # fmt: skip
     space.set(title="Correlation in space", xlabel="pixels to the right", ylabel="pixels down")

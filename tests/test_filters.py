@@ -193,7 +193,7 @@ def test_ranking():
 
 def test_figures():
     fig = figures_filters.tuning(filters())
-    assert [ax.get_title(loc="left") for ax in fig.axes if ax.axison] == ["Mean", "Gaussian"]
+    assert [ax.get_xlabel() for ax in fig.axes if ax.axison] == ["size", "σ"]
     fig = figures_filters.error_by_detail(errors())
     assert len(fig.axes) == 3 and [line.get_ydata()[0] for line in fig.axes[0].lines if len(line.get_ydata()) == 10] == pytest.approx([25.5, 25.5])
     images = {name: np.full((5, 3, 32, 32), value, np.uint8) for name, value in (("clean", 100), ("TNet", 101), ("gaussian", 110))}

@@ -56,7 +56,7 @@ def executed(tmp_path, results, monkeypatch):
 def test_photographs_of_one_colour(executed):
     texts, numbers = executed(flat)
     assert "These images have no noise" in texts and "carries none of the Gaussian's squared error" in texts
-    assert "| correlation between channels | – |" in texts and "| kurtosis (Gaussian: 3) | – |" in texts
+    assert "| correlation between channels, lowest | – |" in texts and "| kurtosis (Gaussian: 3) | – |" in texts
     assert "nan" not in texts
     assert numbers["data.noisy_psnr"] == 80 and numbers["data.mean_error"] == 0
     assert numbers["data.kurtosis"] is numbers["data.channel_correlation_low"] is numbers["data.neighbour_correlation"] is None
