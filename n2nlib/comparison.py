@@ -122,12 +122,9 @@ class Comparison:
         """What was measured on what, for a caption: training images, validation images and photographs, seeds."""
         if not self.rows:
             return ""
-        count = len(np.unique(self.photo))
-        photographs = (f"of {count:,} photograph{'s' * (count != 1)}" if self.photos_known else
-                       "(photographs unknown: intervals take images as independent)")  # fmt: skip
         counts = sorted({len(runs) for runs in self.rows.values()})
         n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"After {self.images:,} training images, on {len(self.photo):,} validation images {photographs}; n = {n} seeds."
+        return f"After {self.images:,} training images, on {validation_sample(self.photo, self.photos_known)}; n = {n} seeds."
 
     @property
     def pairing(self) -> str:
@@ -142,6 +139,23 @@ class Comparison:
             f"{', '.join(labels)}: compared with the same {n} seeds of {self.reference}, whose mean is {level} dB."
             for (n, level), labels in groups.items()
         )
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, row by row."""
+        return [run for runs in self.rows.values() for run in runs]
+
+    def first(self, label: str) -> Run | None:
+        """Return the first run of a row; None where the row has none."""
+        return next(iter(self.rows.get(label, ())), None)
+
+
+def validation_sample(photo: np.ndarray, photos_known: bool = True) -> str:
+    """How many validation images there are, and of how many photographs; `photo` (N,) numbers each image's photograph."""
+    n = len(np.unique(photo))
+    photographs = (f"of {n:,} photograph{'' if n == 1 else 's'}" if photos_known else
+                   "(photographs unknown: intervals take images as independent)")  # fmt: skip
+    return f"{len(photo):,} validation images {photographs}"
 
 
 Rows = Mapping[str, Sequence] | Callable[..., Mapping[str, Sequence]]

@@ -67,6 +67,12 @@ def table2(profile: Profile, fingerprint: str) -> Rows:
     }
 
 
+def baselines(profile: Profile, fingerprint: str) -> Rows:
+    """The rows of Table 2 that chapter 02 sets beside classical filters."""
+    rows = table2(profile, fingerprint)
+    return {label: rows[label] for label in ("BaseNet", "UNet", "UNet (shared decoder)", "TNet")}
+
+
 def networks() -> dict[str, tuple[str, Mapping]]:
     """Table 2's rows as networks: (name, options) by row, the same at every size."""
     return {label: (specs[0].network, specs[0].options) for label, specs in table2(PROFILES["smoke"], "").items()}

@@ -103,6 +103,22 @@ class MeanSD:
         return format(self)
 
 
+@dataclass(frozen=True)
+class MeanSE:
+    """A measured value and its standard error, None where it has none; prints as "0.05 ± 0.02" with digits of its own."""
+
+    mean: float
+    error: float | None
+    digits: int
+
+    def __format__(self, spec: str) -> str:
+        spec = "z" + (spec or f".{self.digits}f")
+        return format(self.mean, spec) + ("" if self.error is None else f" ± {self.error:{spec}}")
+
+    def __str__(self) -> str:
+        return format(self)
+
+
 class PValue(float):
     """A p value; prints as "0.23", and as "< 0.001" where it is smaller."""
 

@@ -42,7 +42,7 @@ def cell(value: Any, digits: int) -> str:
     """Return a table cell's text: an `Interval`, a `MeanSD`, a number, None (a dash) or a text."""
     if value is None or isinstance(value, float) and value != value:
         return "–"
-    if hasattr(value, "__dataclass_fields__"):  # an Interval or MeanSD formats itself
+    if hasattr(value, "__dataclass_fields__"):  # an Interval, MeanSD or MeanSE formats itself
         return format(value, f".{digits if value.digits is None else value.digits}f")
     if isinstance(value, float):
         return f"{value:.{digits}f}"
@@ -54,9 +54,10 @@ def cell(value: Any, digits: int) -> str:
 def flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame for a CSV file: each column of intervals or of means becomes columns of plain numbers.
 
-    A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x sd` and `x n`.
+    A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x sd` and `x n`;
+    one of values with standard errors `x` and `x se`.
     """
-    parts = {"low": "low", "high": "high", "sd": "sd", "n": "n"}
+    parts = {"low": "low", "high": "high", "sd": "sd", "error": "se", "n": "n"}
     out = {}
     for column in frame.columns:
         cells = frame[column].tolist()
@@ -67,7 +68,7 @@ def flat(frame: pd.DataFrame) -> pd.DataFrame:
         first = "value" if hasattr(kinds[0], "value") else "mean"
         out[column] = [getattr(c, first, c) for c in cells]
         for name in (n for n in parts if hasattr(kinds[0], n)):
-            out[f"{column} {name}".strip()] = [getattr(c, name, None) for c in cells]
+            out[f"{column} {parts[name]}".strip()] = [getattr(c, name, None) for c in cells]
     return pd.DataFrame(out)
 
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2nlib.text import cell, latex_table, literal, pipe_table, visible
+from n2nlib.stats import MeanSE
+from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,10 @@ def test_all_text_is_printable(name):
     shown = visible(name)
     assert all(c.isprintable() or c == "\ufffd" for c in shown) and len(shown) <= 120
     shown.encode()
+
+
+def test_standard_errors_have_a_column_of_their_own():
+    frame = pd.DataFrame({"x": [MeanSE(-0.001, 0.02, 2), MeanSE(20.82, None, 1), None]}, dtype=object)
+    assert [cell(value, 5) for value in frame["x"]] == ["0.00 ± 0.02", "20.8", "–"]
+    found = flat(frame)
+    assert list(found.columns) == ["x", "x se"] and found["x se"][0] == 0.02 and found["x"][1] == 20.82
