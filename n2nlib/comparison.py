@@ -88,9 +88,13 @@ class Comparison:
         there = {name: pair for name, pair in pairs.items() if set(pair) <= self.rows.keys()}
         return {name: self.difference(a, b) for name, (a, b) in there.items()}
 
-    def first(self, *labels: str) -> list[Run]:
+    def firsts(self, *labels: str) -> list[Run]:
         """Return the first seed's run of each of these rows that is there, in that order."""
         return [self.rows[label][0] for label in labels if label in self.rows]
+
+    def first(self, label: str) -> Run | None:
+        """Return the first seed's run of a row; None where the row has none."""
+        return next(iter(self.firsts(label)), None)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -144,10 +148,6 @@ class Comparison:
     def runs(self) -> list[Run]:
         """All runs, row by row."""
         return [run for runs in self.rows.values() for run in runs]
-
-    def first(self, label: str) -> Run | None:
-        """Return the first run of a row; None where the row has none."""
-        return next(iter(self.rows.get(label, ())), None)
 
 
 def validation_sample(photo: np.ndarray, photos_known: bool = True) -> str:

@@ -62,7 +62,7 @@ def measurement(kind: str, version: int = 1, *, explicit: bool = False) -> Calla
 
 def identity(value: Any) -> Any:
     """Return what names a value in a measurement's identity."""
-    if isinstance(value, Run):
+    if isinstance(value, Run) or hasattr(value, "id"):  # a run, or a network made from one
         return value.id
     if isinstance(value, Corpus):
         return value.fingerprint
@@ -145,8 +145,8 @@ def whole_photographs(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filt
         shapes[str(cell)] = [list(clean.shape[2:]) for _, clean in pairs]
         outputs = [(transfer.restored(noisy, networks, filters), clean) for noisy, clean in pairs]
         for method in outputs[0][0] if outputs else ():
-            for name, measure in (("psnr", metrics.psnr), ("ssim", metrics.ssim)):
-                values = [[measure(clean, image, data_range=255)[0] for image in images[method]]
+            for name, of in (("psnr", metrics.psnr), ("ssim", metrics.ssim)):
+                values = [[of(clean, image, data_range=255)[0] for image in images[method]]
                           for images, clean in outputs]  # fmt: skip
                 arrays[f"{name} {cell} {method}"] = np.array(values).T
     return {"shapes": shapes, "arrays": arrays}

@@ -190,7 +190,7 @@ class Study:
         None, from a function that has nothing to draw, marks the section as absent.
         """
         if fig is None:
-            self.absent(f"*Figure {name} cannot be drawn: none of its runs is stored, and training is disabled.*")
+            self.absent(f"*Figure {name} has nothing to show: no run of it is stored, or no image qualifies.*")
             return
         from IPython.display import Image, display
         from matplotlib import pyplot as plt

@@ -15,6 +15,7 @@ from .filters import Filters
 from .models import build
 from .models.summary import multiply_adds, trace
 from .runs import Run, RunStore
+from .saliency_measurements import ImageStatistics
 from .spec import Profile, RunSpec
 from .stats import Interval, MeanSD, MeanSE, PValue
 
@@ -609,5 +610,65 @@ def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
     for name, d in filters.gains(networks).items():
         seeds = {f"seed {run.spec.seed} (dB)": float((run.psnr - filters.psnr(name)).mean()) for run in networks.rows["TNet"]}
         judged = name == "noisy" or networks.images >= paper.value("calibration.gaussian_passed_at")
-        lines.append({"TNet minus": filters.title(name), "difference (dB)": d, **seeds, "result": words.side("TNet", d, judged)})
+        lines.append({"TNet minus": filters.title(name), "difference (dB)": d, **seeds, "result": words.ahead("TNet", d, judged)})
     return pd.DataFrame(lines)
+
+
+# --- chapter 05 ---
+
+#: What the paper's section 3 says, and the statistic that measures it.
+SECTION3 = {
+    "change_auc": ("the network mainly changes the noisy pixels", "AUC with which the change finds them"),
+    "loss_gradient_auc": ("the loss gradient is high there", "AUC with which it finds them"),
+    "output_gradient_ratio": ("the output gradient is low there", "ratio to that at quiet pixels of equal detail"),
+    "ring_ratio": ("and high around them", "the same ratio for the eight neighbours"),
+    "same_side": ("object and background are distinguished", "weight on the own side over the other"),
+}
+
+
+def noise_found(found: ImageStatistics) -> pd.DataFrame:
+    """How well the change and the loss gradient of each subject find the noisy pixels (AUC)."""
+    return _averages(found, {"AUC of the change": "change_auc", "AUC of the loss gradient": "loss_gradient_auc"})
+
+
+def output_gradients(found: ImageStatistics) -> pd.DataFrame:
+    """The output gradient at noisy pixels and around them over that at quiet ones, where a subject has a gradient."""
+    ratios = {"noisy / quiet pixel": "output_gradient_ratio", "around noisy / around quiet": "ring_ratio", "pixel to ring": "pixel_to_ring"}
+    with_gradient = {label: arrays for label, arrays in found.found.items() if "pixel" in arrays}
+    return _averages(ImageStatistics(with_gradient), ratios)
+
+
+def _averages(found: ImageStatistics, columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"": label, **{title: found.average(label, name) for title, name in columns.items()}, "images": found.images(label)}
+        for label in found.labels
+    ])  # fmt: skip
+
+
+def smoothgrad_sensitivity(found: Mapping[tuple[int, float], ImageStatistics], label: str = "TNet") -> pd.DataFrame:
+    """The statements about gradients at several (samples, sigma) of SmoothGrad."""
+    columns = {"AUC of the loss gradient": "loss_gradient_auc", "noisy / quiet pixel": "output_gradient_ratio",
+               "around noisy / around quiet": "ring_ratio"}  # fmt: skip
+    return pd.DataFrame([
+        {"σ": sigma, "samples": samples, **{title: each.average(label, name) for title, name in columns.items()}}
+        for (samples, sigma), each in found.items() if label in each.labels
+    ])  # fmt: skip
+
+
+def own_side(sides: ImageStatistics, filters: Mapping[str, Sequence] | None = None) -> pd.DataFrame:
+    """Weight on the own side of an edge over that on the other, with what each of the filters is tuned to."""
+    settings = {label: ", ".join(f"{k} {v:.3g}" for k, v in f.parameters.items()) for label, (f, *_) in (filters or {}).items()}
+    return pd.DataFrame([
+        {"": label, "tuned to": settings.get(label), "own side / other side": sides.average(label, "same_side"),
+         "images": sides.images(label, "same_side"), "edge pixels": int(arrays["edges"][0].sum())}
+        for label, arrays in sides.found.items()
+    ])  # fmt: skip
+
+
+def section3(found: ImageStatistics, sides: ImageStatistics, labels: Sequence[str] = ("TNet", "Gaussian", "TNet, untrained")) -> pd.DataFrame:
+    """Each sentence of section 3 beside what was measured of some of the subjects; empty without the first of them."""
+    return pd.DataFrame([
+        {"the paper": sentence, "measured": measured,
+         **{label: (sides if name == "same_side" else found).average(label, name) for label in labels}}
+        for name, (sentence, measured) in SECTION3.items() if labels[0] in found.labels
+    ])  # fmt: skip

@@ -17,6 +17,7 @@ from .comparison import Comparison
 from .generalisation import Transfer, WholePhotographs
 from .detail import ErrorByDetail
 from .filters import Filters
+from .saliency_measurements import ImageStatistics
 from .spec import Profile
 from .stats import FEWEST, Interval
 from .tables import Effect, described
@@ -452,7 +453,7 @@ def other_noises(others: Mapping[str, Mapping], labels: Mapping[str, str]) -> st
 # --- chapter 02 ---
 
 
-def side(label: str, d: Interval, judged: bool = True) -> str:
+def ahead(label: str, d: Interval, judged: bool = True) -> str:
     """On which side of another method a row ends, as a table cell; `judged`: whether the runs are large enough to say so."""
     if not judged:
         return "not tested at this size"
@@ -519,7 +520,7 @@ def gain_over_filters(filters: Filters, networks: Comparison) -> str:
             f"**Not tested at this size.** {facts} TNet has seen {networks.images:,} training images here; on photographs like the paper's "
             f"it passes a tuned Gaussian only after about {enough:,}. These numbers speak neither for nor against the paper's sentence."
         )
-    return f"{facts} Against the Gaussian: **{side('TNet', gains['gaussian'])}**. Against the mean: **{side('TNet', gains['mean'])}**."
+    return f"{facts} Against the Gaussian: **{ahead('TNet', gains['gaussian'])}**. Against the mean: **{ahead('TNet', gains['mean'])}**."
 
 
 def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
@@ -553,3 +554,93 @@ def ranking(filters: Filters) -> str:
         f"{filters.difference('linear', 'gaussian')} dB from the one-parameter Gaussian, and the best filter "
         f"{filters.psnr(best).mean() - filters.psnr('noisy').mean():+z.2f} dB from the noisy image."
     )
+
+
+# --- chapter 05 ---
+
+
+def looked_at(runs: Comparison) -> str:
+    """Which networks are looked at: TNet's seeds and, if there is one, a run of UNet."""
+    if "TNet" not in runs.rows:
+        return ""
+    seeds, level = len(runs.rows["TNet"]), runs.values("TNet")[0]
+    unet = f"and UNet ({runs.values('UNet')[0]:.2f} dB)" if "UNet" in runs.rows else "(no run of UNet is stored at this size)"
+    return (f"Networks: TNet ({seeds} seed{'s' * (seeds > 1)}, {level:.2f} dB for the first) {unet}, "
+            f"after {runs.images:,} training images. Pictures show the first TNet.")  # fmt: skip
+
+
+def side(d: Interval | None, reference: float, above: str, below: str, neither: str) -> str:
+    """Choose among three phrases by where an interval lies; say so where there is no interval or no value."""
+    if d is None or np.isnan(d.value):
+        return "no image qualifies, so nothing can be said"
+    if not d:
+        return "too few photographs for a confidence interval"
+    return above if d.low > reference else below if d.high < reference else neither
+
+
+def noisy_pixels(found: ImageStatistics) -> str:
+    """The first three statements of section 3 for TNet: change, loss gradient, output gradient."""
+    if "TNet" not in found.labels:
+        return ""
+    change, loss = (found.difference("TNet", "Gaussian", name) for name in ("change_auc", "loss_gradient_auc"))
+    pixel, ring = (found.average("TNet", name) for name in ("output_gradient_ratio", "ring_ratio"))
+    if np.isnan([x.value for x in (change, pixel)]).all():
+        return "No image has noisy pixels to look at: **not tested on these photographs**."
+    pixel_off, ring_off = (f"by {100 * abs(x.value - 1):.1f} %" for x in (pixel, ring))
+    nothing = found.average("noisy image", "loss_gradient_auc")
+    better = side(change, 0, "TNet finds the noisy pixels better", "TNet finds the noisy pixels worse", "the two do not differ significantly")
+    at_pixel = side(pixel, 1, f"higher, {pixel_off}", f"lower, as the paper says, {pixel_off}", "not significantly different from 1")
+    at_ring = side(ring, 1, f"higher, as the paper says, {ring_off}", f"lower, {ring_off}", "not significantly different from 1")
+    return "\n\n".join([
+        f"**Change.** TNet's AUC minus that of the Gaussian filter, which ignores the content of the picture, is {change:.3f}: {better}.",
+        f"**Loss gradient.** TNet's AUC minus that of the Gaussian filter is {loss:.3f}. The noisy image itself reaches "
+        f"{_value(nothing)} by construction, so a high value does not show that anything was learnt.",
+        f"**Output gradient.** Ratio to quiet pixels of equal detail: at noisy pixels {pixel:.3f} ({at_pixel}), around them {ring:.3f} "
+        f"({at_ring}).",
+    ])  # fmt: skip
+
+
+def learnt(correlation: np.ndarray | None, found: ImageStatistics) -> str:
+    """What cascading randomisation leaves of the maps, and shuffled weights of the loss gradient's AUC.
+
+    correlation: (layers + 1,2) for the maps of loss and output.
+    """
+    if correlation is None:
+        return ""
+    loss, output = (f"{x:z.2f}" if np.isfinite(x) else "undefined" for x in correlation[-1])
+    rest = ("A correlation that remains without learnt weights comes from how a map is made: the error f(x) - c is a factor of the "
+            "gradient of the loss whatever the weights are." if correlation[-1].max() > 0.1 else
+            "As a whole the maps depend on the learnt weights.")  # fmt: skip
+    shuffled, trained = (found.average(label, "loss_gradient_auc") for label in ("TNet, shuffled weights", "TNet"))
+    use = side(shuffled, 0.5, "still above chance, so this use of the map is no evidence of learning", "below chance", "not significantly above chance")
+    return (f"With all layers randomised the rank correlation with the trained map is {loss} for the loss and {output} for the output. "
+            f"{rest} With weights shuffled within each layer, the loss gradient finds the noise with an AUC of {shuffled:.3f} "
+            f"(trained: {trained:.3f}): {use}.")  # fmt: skip
+
+
+def content_awareness(sides: ImageStatistics) -> str:
+    """Whether TNet weighs its own side of an edge more than filters do that ignore content, and than TNet before training."""
+    tnet, untrained = (sides.average(label, "same_side") for label in ("TNet", "TNet, untrained"))
+    if tnet is None:
+        return ""
+    if np.isnan(tnet.value):
+        return "No image has edges at which to measure content-awareness: **not tested on these photographs**."
+    trained = sides.difference("TNet", "TNet, untrained", "same_side")
+    here = side(tnet, 1, "TNet is above the 1 of a mean or Gaussian filter", "TNet is below the 1 of a mean or Gaussian filter",
+                "TNet does not differ significantly from the 1 of a mean or Gaussian filter")  # fmt: skip
+    control = ("a value above 1 alone does not show that anything was learnt" if untrained.value >= tnet.value else
+               side(trained, 0, "training increased it", "training decreased it", "no significant effect of training is seen"))  # fmt: skip
+    adaptive = " and ".join(f"{label} is {_at(sides.average(label, 'same_side'))}" for label in ("bilateral", "non-local means"))
+    return (f"Content-awareness at this size: {here}. TNet before training (one network, which has learnt nothing) is {_at(untrained)}, so "
+            f"{control}. Of the filters that were designed for it, {adaptive}. (Tuned for PSNR, the bilateral filter is almost a Gaussian "
+            "where its σ in colour is large.) To see whether content-awareness makes a denoiser powerful, compare these numbers with the PSNR "
+            "of chapter 02: the two rankings need not agree.")  # fmt: skip
+
+
+def _value(x: Interval | None) -> str:
+    return "–" if x is None or np.isnan(x.value) else f"{x.value:.3f}"
+
+
+def _at(x: Interval | None) -> str:
+    """Where a value lies, or why there is none."""
+    return "without a value (no image has an edge, or the pixel itself has all the weight)" if _value(x) == "–" else f"at {x.value:.3f}"

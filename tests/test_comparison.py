@@ -102,8 +102,8 @@ def test_named_pairs_are_compared_without_a_reference():
 
 def test_the_first_seed_of_rows_that_are_there():
     rows = comparison({"TNet": runs((25.0, 25.1)), "UNet": runs((25.5,), network="UNet")})
-    assert rows.first("UNet", "BaseNet", "TNet") == [rows.rows["UNet"][0], rows.rows["TNet"][0]]
-    assert comparison({}).first("TNet") == []
+    assert rows.firsts("UNet", "BaseNet", "TNet") == [rows.rows["UNet"][0], rows.rows["TNet"][0]]
+    assert comparison({}).firsts("TNet") == [] and comparison({}).first("TNet") is None
 
 
 def test_absent_rows_stay_absent_in_a_selection():

@@ -15,6 +15,7 @@ from types import FunctionType, ModuleType
 import numpy as np
 import pytest
 
+import n2nlib.saliency_measurements  # noqa: F401  registers its kinds
 from n2nlib import measurements
 from n2nlib.corpus import open_corpus
 from n2nlib.measurements import KINDS, Measurement

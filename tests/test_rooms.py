@@ -22,6 +22,7 @@ FLOORS = {
     "stats": 5, "smoothgrad": 5, "saliency": 5, "detail": 5, "measurements": 5, "comparison": 5, "study": 5, "words": 6, "curves": 6,
     "claims": 6, "ledger": 6, "tables": 6, "compare": 6,
     "filters": 6, "generalisation": 6, "data_figures": 6, "figures_filters": 6, "figures_network": 6, "figures_runs": 6, "search": 6,
+    "saliency_measurements": 6, "saliency_figures": 6,
     "report": 7, "bench": 7, "verify": 7,
 }  # fmt: skip
 
