@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -94,3 +96,19 @@ def test_nothing_is_drawn_without_rows():
     for rows in (comparison({}), comparison({"TNet": runs((25.0,))}), comparison({"L1": runs((25.0,))})):
         assert curves.around_reference(rows) is None and curves.parameters_against_psnr(rows) is None
         assert curves.pair_differences(rows, PAIRS, stats.printed(0.08)) is None
+
+
+def test_equal_values_are_drawn_without_warnings(tmp_path):
+    """Five seeds that end alike, as on images without noise."""
+    unet = runs((80.0,) * 5, network="UNet")
+    rows = comparison({"TNet": runs((80.0,) * 5), "TNet, ReLU": runs((80.0,) * 5), "UNet": unet})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.save(curves.around_reference(rows), tmp_path / "around")
+        figures.save(curves.pair_differences(rows, PAIRS, stats.printed(0.08)), tmp_path / "pairs")
+
+
+def test_the_same_data_give_the_same_picture(tmp_path):
+    rows = comparison({"TNet": runs((25.0, 25.0, 25.2)), "TNet, ReLU": runs((24.9, 24.91)), "far": runs((19.0, 19.2))})
+    one, two = (figures.save(curves.around_reference(rows), tmp_path / name)[1] for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
