@@ -53,6 +53,13 @@ class Comparison:
         return Comparison(rows, reference or self.reference, self.photo, self.noisy,
                           photos_known=self.photos_known, absent=absent)  # fmt: skip
 
+    @property
+    def whole(self) -> Comparison:
+        """This comparison, or one without rows where a row that was asked for has no run."""
+        rows = {} if self.absent else self.rows
+        return Comparison(rows, self.reference, self.photo, self.noisy,
+                          photos_known=self.photos_known, absent=self.absent)  # fmt: skip
+
     def values(self, label: str, metric: str = "psnr") -> list[float]:
         """Return a metric of each seed of a row: `psnr` in dB, or another key of `Run.metrics`."""
         return [float(run.psnr.mean()) if metric == "psnr" else run.metrics[metric] for run in self.rows[label]]
@@ -128,7 +135,12 @@ class Comparison:
             return ""
         counts = sorted({len(runs) for runs in self.rows.values()})
         n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"After {self.images:,} training images, on {validation_sample(self.photo, self.photos_known)}; n = {n} seeds."
+        return f"After {self.images:,} training images, on {self.validation}; n = {n} seeds."
+
+    @property
+    def validation(self) -> str:
+        """How many validation images there are, and of how many photographs."""
+        return validation_sample(self.photo, self.photos_known)
 
     @property
     def pairing(self) -> str:

@@ -16,6 +16,7 @@ from .comparison import Comparison
 from .figures import PAGE, colour, picture_grid
 from .generalisation import WholePhotographs
 from .stats import Interval
+from .tables import published_difference
 
 #: Three learning rates, which are no methods with colours of their own.
 TRIO = ("#E69F00", "#0072B2", "#CC79A7")
@@ -280,4 +281,35 @@ def whole_pictures(whole: WholePhotographs) -> Figure | None:
         height += 0.15 + PAGE / len(rows[-1]) * clean.shape[1] / clean.shape[2]
     fig = picture_grid(rows, [*methods, "clean"], psnr=psnr)
     fig.set_figheight(height)
+    return fig
+
+
+# --- chapter 07 ---
+
+
+def differences(rows: Comparison) -> Figure | None:
+    """PSNR minus the reference row's (dB): a dot and an interval for each row, a black stroke where it is published.
+
+    A row further than `FAR` from the reference is pointed to at the edge, unless all are.
+    """
+    found = rows.differences()
+    if not found:
+        return None
+    published = {label: published_difference(label, rows.reference) for label in found}
+    far = {label for label, d in found.items() if abs(d.value) > FAR}
+    near = [label for label in found if label not in far] or list(found)
+    order = list(found)
+    fig, ax = plt.subplots(figsize=(PAGE, 0.24 * len(found) + 0.7))
+    ax.axvline(0, color=colour(rows.reference), lw=1)
+    sns.pointplot(x=[found[label].value for label in near], y=near, order=order, hue=near,
+                  palette={label: colour(label) for label in near},
+                  linestyle="none", marker="o", markersize=4, errorbar=None, legend=False, ax=ax)  # fmt: skip
+    for y, (label, d) in enumerate(found.items()):
+        if published[label] is not None:
+            ax.plot(published[label].value, y, "|", color="black", markersize=11, markeredgewidth=1.6)
+        if label not in near:
+            point_to(ax, y, d.value)
+        elif d:
+            ax.plot([d.low, d.high], [y, y], color=colour(label), lw=2)
+    ax.set(ylim=(len(found) - 0.4, -0.6), xlabel=f"PSNR minus {rows.reference}'s (dB)", ylabel="")
     return fig

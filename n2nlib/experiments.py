@@ -221,6 +221,19 @@ def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict
     return out
 
 
+def changes(profile: Profile, fingerprint: str) -> Rows:
+    """Chapter 07: TNet and every row that changes one part of it, or has UNet in its place."""
+    tables = (table2, extras, architecture)
+    rows = {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
+    return {label: specs for label, specs in rows.items() if label != "BaseNet"}  # far below all others
+
+
+def judged(profile: Profile, fingerprint: str) -> Rows:
+    """Chapter 07: all rows that the ledger of claims is judged from."""
+    tables = (learning_rates, table2, extras, architecture, suspects, schemes, training_tricks)
+    return {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
+
+
 def unique(*tables: Rows) -> list[RunSpec]:
     """Return every run of some tables once, in their order."""
     return list(dict.fromkeys(spec for table in tables for specs in table.values() for spec in specs))

@@ -173,7 +173,7 @@ class Study:
             unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
             self.absent(absent or unstored)
             return
-        words = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ())]))
+        words = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())]))
         caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.corpus.name)))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
@@ -195,7 +195,7 @@ class Study:
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = " ".join(filter(None, [*caption.split(), of.sample if of else "", self._made_of(self.title)]))
+        caption = " ".join(filter(None, [*caption.split(), of.sample if of is not None else "", self._made_of(self.title)]))
         _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})

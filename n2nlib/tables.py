@@ -12,6 +12,7 @@ from . import classical, paper, stats, words
 from .comparison import Comparison
 from .generalisation import Transfer, WholePhotographs
 from .filters import Filters
+from .ledger import Ledger
 from .models import build
 from .models.summary import multiply_adds, trace
 from .runs import Run, RunStore
@@ -94,7 +95,7 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
         p = stats.equal_means([x.mean for x in levels], [x.sd for x in levels], levels[0].n) if levels[0].sd is not None else None
         lines.append({"columns": name, **dict(zip(positions, levels, strict=True)), "range (dB)": float(np.ptp([x.mean for x in levels])),
                       "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
 
 
 def has_skips(network: nn.Module) -> bool:
@@ -671,4 +672,98 @@ def section3(found: ImageStatistics, sides: ImageStatistics, labels: Sequence[st
         {"the paper": sentence, "measured": measured,
          **{label: (sides if name == "same_side" else found).average(label, name) for label in labels}}
         for name, (sentence, measured) in SECTION3.items() if labels[0] in found.labels
+    ])  # fmt: skip
+
+
+# --- chapter 07 ---
+
+
+def published_difference(label: str, reference: str = "TNet") -> Interval | None:
+    """Table 2's PSNR (dB) of one row minus that of another; None for rows that it does not have."""
+    psnr = paper.table2().psnr
+    a, b = (PAPER_ROW.get(name, name) for name in (label, reference))
+    return stats.printed(psnr[a] - psnr[b]) if {a, b} <= set(psnr.index) and label != reference else None
+
+
+def headline(rows: Comparison) -> pd.DataFrame:
+    """Table 2 on one page: differences to the reference row first, then PSNR, and thousands of parameters (#P)."""
+    if not rows.rows:
+        return pd.DataFrame()
+    reference, found, both = rows.reference or "TNet", rows.differences(), table2(rows)
+    return pd.DataFrame({
+        "model": both["model"],
+        f"paper, minus {reference} (dB)": [published_difference(label, reference) for label in rows.labels],
+        f"ours, minus {reference} (dB)": [found.get(label) for label in rows.labels],
+        "PSNR, paper (dB)": both["PSNR, paper"],
+        "PSNR, ours (dB)": both["PSNR, ours"],
+        "n": both["n"],
+        "#P, paper (thousand)": both["#P, paper"],
+        "#P, ours (thousand)": both["#P, ours"],
+    })  # fmt: skip
+
+
+def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
+    """BaseNet's PSNR (dB) as published, trained and never updated, and how far that is above a black image.
+
+    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark the photographs are.
+    """
+    names = {"BaseNet": "trained", "BaseNet, never updated": "never updated"}
+    theirs = MeanSD(paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd"))
+    lines = {"the paper": (theirs, theirs.mean - paper.value("basenet.zero_image_psnr"), {})}
+    ours, seeds = rows.select(*names), by_seed(rows.select(*names))
+    lines |= {names[label]: (level := ours.level(label), level.mean - zero, seeds[label]) for label in ours.labels}
+    return pd.DataFrame([
+        {"BaseNet": name, "PSNR (dB)": level, "minus a black image (dB)": above, **each}
+        for name, (level, above, each) in lines.items()
+    ])  # fmt: skip
+
+
+def l1_and_bn(rows: Comparison) -> pd.DataFrame:
+    """TNet+L1 and TNet+BN minus TNet (dB): as printed, with the two rows exchanged, by other groups, and ours."""
+    labels = ("TNet+L1", "TNet+BN")
+    l1, bn = (published_difference(label) for label in labels)
+    others = [stats.printed(-paper.value(f"suspects.l1_cost_{end}")) for end in ("low", "high")]
+    ours = rows.differences()
+    lines = {
+        "the paper, as printed": (l1, bn),
+        "the paper, rows exchanged": (bn, l1),
+        "other groups, smallest cost": (others[0], None),
+        "other groups, largest cost": (others[1], None),
+        "ours": tuple(ours.get(label) for label in labels),
+    }
+    cells = [{"minus TNet (dB)": who, "+L1": a, "+BN": b} for who, (a, b) in lines.items()]
+    return pd.DataFrame(cells, dtype=object)
+
+
+def peers() -> pd.DataFrame:
+    """What other groups and the paper reached on the authors' data."""
+    return paper.peers().rename(columns={"psnr": "PSNR (dB)", "helped": "what helped"})
+
+
+#: Filters of chapter 02 that TNet is set against: name of the number -> name in a table.
+RIVALS = {"mean": "mean", "gaussian": "Gaussian", "linear": "5×5 linear, fitted"}
+
+
+def filters_question(found: Ledger) -> pd.DataFrame:
+    """PSNR (dB) of tuned filters, and TNet minus each, as chapter 02 measured them."""
+    numbers = {name: (found.number(f"filters.{name}.psnr"), found.number(f"filters.tnet_minus_{name}"))
+               for name in RIVALS}  # fmt: skip
+    return pd.DataFrame([
+        {"filter": RIVALS[name], "filter (dB)": level.value, "TNet minus filter (dB)": gain.signed()}
+        for name, (level, gain) in numbers.items() if level is not None and gain is not None
+    ])  # fmt: skip
+
+
+def edges_question(found: Ledger) -> pd.DataFrame:
+    """Weight on a pixel's own side of an edge over that on the other side, as chapter 05 measured it."""
+    prefix, numbers = "smoothgrad.same_side.", found.evidence.numbers
+    called = {"untrained": "TNet, untrained", "mean": "mean, 3x3", "gaussian": "Gaussian", "nlm": "non-local means"}
+    kept = [key for key, value in numbers.items() if key.startswith(prefix) and value is not None]
+    return pd.DataFrame([
+        {
+            "method": called.get(key.removeprefix(prefix), key.removeprefix(prefix)),
+            "own side over other side": found.number(key),
+            "images": numbers[key]["images"],
+        }
+        for key in kept
     ])  # fmt: skip

@@ -21,8 +21,8 @@ FLOORS = {
     "figures": 4, "runs": 4, "sweep": 4, "speed": 4, "progress": 4, "cluster": 4, "experiments": 4,
     "stats": 5, "smoothgrad": 5, "saliency": 5, "detail": 5, "measurements": 5, "comparison": 5, "study": 5, "words": 6, "curves": 6,
     "claims": 6, "ledger": 6, "tables": 6, "compare": 6,
-    "filters": 6, "generalisation": 6, "data_figures": 6, "figures_filters": 6, "figures_network": 6, "figures_runs": 6, "search": 6,
-    "saliency_measurements": 6, "saliency_figures": 6,
+    "filters": 6, "generalisation": 6, "data_figures": 6, "figures_filters": 6, "figures_network": 6, "search": 6,
+    "saliency_measurements": 6, "saliency_figures": 6, "report_words": 6,
     "report": 7, "bench": 7, "verify": 7,
 }  # fmt: skip
 
