@@ -77,7 +77,8 @@ def error_by_detail(errors: ErrorByDetail) -> Figure | None:
 def _lines(ax, values: Mapping[str, Sequence[float]], legend: bool = True) -> None:
     """Draw a line per method over the tenths of the pixels."""
     tenths = range(1, PARTS + 1)
-    frame = pd.concat([pd.DataFrame({"tenth": tenths, "value": found, "method": SHORT.get(name, name)}) for name, found in values.items()])
+    parts = [pd.DataFrame({"tenth": tenths, "value": found, "method": SHORT.get(name, name)}) for name, found in values.items()]
+    frame = pd.concat(parts, ignore_index=True)
     names = {SHORT.get(name, name): name for name in values}
     sns.lineplot(frame, x="tenth", y="value", hue="method", style="method", palette={s: colour(n) for s, n in names.items()}, marker="o",
                  dashes={s: DASHES.get(n, "") for s, n in names.items()}, markeredgewidth=0, legend=legend, ax=ax)  # fmt: skip

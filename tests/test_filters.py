@@ -196,6 +196,9 @@ def test_figures():
     assert [ax.get_xlabel() for ax in fig.axes if ax.axison] == ["size", "σ"]
     fig = figures_filters.error_by_detail(errors())
     assert len(fig.axes) == 3 and [line.get_ydata()[0] for line in fig.axes[0].lines if len(line.get_ydata()) == 10] == pytest.approx([25.5, 25.5])
+    found = errors()
+    found.pixels[:, 3] = 0  # no photograph has such pixels
+    assert len(figures_filters.error_by_detail(found).axes) == 3
     images = {name: np.full((5, 3, 32, 32), value, np.uint8) for name, value in (("clean", 100), ("TNet", 101), ("gaussian", 110))}
     fig = figures_filters.pictures(images)
     assert [ax.get_title() for ax in fig.axes[:3]] == ["Gaussian", "TNet", "clean"] and len(fig.axes) == 15
