@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -81,14 +82,15 @@ def pair(image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int
 
 
 def noise(found: dict) -> Figure:
-    """Draw the error's distribution, its size against local detail, and its correlation in space.
+    """Draw the error's distribution, its size against the neighbour difference, and its correlation in space.
 
-    found: what `corpus.measure.summary` returned.
+    found: what `measurements.noise` returned.
     """
     fig, (tails, detail, space) = plt.subplots(1, 3, figsize=(PAGE, 2.35), width_ratios=[1.1, 1.1, 0.9])
     centres, step = (measure.EDGES[1:] + measure.EDGES[:-1]) / 2, np.diff(measure.EDGES)[0]
     density = found["arrays"]["histogram"] / found["arrays"]["histogram"].sum() / step
-    tails.stairs(np.where(density > 0, density, np.nan), measure.EDGES, color=COLOURS["noisy"], fill=True, label="measured")
+    sns.histplot(x=centres, weights=found["arrays"]["histogram"], bins=list(measure.EDGES), stat="density", color=COLOURS["noisy"],
+                 alpha=1, linewidth=0, label="measured", ax=tails)  # fmt: skip
     x, sd = np.linspace(-255, 255, 400), found["sd"]
     if sd:
         tails.plot(x, np.exp(-((x / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi), color="black", label="Gaussian, same variance")
@@ -97,19 +99,19 @@ def noise(found: dict) -> Figure:
               xlabel="error (grey levels)", ylabel="density")
     tails.legend(loc="upper center", fontsize=7, ncols=1)
 
-    detail.plot(found["by_detail"]["detail"], found["by_detail"]["sd"], "o-", color=COLOURS["noisy"], markeredgecolor="black", markeredgewidth=0.5)
-    detail.set(title="Size of the error and detail", xlabel="local detail (grey levels)",
+    by_detail = found["by_detail"]
+    sns.lineplot(x=by_detail["detail"], y=by_detail["sd"], marker="o", color=COLOURS["noisy"], markeredgecolor="black", markeredgewidth=0.5, ax=detail)
+    detail.set(title="Size of the error and detail", xlabel="neighbour difference (grey levels)",
                ylabel="sd of the error (grey levels)", xlim=(0, None), ylim=(0, None))
 
     spatial = found["arrays"]["spatial"]
     reach = len(spatial) // 2
-    space.imshow(spatial, cmap="RdBu_r", vmin=-1, vmax=1, extent=(-reach - 0.5, reach + 0.5, reach + 0.5, -reach - 0.5))
-    for (i, j), value in np.ndenumerate(spatial):
-        text = "–" if np.isnan(value) else f"{value:z.2f}"
-        space.text(j - reach, i - reach, text, ha="center", va="center", fontsize=6.5, color="white" if value > 0.5 else "black")
-    space.set(title="Correlation in space", xlabel="pixels to the right", ylabel="pixels down", xticks=range(-reach, reach + 1),
-              yticks=range(-reach, reach + 1))
-    space.grid(False)
+    texts = [["–" if np.isnan(value) else f"{value:z.2f}" for value in row] for row in spatial]
+    offsets = [f"{d}".replace("-", "−") for d in range(-reach, reach + 1)]
+    sns.heatmap(np.nan_to_num(spatial), cmap="RdBu_r", vmin=-1, vmax=1, square=True, cbar=False, annot=np.array(texts), fmt="",
+                annot_kws={"fontsize": 6.5}, xticklabels=offsets, yticklabels=offsets, ax=space)  # fmt: skip
+    space.set(title="Correlation in space", xlabel="pixels to the right", ylabel="pixels down")
+    space.tick_params(axis="y", rotation=0)
     return fig
 
 

@@ -1,43 +1,121 @@
-"""The tuned filters of a report: one tuning and one measurement for each, whichever chapter asks first."""
+"""The tuned filters of a report, and how far networks are from them."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from typing import Any
 
-from . import classical, metrics
+import numpy as np
+import pandas as pd
+
+from . import classical, measurements, stats
+from .comparison import Comparison, validation_sample
+from .errors import MissingPackage
+from .stats import Interval
 from .study import Study
 
 
 def measured(study: Study, name: str) -> dict[str, Any]:
-    """Tune a filter on noisy training pairs, as many as there are validation images, and measure it on those images.
+    """Return a filter tuned on noisy training pairs, as many as there are validation images: `measurements.tuned_filter`.
 
-    Returns parameters, at_limit, curve (columns as lists), pairs, ms an image, global (dB) and arrays["psnr"] (n,) in
-    dB; a slow filter sees `profile.slow` images. From the store when it is there.
-    Raises ReportError for an unknown filter, MissingPackage for one whose package is not installed.
+    A slow filter sees `profile.slow` images. Raises MissingPackage for a filter whose package is not installed.
     """
     size = study.profile
-    n = size.slow if classical.find(name).slow else size.n_val
-
-    def compute():
-        tuned = classical.tune(name, study.corpus.train, n)
-        val = study.corpus.val.subset(min(n, len(study.corpus.val)))
-        start = time.perf_counter()
-        filtered = classical.apply(name, val.a, **tuned.parameters)
-        ms = 1000 * (time.perf_counter() - start) / len(val)
-        return {
-            "parameters": tuned.parameters,
-            "at_limit": tuned.at_limit,
-            "curve": tuned.curve.to_dict("list"),
-            "pairs": tuned.n,
-            "ms": ms,
-            "global": metrics.global_psnr(val.clean, filtered, data_range=255),
-            "arrays": {"psnr": metrics.psnr(val.clean, filtered, data_range=255)},
-        }
-
-    return study.measure("filter", {"name": name, "pairs": n, "version": classical.VERSION}, compute)
+    return study.measure(measurements.tuned_filter, name=name, pairs=size.slow if classical.find(name).slow else size.n_val)
 
 
 def tuned(study: Study, name: str) -> dict[str, Any]:
     """Return a filter's tuned parameters."""
     return measured(study, name)["parameters"]
+
+
+class Filters:
+    """Every classical filter, tuned on noisy training pairs and measured on the validation images.
+
+    found: name -> what `measurements.tuned_filter` returned, in the order of the tables; absent: name -> why it could not
+    be measured. `photo` (N,) numbers the photograph of each validation image.
+    """
+
+    def __init__(self, found: Mapping[str, Mapping], absent: Mapping[str, str], photo, *, photos_known: bool = True):
+        self.found, self.absent, self.photo, self.photos_known = dict(found), dict(absent), np.asarray(photo), photos_known
+
+    @classmethod
+    def of(cls, study: Study) -> Filters:
+        """Tune and measure all filters whose packages are installed."""
+        found, absent = {}, {}
+        for name in classical.FILTERS:
+            try:
+                found[name] = measured(study, name)
+            except MissingPackage as missing:
+                absent[name] = str(missing)
+        return cls(found, absent, study.validation_images["photo"], photos_known=study.photos_known)
+
+    def title(self, name: str) -> str:
+        """Return a filter's name as tables print it."""
+        return classical.FILTERS[name].title
+
+    @property
+    def fast(self) -> list[str]:
+        """Names of the filters that were tuned on the same pairs."""
+        return [name for name in self.found if not classical.FILTERS[name].slow]
+
+    @property
+    def slow(self) -> list[str]:
+        """Names of the filters that were run on a sample of the images only."""
+        return [name for name in self.found if classical.FILTERS[name].slow]
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of what TNet is compared with: the noisy image and the filters that were run on all images."""
+        return [name for name in self.found if name != "zero" and len(self.psnr(name)) == len(self.photo)]
+
+    @property
+    def ranking(self) -> list[str]:
+        """Names of the filters that were run on all images, from the best to the worst."""
+        return sorted((n for n in self.compared if n != "noisy"), key=lambda n: -self.psnr(n).mean())
+
+    def psnr(self, name: str) -> np.ndarray:
+        """Return the PSNR (dB) of each image after a filter."""
+        return self.found[name]["arrays"]["psnr"]
+
+    def parameters(self, *names: str) -> dict[str, dict]:
+        """Return the tuned parameters of some filters by name."""
+        return {name: self.found[name]["parameters"] for name in names}
+
+    def curve(self, name: str) -> pd.DataFrame:
+        """Return every point that tuning tried: one column per parameter, and `mse` against the second noisy copy."""
+        return pd.DataFrame(self.found[name]["curve"])
+
+    def mean(self, name: str) -> Interval:
+        """Return a filter's mean PSNR (dB) with its interval over photographs."""
+        return self._over_photographs(self.psnr(name))
+
+    def difference(self, a: str, b: str) -> Interval:
+        """Return the mean PSNR (dB) of one filter minus another's, with its interval over photographs."""
+        return self._over_photographs(self.psnr(a) - self.psnr(b)).signed()
+
+    def gains(self, networks: Comparison, label: str = "TNet") -> dict[str, Interval]:
+        """Return name -> PSNR (dB) of a row of networks minus the filter's, over seeds and photographs; empty without the row."""
+        if label not in networks.rows:
+            return {}
+        runs = np.stack([run.psnr for run in networks.rows[label]])  # (seeds, images)
+        return {name: stats.crossed(runs - self.psnr(name), photo=self.photo).signed() for name in self.compared}
+
+    @property
+    def numbers(self) -> dict[str, dict]:
+        """What the ledger keeps of each filter: mean PSNR with its interval, global PSNR, and parameters but for the kernel."""
+        return {name: {**self.mean(name).to_dict(), "global": found["global"],
+                       "parameters": {} if name == "linear" else found["parameters"]}
+                for name, found in self.found.items()}  # fmt: skip
+
+    @property
+    def sample(self) -> str:
+        """What the filters were tuned and measured on, for a caption."""
+        pairs = self.found["noisy"]["pairs"]
+        return f"Tuned on {pairs:,} noisy training pairs, measured on {validation_sample(self.photo, self.photos_known)}."
+
+    #: Filters have no seeds to pair; a caption asks for it.
+    pairing = ""
+
+    def _over_photographs(self, values: np.ndarray) -> Interval:
+        return stats.cluster_bootstrap(lambda i: values[i].mean(), self.photo[: len(values)], np.random.default_rng(0))

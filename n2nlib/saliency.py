@@ -32,7 +32,7 @@ import torch
 from scipy import ndimage, stats
 
 from . import classical
-from .detail import local_detail
+from .detail import local_deviation
 from .smoothgrad import SAMPLES, SIGMA, loss_gradient, output, output_gradient
 
 NOISIEST = 0.05
@@ -94,7 +94,7 @@ def matched(error: np.ndarray, clean: np.ndarray) -> list[tuple[np.ndarray, np.n
     detail are not whole and every convolution meets its padding.
     """
     # A thousandth (a quarter of a grey level) keeps the ratio of two flat surroundings finite.
-    detail = np.log(local_detail(clean) + 1e-3)
+    detail = np.log(local_deviation(clean) + 1e-3)
     inside = np.zeros(error.shape[1:], dtype=bool)
     inside[2:-2, 2:-2] = True
     quiet = (error <= np.median(error, axis=(1, 2), keepdims=True)) & inside

@@ -1,18 +1,48 @@
-"""Tables as text: a value as a cell, and a frame of cells in Markdown and in LaTeX."""
+"""Values, names and tables as text that a terminal, Markdown or LaTeX shows as it is."""
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from typing import Any
 
 import pandas as pd
+
+
+def visible(name: str, longest: int = 120) -> str:
+    """Return the name of a file, folder or dataset on one line that any terminal prints, shortened in its
+    middle if it is long.
+
+    Line breaks, control characters and those that reorder a text are written as Python escapes; bytes that
+    are not UTF-8 become replacement characters.
+    """
+    if any("\udc80" <= c <= "\udcff" for c in name):
+        name = os.fsencode(name).decode("utf-8", "replace")
+
+    def one(c: str) -> str:
+        return c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
+
+    shown = "".join(map(one, name))
+    half = longest // 2
+    return shown if len(shown) <= longest else f"{shown[:half]}…{shown[-half + 1 :]}"
+
+
+def literal(text: str) -> str:
+    """Return text as Markdown (and so HTML and Typst, which are made from it) that shows exactly these
+    characters.
+
+    Whatever may mean something there is a numeric character reference; only these survive JupyterLab's search
+    for equations, pipe tables and raw HTML alike.
+    """
+    return re.sub(r"[^\w\s/.,:;-]|_|(?<=-)-|(?<=\.)\.|(?<=\w):(?=//)|^-", lambda m: f"&#{ord(m[0])};", text)
 
 
 def cell(value: Any, digits: int) -> str:
     """Return a table cell's text: an `Interval`, a `MeanSD`, a number, None (a dash) or a text."""
     if value is None or isinstance(value, float) and value != value:
         return "–"
-    if hasattr(value, "__dataclass_fields__"):  # an Interval or MeanSD formats itself
+    if hasattr(value, "__dataclass_fields__"):  # an Interval, MeanSD or MeanSE formats itself
         return format(value, f".{digits if value.digits is None else value.digits}f")
     if isinstance(value, float):
         return f"{value:.{digits}f}"
@@ -24,9 +54,10 @@ def cell(value: Any, digits: int) -> str:
 def flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame for a CSV file: each column of intervals or of means becomes columns of plain numbers.
 
-    A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x sd` and `x n`.
+    A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x sd` and `x n`;
+    one of values with standard errors `x` and `x se`.
     """
-    parts = {"low": "low", "high": "high", "sd": "sd", "n": "n"}
+    parts = {"low": "low", "high": "high", "sd": "sd", "error": "se", "n": "n"}
     out = {}
     for column in frame.columns:
         cells = frame[column].tolist()
@@ -37,7 +68,7 @@ def flat(frame: pd.DataFrame) -> pd.DataFrame:
         first = "value" if hasattr(kinds[0], "value") else "mean"
         out[column] = [getattr(c, first, c) for c in cells]
         for name in (n for n in parts if hasattr(kinds[0], n)):
-            out[f"{column} {name}".strip()] = [getattr(c, name, None) for c in cells]
+            out[f"{column} {parts[name]}".strip()] = [getattr(c, name, None) for c in cells]
     return pd.DataFrame(out)
 
 

@@ -6,14 +6,21 @@ measured: a comparison without rows gives an empty text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from . import paper, stats
+from . import detail, metrics, paper, stats
 from .comparison import Comparison
+from .generalisation import Transfer, WholePhotographs
+from .detail import ErrorByDetail
+from .filters import Filters
 from .image_statistics import ImageStatistics
 from .spec import Profile
 from .stats import FEWEST, Interval
+from .tables import Effect, described
 
 
 def listed(items) -> str:
@@ -31,7 +38,8 @@ def outcome(rows: Comparison) -> str:
             groups[side].append(f"{label} ({d} dB)")
     told = [f"{'Ends' if len(labels) == 1 else 'End'} {side} {rows.reference}: {listed(labels)}." for side, labels in groups.items() if labels]
     if rows and not told:
-        return f"No row has {FEWEST} seeds, so there is no confidence interval and no difference is called one."
+        return (f"There is no confidence interval, which takes {FEWEST} seeds and {FEWEST} photographs, so "
+                "no difference is called one.")  # fmt: skip
     return " ".join(told)
 
 
@@ -117,6 +125,435 @@ def nearest_range(ranges: pd.DataFrame, whole: bool) -> str:
         return text
     nearest = min(ours, key=lambda row: abs(np.log(max(row[1], 1e-3) / theirs[1])))
     return f"{text} Of our experiments, **{nearest[0]}** comes nearest to the published table; only its authors can say how it was made."
+
+
+# --- chapter 04 ---
+
+
+def absent(rows: Comparison) -> str:
+    """Which rows were asked for and have no run."""
+    return f"Rows without stored runs are omitted: {'; '.join(rows.absent)}." if rows.absent else ""
+
+
+def noisy_level(rows: Comparison) -> str:
+    """The mean PSNR of the validation images before denoising."""
+    return f"The noisy images have {rows.noisy.mean():.2f} dB on average." if rows.rows else ""
+
+
+def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
+    """How the paper's "20x fewer parameters" is counted, and which UNets were trained."""
+    both = ("UNet", "UNet (shared decoder)")
+    ratio, cited = (sizes.set_index("network").loc[list(both), "times TNet's"])
+    weights = sizes.set_index("network").loc[both[1], "parameters"]
+    trained = [label for label in both if label in rows.rows]
+    told = (
+        "At this size no run of either is stored.",
+        f"At this size only runs of {listed(trained)} are stored.",
+        "Both are trained below, under separate names.",
+    )
+    return (
+        f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder "
+        f"block at each use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, "
+        f"{cited:.1f} times TNet's. {told[len(trained)]}"
+    )
+
+
+def precision_note(effects: Iterable[Effect], rows: Comparison) -> str:
+    """How far lower precision may have shifted rows, from `tables.precision_effects`; nothing in fp32."""
+    if rows.arithmetic <= {"fp32"}:
+        return ""
+    own = {(run.spec.corpus, run.spec.images) for runs in rows.rows.values() for run in runs}
+    here = {described(kind): d for kind, _, d in effects if (kind.corpus, kind.images) in own}
+    if not here:
+        return ("At this report's own size no row is stored both in fp32 and in lower precision, so small "
+                "differences are not secure, however narrow their interval.")  # fmt: skip
+    shift = max(max(-d.low, d.high) for d in here.values())
+    return (f"At this report's own size this was measured for {listed(here)}. Shifts of {shift:.2f} dB "
+            "cannot be excluded, so differences of that size are not secure, however narrow their "
+            "interval.")  # fmt: skip
+
+
+def equal_training(found: Mapping[str, Interval], profile: Profile) -> str:
+    """How TNet and UNet compare in each way of training; `found`: name -> TNet minus UNet (dB)."""
+    told = [f"{name[0].upper()}{name[1:]}: {pair('TNet', 'UNet', d)}" for name, d in found.items() if d]
+    if profile.seeds < FEWEST:
+        told.append("Equal learning rates and augmentation are **not tested at this size**: "
+                    f"{profile.seeds} seeds give no confidence interval.")  # fmt: skip
+    return " ".join(told)
+
+
+def timed(record: Mapping[str, Any] | None) -> str:
+    """On which machine `make bench` timed training; `record`: one of `bench.records()`."""
+    if not record:
+        return "`make bench` has not been run, so there are no times."
+    return f"Times: one run in fp32 on one core of {record['machine']}, measured by `make bench`."
+
+
+def examples(pictures: Mapping[str, Any], rows: Comparison) -> str:
+    """In how many of Figure 2's windows TNet is above UNet, and the means over all validation images.
+
+    pictures: `measurements.examples`. Nothing where one of the two networks is missing.
+    """
+    images = pictures.get("arrays", {})
+    if not {"TNet", "UNet"} <= images.keys() & rows.rows.keys():
+        return ""
+    tnet, unet = (metrics.psnr(images["clean"], images[label], 255) for label in ("TNet", "UNet"))
+    better = int((tnet > unet).sum())
+    return (
+        f"TNet is above UNet in {better or 'none'} of these {len(tnet)} windows. Single windows say little: "
+        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for "
+        f"TNet and {rows.level('UNet').mean:.2f} dB for UNet; the noisy images have "
+        f"{rows.noisy.mean():.2f} dB."
+    )
+
+
+# --- chapter 06 ---
+
+#: Both networks are trained so in the rows of this name.
+MORE = "augmented + cosine"
+
+
+def below_noisy(rows: Comparison) -> str:
+    """The PSNR of the images before denoising, and which rows end below it."""
+    if not rows.rows:
+        return ""
+    below = [label for label in rows.labels if rows.level(label).mean < rows.noisy.mean()]
+    told = (
+        f"{listed(below)} {plural(len(below), 'ends', 'end')} below that"
+        if below
+        else "every row ends above that"
+    )
+    return f"The noisy images have {rows.noisy.mean():.2f} dB; {told}."
+
+
+def plural(n: int, one: str, several: str) -> str:
+    """Return the word that goes with a number of items."""
+    return one if n == 1 else several
+
+
+def gap(sizes: pd.DataFrame) -> str:
+    """What clean targets are worth with few and with many training pairs: `tables.data_sizes`."""
+    if sizes.empty:
+        return ""
+    few, many = (
+        f"{pairs:,} pairs from {photographs:,} {plural(photographs, 'photograph', 'photographs')}"
+        for pairs, photographs in sizes[["pairs", "photographs"]].iloc[[0, -1]].itertuples(index=False)
+    )
+    first, last = sizes["gap (dB)"].iloc[0], sizes["gap (dB)"].iloc[-1]
+    text = f"With {few} the gap is {first} dB; with all {many} it is {last} dB."
+    if not (first and last):
+        return f"{text} There is no confidence interval, so nothing is said of a trend."
+    most = f"{max(last.high, 0):.2f} dB"
+    if last.low > 0:
+        return f"{text} With the whole set, clean targets are significantly better, by {most} at most."
+    return (
+        f"{text} With the whole set, clean targets are not significantly better; the interval allows {most}."
+    )
+
+
+def schedule_note(rows: Comparison) -> str:
+    """That training which pays off late cannot be judged from short runs; nothing at the paper's size."""
+    if not rows or rows.images >= paper.images():
+        return ""
+    return (
+        f"These are effects after {rows.images:,} training images. A schedule that ends so early lowers the "
+        "learning rate while the other rows still learn fast."
+    )
+
+
+def best_single(rows: Comparison, together: str) -> str:
+    """Which single change gains most, beside the row `together`; nothing where no interval shows a gain."""
+    found = rows.differences()
+    single = {label: d for label, d in found.items() if label != together}
+    if not single or together not in found or not all(found.values()):
+        return ""
+    best = max(single, key=lambda label: single[label].value)
+    if single[best].low <= 0:
+        return ""
+    return (
+        f"The largest significant gain of a single change is *{best}* with {single[best].value:+z.2f} dB; "
+        f"the row *{together}* has {found[together].value:+z.2f} dB."
+    )
+
+
+def network_cost(sizes: Mapping[str, Mapping], network: str = "SmallNet", reference: str = "TNet") -> str:
+    """Parameters of two networks, and the MACs of one in those of the other: `tables.network_sizes`."""
+    if not {network, reference} <= sizes.keys():
+        return ""
+    one, other = sizes[network], sizes[reference]
+    return (
+        f"{network} has {one['parameters']:,} parameters and {reference} {other['parameters']:,}; an image "
+        f"costs {network} {one['MACs (M)'] / other['MACs (M)']:.1f} times {reference}'s MACs."
+    )
+
+
+def small_network(rows: Comparison, steps: Mapping[str, tuple[str, str]]) -> str:
+    """How SmallNet compares with rows other than the reference, and what each step towards it gains.
+
+    steps: name -> (row with it, row without it); gains are given where all of these rows are there.
+    """
+    final, tnet = f"SmallNet, {MORE}", f"TNet, {MORE}"
+    found = rows.versus({other: (final, other) for other in (tnet, "SmallNet")})
+    told = [pair(final, other, d) for other, d in found.items() if d]
+    if final in rows.rows and tnet not in rows.rows:
+        told.append(
+            f"{tnet} was not run at this size, so the training's share of that row's gain is unknown."
+        )
+    gains = rows.versus(steps)
+    if len(gains) == len(steps):
+        told.append(f"Step by step: {'; '.join(f'{name} {d} dB' for name, d in gains.items())}.")
+    return " ".join(told)
+
+
+def peers() -> str:
+    """How far the strongest network of others is from the paper's TNet, both on the authors' data."""
+    others, tnet = paper.peers(), paper.value("table2.TNet.psnr")
+    strongest = others.loc[others.psnr.idxmax()]
+    return (
+        "For scale: on the authors' data the best network that others trained, with "
+        f"{strongest.parameters:,} parameters, is {strongest.psnr - tnet:+z.2f} dB from the paper's TNet. "
+        "Gains on other photographs need not be the same."
+    )
+
+
+def search(tried: pd.DataFrame, best: pd.DataFrame, shared: Mapping[str, object]) -> str:
+    """How many trials a search made, what the best share (`tables.shared_options`), how good the first is."""
+    if tried.empty:
+        return ""
+    states, last = tried["state"].value_counts(), tried.columns[-1]
+    told = [
+        f"{len(tried)} trials: {states.get('complete', 0)} trained to the end, "
+        f"{states.get('pruned', 0)} stopped early, "
+        f"{states.get('too large', 0)} not trained because they have more parameters than TNet."
+    ]
+    if shared:
+        told.append(
+            f"All of the best have {listed([f'{name} = {value}' for name, value in shared.items()])}."
+        )
+    if tried["state"].iloc[0] == "complete":
+        told.append(
+            "The first trial is SmallNet as it stands, "
+            f"{tried[last].iloc[0] - best[last].iloc[0]:+z.2f} dB from the best. "
+            "With one seed per trial, the order of the first few is chance."
+        )
+    else:
+        told.append("The first trial is SmallNet as it stands; it was stopped early.")
+    return " ".join(told)
+
+
+def transfer(found: Transfer) -> str:
+    """Where networks lose on data that they were not trained on, and where they do harm."""
+    if not found:
+        return ""
+    lost = [
+        f"trained on {a}, judged on {b} ({d} dB)" for (a, b), d in found.losses.items() if d and d.high < 0
+    ]
+    worse = [
+        f"{source} on {target}"
+        for target, rows in found.targets.items()
+        for source in rows.others
+        if rows.level(source).mean < rows.noisy.mean()
+    ]
+    if lost:
+        told = f"Significant losses in transfer: {'; '.join(lost)}."
+    elif all(found.losses.values()):
+        told = "No loss in transfer is significant."
+    else:
+        told = (
+            f"Fewer than {FEWEST} seeds or photographs give no confidence interval, so no loss is called one."
+        )
+    if worse:
+        return f"{told} Below the noisy image itself: {listed(worse)}."
+    return f"{told} Everywhere the output is better than the noisy image."
+
+
+def equal_noise(noise: str) -> str:
+    """Which standard deviation gives Gaussian noise the PSNR of the noisy images: `transfer.equal_noise`."""
+    return (
+        f"Gaussian noise with a standard deviation of {noise.partition(':')[2]} grey levels has "
+        "the PSNR of the sub-pixel noise, before both are quantised to 8 bits."
+    )
+
+
+def whole_photographs(whole: WholePhotographs, network: str = "TNet", reference: str = "Gaussian") -> str:
+    """The ranking of all methods at each size of cell, and a network minus a filter: a paragraph for each."""
+    told = []
+    for cell in whole.cells:
+        ranked = sorted(whole.methods, key=lambda method: -whole.level(cell, method).mean)
+        text = f"Cells of {cell} pixels, from the best PSNR to the worst: {'; '.join(ranked)}."
+        if network in whole.networks:
+            d = whole.gain(cell, network, over=reference)
+            text += f" {network} minus {reference}: {d} dB{'' if d else ' (no confidence interval)'}."
+        told.append(text)
+    return "\n\n".join(told)
+
+
+# --- chapter 01 ---
+
+
+def noise(found: Mapping) -> str:
+    """Whether the noise is biased, how it follows detail, and its tails: `measurements.noise`."""
+    if found["kurtosis"] is None:
+        return "These images have no noise: all pixels of a cell are equal, so each noisy image is the clean one."
+    (bias, se), (flat, *_, detailed) = found["mean_error"], found["by_detail"]["sd"]
+    contrast = (f"{detailed / flat:.0f} times that in the flattest" if flat else
+                f"{detailed:.1f} grey levels (standard deviation) and absent from the flattest")  # fmt: skip
+    tails = "heavier" if found["kurtosis"] > 3 else "no heavier"
+    return (
+        f"The mean error of {found['images']:,} validation images is {abs(bias) / se:.1f} standard errors from zero. The noise in the most detailed twelfth of the pixels is "
+        f"{contrast}. Its tails are {tails} than a Gaussian's: most pixels are nearly right and a few are far off."
+    )
+
+
+def authors_noise(found: Mapping, own: bool) -> str:
+    """How the noise compares with the authors'; nothing without noise, or where the dataset is the authors' `own`."""
+    if found["kurtosis"] is None or own:
+        return ""
+    between = [r for r in found["channels"].values() if r is not None]
+    low, high, kurtosis = (paper.value(f"noise.{key}") for key in ("channel_correlation_low", "channel_correlation_high", "kurtosis"))
+    gap, spread = found["psnr"] - paper.value("noise.noisy_psnr"), paper.value("calibration.spread_between_splits")
+    return (
+        f"Correlation between channels is {min(between):.2f} to {max(between):.2f} here and {low:.2f} to {high:.2f} in the authors' pairs; "
+        f"kurtosis is {found['kurtosis']:.0f} here and about {kurtosis} there. Neither has a bias or a correlation between neighbouring "
+        "pixels. Sub-pixel sampling is therefore a likely source of their noise, but not a proven one.\n\n"
+        f"The noisy images are {abs(gap):.2f} dB {'better' if gap > 0 else 'worse'} than the authors'. This depends on the photographs: "
+        f"between two random sets of a hundred photographs it varies by about {spread:.2f} dB. So compare PSNR on this dataset with PSNR "
+        "on this dataset, and with the paper compare differences only."
+    )
+
+
+def sampling(draws: pd.DataFrame, same: Mapping[str, float], found: Mapping) -> str:
+    """What averaging noisy images shows: `averaged_draws` and `same_pixel` of `corpus.measure`, and `measurements.noise`."""
+    last, off = draws.iloc[-1], abs(same["share"] - same["expected"]) / same["se"]
+    text = (
+        f"After {last['draws']:,.0f} draws the mean is {last['error']:.2f} grey levels from the exact cell means, where unbiased and "
+        f"independent draws give {last['expected']:.2f}; the worst pixel is {last['worst_z']:.1f} of its own standard errors off. Both "
+        f"copies took the same pixel in {100 * same['share']:.2f} % of the cells, {off:.1f} standard errors from the "
+        f"{100 * same['expected']:.2f} % of independent uniform draws."
+    )
+    if not found["pair_correlation"]:
+        return text
+    r, se = found["pair_correlation"]
+    return f"{text} The errors of the two copies correlate with {r:+z.3f} ± {se:.3f} over the validation images."
+
+
+def other_noises(others: Mapping[str, Mapping], labels: Mapping[str, str]) -> str:
+    """Which other noises have a mean error, before and after they are clipped: `measurements.other_noises`."""
+    kind = {name: f"{labels[name].split(',')[0]} noise" for name in others}
+    off = [kind[name] for name, one in others.items() if abs(one["mean_error"][0]) > 4 * one["mean_error"][1]]
+    moved = {name: one["clipped_mean_error"][0] for name, one in others.items() if one["zero_mean"]}
+    worst = max(moved, key=lambda name: abs(moved[name]))
+    return (
+        f"Before clipping, {'the mean error of ' + listed(off) + ' is' if off else 'no mean error is'} more than four standard errors from "
+        f"zero. Clipping moves {kind[worst]} most, by {moved[worst]:+z.1f} grey levels on average: a network trained on such pairs learns "
+        "that bias with the image. Only noises that act on whole pixels are shared by the channels."
+    )
+
+
+# --- chapter 02 ---
+
+
+def ahead(label: str, d: Interval, judged: bool = True) -> str:
+    """On which side of another method a row ends, as a table cell; `judged`: whether the runs are large enough to say so."""
+    if not judged:
+        return "not tested at this size"
+    if not d:
+        return "too few seeds or photographs for an interval"
+    return f"{label} is ahead" if d.low > 0 else f"{label} is behind" if d.high < 0 else "no significant difference"
+
+
+def tuning(filters: Filters) -> str:
+    """Whether the parameters that were tuned on the same pairs have their optimum inside the range that was tried."""
+    tuned = [(name, p) for name in filters.fast for p in filters.curve(name).columns if p != "mse"]
+    limits = [f"{filters.title(name)}, {p} = {filters.found[name]['parameters'][p]:g}: {what}"
+              for name in filters.fast for p, what in filters.found[name]["at_limit"].items()]  # fmt: skip
+    text = f"Of {len(tuned)} parameters, {len(tuned) - len(limits)} have their optimum strictly inside the range that was tried"
+    text += f". At a limit, where the filter becomes another one: {'; '.join(limits)}." if limits else "."
+    weights = np.array(filters.found["linear"]["parameters"]["weights"])
+    return f"{text} The fitted kernel has {weights[2, 2]:.2f} at its centre, and its weights sum to {weights.sum():.3f}."
+
+
+def slow_filters(filters: Filters) -> str:
+    """What filters that were run on a sample reach there, and which ones could not be run."""
+    told = []
+    for name in filters.slow:
+        n = len(filters.psnr(name))
+        told.append(
+            f"{filters.title(name)} takes about {filters.found[name]['ms'] / 1000:.1f} s per image and was run on {n} of them: "
+            f"{filters.psnr(name).mean():.2f} dB, where the Gaussian reaches {filters.psnr('gaussian')[:n].mean():.2f} dB on the same "
+            "images. Its licence allows non-commercial use only."
+        )
+    return " ".join([*told, *filters.absent.values()])
+
+
+def basenet(lines: pd.DataFrame, zero: float, noisy: float) -> str:
+    """What BaseNet reaches before and after training, and which of the two the paper's number is nearer to: `tables.basenet`.
+
+    zero, noisy: PSNR (dB) of a black image and of the noisy images.
+    """
+    if lines.empty:
+        return ""
+    published, sd = paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd")
+    before, after = lines["untrained (dB)"], lines["trained (dB)"]
+    dead = int((lines["dead channels of 3"] > 0).sum())
+    stuck = int((after < after.max() - 3).sum())  # 3 dB: half the error, no spread between seeds that learn
+    near = "an untrained BaseNet" if abs(before.mean() - published) < abs(after.mean() - published) else "a trained BaseNet"
+    return (
+        f"BaseNet reaches {after.min():.2f} to {after.max():.2f} dB here after training, and {before.min():.2f} to {before.max():.2f} dB "
+        f"before. A black image has {zero:.2f} dB, the noisy image {noisy:.2f} dB. {dead} of {len(lines)} seeds "
+        f"{'has' if dead == 1 else 'have'} a dead output channel{f', and {stuck} stayed more than 3 dB below the best' if stuck else ''}. "
+        f"The paper prints {published:.2f} ± {sd:.2f} dB, which is nearer to {near}. These are other photographs, so this is a hint and no "
+        "proof; chapter 07 has the runs that test it."
+    )
+
+
+def gain_over_filters(filters: Filters, networks: Comparison) -> str:
+    """How far TNet is from the mean, the Gaussian and the best filter, and whether that can be judged at this size."""
+    gains, enough = filters.gains(networks), paper.value("calibration.gaussian_passed_at")
+    if not gains:
+        return ""
+    best = filters.ranking[0]
+    facts = (f"TNet minus the mean filter: {gains['mean']} dB; minus the Gaussian: {gains['gaussian']} dB; minus the best filter here "
+             f"({filters.title(best)}): {gains[best]} dB.")  # fmt: skip
+    if networks.images < enough:
+        return (
+            f"**Not tested at this size.** {facts} TNet has seen {networks.images:,} training images here; on photographs like the paper's "
+            f"it passes a tuned Gaussian only after about {enough:,}. These numbers speak neither for nor against the paper's sentence."
+        )
+    return f"{facts} Against the Gaussian: **{ahead('TNet', gains['gaussian'])}**. Against the mean: **{ahead('TNet', gains['mean'])}**."
+
+
+def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
+    """Where in the image TNet gains over the Gaussian filter, and whether detail makes the difference."""
+    if not errors:
+        return ""
+    in_detail, in_flat, contrast = errors.gain("gaussian", detail.DETAILED), errors.gain("gaussian", detail.FLAT), errors.contrast("gaussian")
+    share = errors.share("gaussian", detail.DETAILED)
+    text = (
+        f"The most detailed fifth of the pixels carries {'none' if np.isnan(share) else f'{100 * share:.0f} %'} of the Gaussian's squared error. "
+        f"TNet's gain over the Gaussian is {in_detail} dB there and {in_flat} dB in the flattest fifth; the difference is {contrast} dB."
+    )
+    if networks.images < paper.value("calibration.gaussian_passed_at"):
+        return f"{text} TNet is early in its training: **not tested at this size**."
+    if not contrast:
+        return f"{text} There is no confidence interval, so nothing is concluded."
+    if contrast.low > 0 and in_detail.low > 0:
+        return f"{text} TNet gains where there is detail, and more than where the image is flat."
+    if contrast.low > 0:
+        return f"{text} The gain is larger where there is detail only because TNet loses where the image is flat."
+    if contrast.high < 0:
+        return f"{text} The gain is larger where the image is flat."
+    return f"{text} The two gains do not differ significantly."
+
+
+def ranking(filters: Filters) -> str:
+    """The order of the filters, and what a fitted kernel and the best filter add."""
+    best = filters.ranking[0]
+    return (
+        f"From the best to the worst filter: {', '.join(filters.title(name) for name in filters.ranking)}. The fitted kernel is "
+        f"{filters.difference('linear', 'gaussian')} dB from the one-parameter Gaussian, and the best filter "
+        f"{filters.psnr(best).mean() - filters.psnr('noisy').mean():+z.2f} dB from the noisy image."
+    )
 
 
 # --- chapter 05 ---

@@ -57,14 +57,14 @@ def test_correlations_that_were_put_in_are_found(gaussian):
 def test_detail_is_the_difference_to_the_neighbours():
     clean = np.zeros((1, 3, 5, 5), np.uint8)
     clean[..., 2, 2] = 100
-    detail = measure.local_detail(clean)[0]
+    detail = measure.neighbour_difference(clean)[0]
     assert detail[2, 2] == 100 and detail[0, 0] == 0
     assert detail[2, 1] == detail[1, 2] == pytest.approx(50)  # one neighbour of four differs
 
 
 def test_noise_is_put_into_equal_classes_from_flat_to_detailed(gaussian):
     clean = np.random.default_rng(1).integers(0, 256, gaussian.shape).astype(np.uint8)
-    error = gaussian * (measure.local_detail(clean)[:, None] / 50)
+    error = gaussian * (measure.neighbour_difference(clean)[:, None] / 50)
     table = measure.noise_by_detail(error, clean, bins=8)
     assert table["pixels"].max() - table["pixels"].min() <= 1 and table["pixels"].sum() == 100 * 58 * 58
     assert (np.diff(table["detail"]) > 0).all() and (np.diff(table["sd"]) > 0).all()

@@ -81,7 +81,7 @@ def kurtosis(error: np.ndarray) -> float | None:
     return float((centred**4).mean() / (centred**2).mean() ** 2)
 
 
-def local_detail(clean: np.ndarray) -> np.ndarray:
+def neighbour_difference(clean: np.ndarray) -> np.ndarray:
     """Return each pixel's root mean square difference to its four neighbours, over the channels: (N, 3, H, W) -> (N, H, W)."""
     padded = np.pad(clean.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     centre = padded[..., 1:-1, 1:-1]
@@ -90,8 +90,8 @@ def local_detail(clean: np.ndarray) -> np.ndarray:
 
 
 def noise_by_detail(error: np.ndarray, clean: np.ndarray, bins: int = 12) -> pd.DataFrame:
-    """Return detail, sd (both in grey levels) and pixels for equally full classes of local detail, flattest first."""
-    detail = local_detail(clean).ravel()
+    """Return detail, sd (both in grey levels) and pixels for equally full classes of `neighbour_difference`, flattest first."""
+    detail = neighbour_difference(clean).ravel()
     square = (error**2).mean(axis=1).ravel()
     classes = np.array_split(np.argsort(detail, kind="stable"), bins)
     return pd.DataFrame({"detail": [detail[c].mean() for c in classes], "sd": [np.sqrt(square[c].mean()) for c in classes],
