@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import detail, metrics, paper, stats
+from . import detail, metrics, paper, stats, tables
 from .comparison import Comparison
 from .generalisation import Transfer, WholePhotographs
 from .detail import ErrorByDetail
@@ -20,7 +20,6 @@ from .filters import Filters
 from .image_statistics import ImageStatistics
 from .spec import Profile
 from .stats import FEWEST, Interval
-from .tables import Effect, described
 
 
 def listed(items) -> str:
@@ -158,12 +157,12 @@ def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
     )
 
 
-def precision_note(effects: Iterable[Effect], rows: Comparison) -> str:
+def precision_note(effects: Iterable[tables.Effect], rows: Comparison) -> str:
     """How far lower precision may have shifted rows, from `tables.precision_effects`; nothing in fp32."""
     if rows.arithmetic <= {"fp32"}:
         return ""
     own = {(run.spec.corpus, run.spec.images) for runs in rows.rows.values() for run in runs}
-    here = {described(kind): d for kind, _, d in effects if (kind.corpus, kind.images) in own}
+    here = {tables.described(kind): d for kind, _, d in effects if (kind.corpus, kind.images) in own}
     if not here:
         return ("At this report's own size no row is stored both in fp32 and in lower precision, so small "
                 "differences are not secure, however narrow their interval.")  # fmt: skip
