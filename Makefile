@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 
 # PROFILE=smoke|quick|overnight|paper|paper-bf16  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH
 # DEVICE=auto|cpu|cuda  EXECUTOR=local|dask|dask:tcp://HOST:PORT  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
-# TRAIN=0 (train nothing: show what is stored)
+# TRAIN=0 (train nothing: show what is stored)  EMULATE=1 (train in bf16 even where the CPU emulates it)
 # A shell reads these from its environment as they were typed: a path may hold spaces, quotes and $.
 override PROFILE  := $(value PROFILE)
 override CORPUS   := $(value CORPUS)
@@ -19,13 +19,13 @@ export PROFILE CORPUS DEVICE EXECUTOR CHAPTER
 given   = $${$1:+--$2="$$$1"}
 corpus  = $(call given,CORPUS,corpus)
 device  = $(call given,DEVICE,device)
-size    = $(call given,PROFILE,profile) $(corpus) $(device)
+size    = $(call given,PROFILE,profile) $(corpus) $(device) $(if $(call flag,EMULATE,1),--emulate-bf16)
 options = $(size) $(call given,EXECUTOR,executor) $(call given,CHAPTER,chapter) $(if $(call flag,FRESH,1),--fresh)
 train   = $(if $(call flag,TRAIN,0),N2N_TRAIN=0)
 flag    = $(if $(filter-out 0 1,$($1))$(word 2,$($1)),$(error $1 is '$($1)' and can be 0 or 1 only: write one of them, or leave $1 out))$(filter $2,$($1))
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan test lab bench verify search notebooks clean lock
+.PHONY: help report plan test campaign lab bench verify search notebooks clean lock
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ plan: $(READY)       ## say what `make report` would do, and why
 
 test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
 	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
+
+campaign: $(READY)   ## run the slow tests: all chapters on many odd folders of photographs
+	@$(PY) -m pytest -q -m campaign tests
 
 lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with a token)
 	@$(PY) -m jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \

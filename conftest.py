@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -29,10 +32,42 @@ def pytest_configure(config):
     config.add_cleanup(lambda: os.environ.pop("N2N_RESULTS"))
 
 
+def pytest_ignore_collect(collection_path):
+    """Leave out notebooks that are a reader's own; None leaves the decision to pytest."""
+    if collection_path.suffix == ".ipynb" and collection_path.parent == ROOT / "notebooks":
+        from n2nlib.report.tidy import tracked
+
+        return collection_path not in tracked() or None
+    return None
+
+
 def pytest_collectstart(collector):
-    if collector.path is not None and collector.path.suffix == ".ipynb" and hasattr(collector, "skip_compare"):
-        # Progress bars and warnings are no results.
-        collector.skip_compare += ("stderr",)
+    if collector.path is None or collector.path.suffix != ".ipynb" or not hasattr(collector, "skip_compare"):
+        return
+    # Progress bars and warnings are no results.
+    collector.skip_compare += ("stderr",)
+    if collector.path.parent == ROOT / "notebooks":
+        collector.collect = partial(_collect_committed, collector.path, collector.collect)
+
+
+def _collect_committed(path, collect):
+    """Collect a notebook's cells from its committed version if JupyterLab has saved it since."""
+    import nbformat
+    from n2nlib.report.tidy import as_committed
+
+    notebook = nbformat.reads(json.dumps(as_committed(path)), as_version=4)
+    with mock.patch("nbformat.read", return_value=notebook):
+        return list(collect())
+
+
+def pytest_report_header(config):
+    """Name the notebooks whose committed version is tested instead of the file."""
+    from n2nlib.report.closure import load_notebook
+    from n2nlib.report.tidy import as_committed, tracked
+
+    saved = [path.name for path in tracked() if as_committed(path) != load_notebook(path)]
+    sentence = "saved by JupyterLab, so that the committed version is tested: "
+    return sentence + ", ".join(saved) if saved else None
 
 
 @pytest.hookimpl(optionalhook=True)

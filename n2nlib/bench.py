@@ -1,9 +1,14 @@
-"""`make bench`: how fast the engine is, as a ratio to the textbook loop in the same process, and how busy it keeps the machine.
+"""`make bench`: how fast the engine is, as a ratio to the textbook loop in the same process, and how busy
+it keeps the machine.
 
-Plain loop and engine alternate, at least five times, so that a busy machine slows both; what is reported is the
-median ratio with its range: to the plain loop as PyTorch starts it, with a thread a core, and core for core (a run of
-the engine keeps to one thread) to the plain loop on one thread. How busy: operations/s (6 per multiply-add: forward, and twice as much backward) over
-those of one large convolution in the same arithmetic on all cores.
+Plain loop and engine alternate, three to five times, so that a busy machine slows both; what is reported is
+the median ratio with its range: to the plain loop as PyTorch starts it, with one thread per core, and core
+for core (a run of the engine keeps to one thread) to the plain loop on one thread. How busy: operations/s (6
+per multiply-add: forward, and twice as much backward) over those of one large convolution in the same
+arithmetic on all cores.
+
+All of it ends within about four minutes on two slow cores: a first step of each row decides how many are
+timed at once. bf16 is left out on a CPU that only emulates it.
 """
 
 from __future__ import annotations
@@ -16,7 +21,9 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -25,23 +32,28 @@ import torch
 from . import paths
 from .corpus import Pairs, bench_pairs
 from .corpus.bench import bench_plain
-from .device import cores, resolve
+from .device import cores, emulates_bf16, resolve
 from .errors import ReportError
 from .metrics import denoise
 from .models import build
 from .models.summary import multiply_adds
 from .plain import train_plain
+from .progress import say
 from .runs import RunStore, commit, json_text, processor
 from .schemes import words
 from .spec import RunSpec
 from .tables import equivalences, precision_effects
-from .text import pipe_table
+from .text import cell, pipe_table
 from .training import CHUNK_STEPS, Replica, Stepper, settings
 
-REPETITIONS = 5
+#: How often each row is timed, at most and at least.
+REPETITIONS, LEAST = 5, 3
 BATCH = 32
-#: Steps that are timed at once: about two seconds of the plain loop on two cores.
+#: Steps that are timed at once, at most: about two seconds of the plain loop on two fast cores.
 STEPS = {"TNet": 64, "BaseNet": 24, "UNet": 8}
+#: Seconds in which one network's rows are to be timed on a CPU.
+BUDGET = 60.0
+NO_BF16 = "bf16 was left out: this processor only emulates it, several times slower than fp32."
 LR = {"TNet": 5e-4, "BaseNet": 5e-4, "UNet": 1e-3}
 #: Runs side by side on a GPU; on a CPU there is one a core.
 TOGETHER = {"TNet": 12, "BaseNet": 5, "UNet": 5}
@@ -54,7 +66,9 @@ def pairs(n: int) -> Pairs:
 
 
 def engine_rate(network: str, precision: str, device: str, replicas: int = 1, steps: int | None = None) -> float:
-    """Return images/s of the engine over `replicas` runs that train together, after one chunk to warm up."""
+    """Return images/s of the engine over `replicas` runs that train together, after one step to warm up
+    (8 on a GPU).
+    """
     where, steps = torch.device(device), steps or STEPS[network]
     with settings(where, precision):
         resident: dict = {}
@@ -63,7 +77,7 @@ def engine_rate(network: str, precision: str, device: str, replicas: int = 1, st
             for s in range(replicas)
         ]
         stepper = Stepper([Replica(s, pairs(steps * BATCH), where, resident) for s in specs], where)
-        stepper.advance(0, 0, min(steps, 8) * BATCH)
+        stepper.advance(0, 0, min(steps, 8 if device == "cuda" else 1) * BATCH)
         _wait(where)
         start = time.perf_counter()
         for first in range(0, steps, CHUNK_STEPS):
@@ -77,7 +91,7 @@ def plain_rate(network: str, device: str, steps: int | None = None) -> float:
     steps = steps or STEPS[network]
     spec = RunSpec("b" * 16, steps * BATCH, 2, network=network, lr=LR[network])
     data = pairs(spec.n_train)
-    train_plain(spec, data, device, steps=4)
+    train_plain(spec, data, device, steps=4 if device == "cuda" else 1)
     _wait(torch.device(device))
     start = time.perf_counter()
     train_plain(spec, data, device, steps=steps)
@@ -111,26 +125,33 @@ def peak_rate(device: str, precision: str) -> float:
 
 def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -> list[dict]:
     """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each precision."""
-    precisions = ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16")
-    side = TOGETHER[network] if device == "cuda" else cores()
+    if device == "cuda":
+        precisions = ("fp32", "tf32", "bf16")
+    else:
+        precisions = ("fp32",) if emulates_bf16() else ("fp32", "bf16")
+    timings = _timings(network, device, precisions, pool)
+    start = time.monotonic()
+    if device == "cuda":
+        # Long enough that set-up does not count.
+        repetitions, steps = REPETITIONS, dict.fromkeys(timings, 4 * CHUNK_STEPS)
+    else:
+        latest = {row: time_row(1) for row, time_row in timings.items()}
+        repetitions, steps = _plan(latest, STEPS[network], BUDGET - (time.monotonic() - start), REPETITIONS, LEAST)
     rates: dict[tuple, list[float]] = {}
     peak = dict.fromkeys(precisions, 0.0)
-    for _ in range(REPETITIONS):
+    done = 0
+    while done < repetitions:
         for precision in precisions:
             peak[precision] = max(peak[precision], peak_rate(device, precision))
-        steps = 4 * CHUNK_STEPS if device == "cuda" else None  # long enough that set-up does not count
-        rates.setdefault(("plain", "fp32", 1), []).append(plain_rate(network, device, steps=steps))
-        if pool is not None:
-            with settings(torch.device(device), "fp32"):  # one thread, as a run of the engine has
-                rates.setdefault(("plain, 1 thread", "fp32", 1), []).append(plain_rate(network, device))
-        for precision in precisions:
-            for n in sorted({1, side}):
-                if pool is None:
-                    rate = engine_rate(network, precision, device, n, steps)
-                else:
-                    jobs = [pool.submit(engine_rate, network, precision, device) for _ in range(n)]
-                    rate = sum(job.result() for job in jobs)
-                rates.setdefault(("engine", precision, n), []).append(rate)
+        for row, time_row in timings.items():
+            rates.setdefault(row, []).append(time_row(steps[row]))
+        done += 1
+        if device == "cpu":  # the machine may have become busier than it was at the first step
+            left = BUDGET - (time.monotonic() - start)
+            latest = {row: r[-1] for row, r in rates.items()}
+            more, steps = _plan(latest, STEPS[network], left, repetitions - done, LEAST - done)
+            repetitions = done + more
+        say(f"{network}: repetition {done} of {repetitions} done")
     plain, one_core = rates[("plain", "fp32", 1)], rates.get(("plain, 1 thread", "fp32", 1))
     operations = 6 * multiply_adds(build(network, seed=0))
     rows = []
@@ -149,9 +170,60 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
                 "core for core": None if one_core is None or loop == "plain" else
                 statistics.median(v / n / p for v, p in zip(values, one_core, strict=True)),
                 "of a large convolution": statistics.median(values) * operations / peak[precision],
+                "repetitions": len(values),
             }
         )
+        say(_line(rows[-1]))
     return rows
+
+
+def _timings(
+    network: str, device: str, precisions, pool: ProcessPoolExecutor | None
+) -> dict[tuple, Callable[[int], float]]:
+    """Return (loop, precision, runs) -> what times that row over some steps and returns its images/s."""
+    side = TOGETHER[network] if device == "cuda" else cores()
+
+    def one_thread(steps: int) -> float:
+        with settings(torch.device(device), "fp32"):  # one thread, as a run of the engine has
+            return plain_rate(network, device, steps)
+
+    def engine(precision: str, n: int, steps: int) -> float:
+        if pool is None:
+            return engine_rate(network, precision, device, n, steps)
+        jobs = [pool.submit(engine_rate, network, precision, device, 1, steps) for _ in range(n)]
+        return sum(job.result() for job in jobs)
+
+    rows: dict[tuple, Callable[[int], float]] = {("plain", "fp32", 1): partial(plain_rate, network, device)}
+    if pool is not None:
+        rows["plain, 1 thread", "fp32", 1] = one_thread
+    rows |= {("engine", p, n): partial(engine, p, n) for p in precisions for n in sorted({1, side})}
+    return rows
+
+
+def _plan(
+    rates: dict[tuple, float], most: int, seconds: float, repetitions: int, least: int
+) -> tuple[int, dict[tuple, int]]:
+    """Return how often to time the rows, and over how many steps each, given their images/s and the
+    seconds that are left.
+
+    Rows share the time evenly. Where it does not hold two steps per row and repetition, there are fewer
+    repetitions.
+    """
+    each = {row: row[2] * BATCH / rate for row, rate in rates.items()}  # seconds of one step
+    warm = sum(each.values())  # each repetition begins with a step that is not timed
+    repetitions = max(least, 0, min(repetitions, int(seconds / (2 * warm))))
+    share = (seconds / max(1, repetitions) - warm) / len(each)
+    return repetitions, {row: max(1, min(most, int(share / step))) for row, step in each.items()}
+
+
+def _line(row: dict) -> str:
+    loop = row["loop"]
+    if loop == "engine":
+        loop = f"engine, {row['runs']} run{'s' * (row['runs'] > 1)}, {row['precision']}"
+    return (
+        f"{row['network']}, {loop}: {row['images/s']:,.0f} images/s, {row['ratio']:.2f} times the plain loop "
+        f"({row['repetitions']} repetitions)"
+    )
 
 
 def inference_seconds(device: str, images: int = 1000) -> float:
@@ -167,14 +239,19 @@ def inference_seconds(device: str, images: int = 1000) -> float:
 
 def measure(device: str) -> dict:
     """Return the whole record of this machine."""
-    pool = None
+    pool, skipped = None, []
+    say(f"timing {', '.join(STEPS)} on {'the GPU' if device == 'cuda' else f'{cores()} cores'}: a few minutes")
     if device == "cpu":
+        if emulates_bf16():
+            skipped.append(NO_BF16)
+            say(NO_BF16)
         pool = ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
     try:
         rows = [row for network in STEPS for row in training_rows(network, device, pool)]
     finally:
         if pool is not None:
             pool.shutdown()
+    say("timing pairs and inference")
     ours, plain = zip(*((bench_pairs(), bench_plain()) for _ in range(3)), strict=True)
     own, children = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     gpu = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else None
@@ -182,7 +259,8 @@ def measure(device: str) -> dict:
         "machine": torch.cuda.get_device_name() if device == "cuda" else f"{processor()}, {cores()} cores",
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "commit": commit(),
-        "repetitions": REPETITIONS,
+        "repetitions": min(row["repetitions"] for row in rows),
+        "skipped": skipped,
         "training": rows,
         "corpus": {"pairs/s": statistics.median(ours), "plain pairs/s": statistics.median(plain),
                    "ratio": statistics.median(o / p for o, p in zip(ours, plain, strict=True))},
@@ -229,14 +307,18 @@ def write_table() -> str:
             corpus, inference = found["corpus"], found["inference"]
             memory = ", ".join(f"{k} {v:.2f}" for k, v in found["peak memory (GiB)"].items() if v is not None)
             lines += [
-                f"Making pairs: {corpus['pairs/s']:,.0f} a second, {corpus['ratio']:.1f} times the plain loop. "
+                *found.get("skipped", []),
+                f"Medians of {found['repetitions']} repetitions or more. "
+                f"Making pairs: {corpus['pairs/s']:,.0f} per second, {corpus['ratio']:.1f} times the plain "
+                "loop. "
                 f"TNet denoises {inference['images']:,} images in {inference['seconds']:.2f} s. "
                 f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
                 "",
             ]
-    same = equivalences(precision_effects(RunStore().all()))
+    same = equivalences(precision_effects(RunStore()))
     lines += ["## Lower precision", ""]
-    lines += [pipe_table(same.astype(str)) if len(same) else "No run is stored in two precisions: equivalence was not measured.", ""]
+    none = "No run is stored in two precisions: equivalence was not measured."
+    lines += [pipe_table(same.map(lambda value: cell(value, 2))) if len(same) else none, ""]
     text = "\n".join(lines)
     paths.write(paths.results() / "bench" / "README.md", f"# Speed, measured by `make bench`\n\n{text}")
     return text

@@ -283,7 +283,7 @@ def _counted(claim: Claim, ours: Interval, judged) -> Judged:
 
 def row_name(row: str) -> str:
     """Return a row's name in words: a learning rate is TNet's."""
-    return f"TNet at {float(row):.0e}".replace("e-0", "e-") if row.startswith("0.") else row
+    return f"TNet at {row}" if row[:1].isdigit() else row
 
 
 def describe(claim: Claim) -> str:

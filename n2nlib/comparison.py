@@ -19,12 +19,15 @@ class Comparison:
     A row is a list of runs that differ in their seed only. One row may be the `reference`, from which the others'
     differences are taken. `photo` (N,) numbers the photograph of each validation image, `noisy` (N,) is the PSNR in dB
     of the images before denoising. A comparison without any row is false, and its tables are empty.
+    `absent` are the labels of rows that were asked for and have no run.
     """
 
-    def __init__(self, rows: Mapping[str, Sequence[Run]], reference: str | None, photo, noisy, *, photos_known: bool = True):
+    def __init__(self, rows: Mapping[str, Sequence[Run]], reference: str | None, photo, noisy, *,
+                 photos_known: bool = True, absent: Sequence[str] = ()):  # fmt: skip
         self.rows = {label: list(runs) for label, runs in rows.items() if runs}
         self.reference = reference if reference in self.rows else None
         self.photo, self.noisy, self.photos_known = np.asarray(photo), np.asarray(noisy), photos_known
+        self.absent = list(absent)
 
     def __bool__(self) -> bool:
         return bool(self.others if self.reference else self.rows)
@@ -46,7 +49,16 @@ class Comparison:
     def select(self, *labels: str, reference: str | None = None) -> Comparison:
         """Return the comparison of some of the rows, in that order, perhaps with another reference."""
         rows = {label: self.rows[label] for label in labels if label in self.rows}
-        return Comparison(rows, reference or self.reference, self.photo, self.noisy, photos_known=self.photos_known)
+        absent = [label for label in labels if label in self.absent]
+        return Comparison(rows, reference or self.reference, self.photo, self.noisy,
+                          photos_known=self.photos_known, absent=absent)  # fmt: skip
+
+    @property
+    def whole(self) -> Comparison:
+        """This comparison, or one without rows where a row that was asked for has no run."""
+        rows = {} if self.absent else self.rows
+        return Comparison(rows, self.reference, self.photo, self.noisy,
+                          photos_known=self.photos_known, absent=self.absent)  # fmt: skip
 
     def values(self, label: str, metric: str = "psnr") -> list[float]:
         """Return a metric of each seed of a row: `psnr` in dB, or another key of `Run.metrics`."""
@@ -72,6 +84,24 @@ class Comparison:
     def differences(self, metric: str = "psnr") -> dict[str, Interval]:
         """Return label -> difference to the reference for every other row; empty without a reference."""
         return {label: self.difference(label, metric=metric) for label in self.others} if self.reference else {}
+
+    def among(self, pairs: Mapping[str, tuple[str, str]]) -> Comparison:
+        """Return the comparison of the rows of some named pairs, without a reference: see `versus`."""
+        rows = {label: self.rows[label] for pair in pairs.values() for label in pair if label in self.rows}
+        return Comparison(rows, None, self.photo, self.noisy, photos_known=self.photos_known)
+
+    def versus(self, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Interval]:
+        """Return name -> first row minus second in PSNR (dB), for each named pair of rows that are there."""
+        there = {name: pair for name, pair in pairs.items() if set(pair) <= self.rows.keys()}
+        return {name: self.difference(a, b) for name, (a, b) in there.items()}
+
+    def firsts(self, *labels: str) -> list[Run]:
+        """Return the first seed's run of each of these rows that is there, in that order."""
+        return [self.rows[label][0] for label in labels if label in self.rows]
+
+    def first(self, label: str) -> Run | None:
+        """Return the first seed's run of a row; None where the row has none."""
+        return next(iter(self.firsts(label)), None)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -105,7 +135,12 @@ class Comparison:
             return ""
         counts = sorted({len(runs) for runs in self.rows.values()})
         n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"After {self.images:,} training images, on {validation_sample(self.photo, self.photos_known)}; n = {n} seeds."
+        return f"After {self.images:,} training images, on {self.validation}; n = {n} seeds."
+
+    @property
+    def validation(self) -> str:
+        """How many validation images there are, and of how many photographs."""
+        return validation_sample(self.photo, self.photos_known)
 
     @property
     def pairing(self) -> str:
@@ -126,17 +161,13 @@ class Comparison:
         """All runs, row by row."""
         return [run for runs in self.rows.values() for run in runs]
 
-    def first(self, label: str) -> Run | None:
-        """Return the first run of a row; None where the row has none."""
-        return next(iter(self.rows.get(label, ())), None)
-
 
 def validation_sample(photo: np.ndarray, photos_known: bool = True) -> str:
     """How many validation images there are, and of how many photographs; `photo` (N,) numbers each image's photograph."""
     n = len(np.unique(photo))
-    photographs = (f"{n} photograph{'' if n == 1 else 's'}" if photos_known else
-                   "unknown photographs (intervals take images as independent)")  # fmt: skip
-    return f"{len(photo):,} validation images of {photographs}"
+    photographs = (f"of {n:,} photograph{'' if n == 1 else 's'}" if photos_known else
+                   "(photographs unknown: intervals take images as independent)")  # fmt: skip
+    return f"{len(photo):,} validation images {photographs}"
 
 
 Rows = Mapping[str, Sequence] | Callable[..., Mapping[str, Sequence]]

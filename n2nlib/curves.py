@@ -10,12 +10,22 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from . import paper
+from . import metrics, paper
+from .classical import FILTERS
 from .comparison import Comparison
-from .figures import PAGE, colour
+from .figures import PAGE, colour, picture_grid
+from .generalisation import WholePhotographs
+from .stats import Interval
+from .tables import published_difference
 
 #: Three learning rates, which are no methods with colours of their own.
 TRIO = ("#E69F00", "#0072B2", "#CC79A7")
+#: Rows further from the reference than this (dB) would squeeze all others into a line.
+FAR = 1.0
+#: Variants that are no methods with colours of their own.
+GREY, VIOLET = "#444444", "#7A5195"
+#: What others published.
+PALE = "#8C8C8C"
 
 
 def learning_curves(rows: Comparison) -> Figure | None:
@@ -47,11 +57,19 @@ def noisy_line(ax, level: float) -> None:
     ax.annotate("noisy", (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8, color=colour("noisy"))
 
 
-def dots(ax, frame: pd.DataFrame, x: str, palette: Mapping[str, str] | Sequence[str]) -> None:
-    """Draw a line of dots for each row of a comparison's frame, one a seed, and a stroke at their mean; first row on top."""
+def dots(
+    ax, frame: pd.DataFrame, x: str, palette: Mapping[str, str] | Sequence[str], spread: bool = True
+) -> None:
+    """Draw a line of dots for each row of a comparison's frame, one per seed, and a stroke at their mean.
+
+    The first row is on top. `spread`: dots that would hide one another are moved up and down.
+    """
     order = list(dict.fromkeys(frame["row"]))
     shared = {"data": frame, "x": x, "y": "row", "order": order, "hue": "row", "hue_order": order, "palette": palette, "ax": ax, "legend": False}
-    sns.swarmplot(**shared, size=4, zorder=3)  # no jitter: the same data give the same picture
+    if spread:  # no jitter in either case: the same data give the same picture
+        sns.swarmplot(**shared, size=4, zorder=3, warn_thresh=1)
+    else:
+        sns.stripplot(**shared, size=4, zorder=3, jitter=False)
     sns.pointplot(**shared, errorbar=None, linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, zorder=2)
     ax.set(ylabel="")
     ax.grid(axis="y", visible=False)
@@ -75,4 +93,223 @@ def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure:
         ax.axvline(0, color="#444444", lw=0.6)
         ax.grid(axis="y", visible=False)
     fig.supxlabel("PSNR minus the mean of the three columns (dB)", fontsize=9)
+    return fig
+
+
+# --- chapter 04 ---
+
+
+def around_reference(rows: Comparison, grey: Sequence[str] = (), violet: Sequence[str] = ()) -> Figure | None:
+    """PSNR minus the reference row's mean, a dot for each seed; a second panel looks closer where it must.
+
+    The closer look leaves out rows further than `FAR` and points to where they are. `grey`, `violet`:
+    labels drawn in that colour.
+    """
+    if not rows.differences():
+        return None
+    palette = {label: colour(label) for label in rows.labels}
+    palette |= dict.fromkeys(grey, GREY) | dict.fromkeys(violet, VIOLET)
+    frame = rows.frame
+    means = frame.groupby("row", sort=False)["minus reference"].mean()
+    far = means[means.abs() > FAR]
+    closer = 0 < len(far) < len(rows.others)
+    size = PAGE, 0.24 * len(means) + 0.65
+    fig, axes = plt.subplots(1, 1 + closer, figsize=size, sharey=True, squeeze=False)
+    near = frame["minus reference"].mask(frame["row"].isin(far.index))
+    for ax, values in zip(axes[0], (frame["minus reference"], near), strict=False):
+        ax.axvline(0, color=colour(rows.reference), lw=0.8, zorder=1)
+        margin = 0.06 * max(np.ptp(values.dropna()), 0.02)
+        ax.set_xlim(values.min() - margin, values.max() + margin)  # first: dots are spread on this scale
+        dots(ax, frame.assign(shown=values), "shown", palette, spread=not closer or ax is axes[0, 1])
+        ax.set_xlabel(f"PSNR minus {rows.reference}'s mean (dB)")
+    if closer:
+        axes[0, 1].set_title("closer")
+        for label, value in far.items():
+            point_to(axes[0, 1], rows.labels.index(label), value)
+    return fig
+
+
+def point_to(ax, y: float, value: float) -> None:
+    """Write a value that lies outside the panel at the edge where it is, with an arrow."""
+    text, low = f"{value:+z.1f}".replace("-", "−"), value < 0
+    ax.annotate(f"← {text}" if low else f"{text} →", (0.01 if low else 0.99, y), fontsize=8, va="center",
+                xycoords=("axes fraction", "data"), ha="left" if low else "right", color=GREY)  # fmt: skip
+
+
+def parameters_against_psnr(rows: Comparison) -> Figure | None:
+    """Trainable parameters and PSNR minus the reference's: a dot for each seed, and published values."""
+    if not rows.differences():
+        return None
+    parameters = {label: runs[0].metrics["parameters"] for label, runs in rows.rows.items()}
+    # Networks of almost the same size are drawn side by side, all slightly right of the paper's values.
+    beside = {label: 1.05 ** (1 + sum(abs(parameters[other] / n - 1) < 0.05 for other in rows.labels[:i]))
+              for i, (label, n) in enumerate(parameters.items())}  # fmt: skip
+    frame = rows.frame.assign(parameters=lambda f: f["row"].map(parameters) * f["row"].map(beside))
+    variant = f"{rows.reference},"
+    palette = {label: VIOLET if label.startswith(variant) else colour(label) for label in rows.labels}
+    published, zero = paper.table2().drop(index="BaseNet"), paper.value(f"table2.{rows.reference}.psnr")
+    peers = paper.peers().query("not network.str.startswith('the paper')")
+    fig, ax = plt.subplots(figsize=(PAGE, 2.9))
+    ax.axhline(0, color=colour(rows.reference), lw=0.8)
+    sns.scatterplot(frame, x="parameters", y="minus reference", hue="row", palette=palette, ax=ax,
+                    s=16, linewidth=0, zorder=3)  # fmt: skip
+    ax.scatter(peers.parameters, peers.psnr - zero, marker="x", color=PALE, s=22, lw=1,
+               label="other groups, authors' data")  # fmt: skip
+    ax.errorbar(1000 * published.parameters_thousand, published.psnr - zero, yerr=published.psnr_sd,
+                fmt="o", mfc="white", color="black", lw=1, label="the paper, authors' data")  # fmt: skip
+    ax.set(xscale="log", xlim=(1.5e4, 1.5e6), xlabel="trainable parameters",
+           ylabel=f"PSNR minus {rows.reference}'s (dB)")  # fmt: skip
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0)
+    return fig
+
+
+def pair_differences(
+    rows: Comparison, pairs: Mapping[str, tuple[str, str]], published: Interval
+) -> Figure | None:
+    """TNet minus UNet in several ways of training: mean differences with their intervals, and every seed.
+
+    A blue dot is a seed of TNet against UNet's mean, an orange one TNet's mean against a seed of UNet.
+    `published`, in grey: the authors' own difference.
+    """
+    found = rows.versus(pairs)
+    if not found:
+        return None
+    seeds = []
+    for name in found:
+        a, b = (np.array(rows.values(label)) for label in pairs[name])
+        seeds += [{"training": name, "difference": value, "network": "TNet"} for value in a - b.mean()]
+        seeds += [{"training": name, "difference": value, "network": "UNet"} for value in a.mean() - b]
+    lines = found | {"the authors' own runs": published}
+    fig, ax = plt.subplots(figsize=(PAGE, 0.3 * len(lines) + 0.45))
+    ax.axvline(0, color=GREY, lw=0.6)
+    sns.swarmplot(pd.DataFrame(seeds), x="difference", y="training", order=list(lines), hue="network",
+                  palette={network: colour(network) for network in ("TNet", "UNet")},
+                  dodge=True, size=4, legend=False, warn_thresh=1, ax=ax)  # fmt: skip
+    for y, (name, d) in enumerate(lines.items()):
+        ink = "black" if name in found else PALE
+        ax.plot([d.low, d.high] if d else [], [y, y] if d else [], color=ink, lw=1.2, zorder=2)
+        ax.plot(d.value, y, "|", color=ink, markersize=10, markeredgewidth=1.6)
+    ax.set(xlabel="TNet minus UNet (dB)", ylabel="", ylim=(len(lines) - 0.4, -0.6))
+    ax.grid(axis="y", visible=False)
+
+
+# --- chapter 06 ---
+
+
+def rows_by_seed(rows: Comparison) -> Figure | None:
+    """PSNR of each row: a dot for each seed, a stroke at their mean; dashed: the mean of the reference."""
+    if not rows:
+        return None
+    fig, ax = plt.subplots(figsize=(0.75 * PAGE, 0.6 + 0.27 * len(rows.labels)))
+    frame = rows.frame
+    margin = 0.05 * max(np.ptp(frame["psnr"]), 0.02)
+    # Before the dots, which the swarm places by the scale.
+    ax.set_xlim(frame["psnr"].min() - margin, frame["psnr"].max() + margin)
+    dots(ax, frame, "psnr", {label: colour(runs[0].spec.network) for label, runs in rows.rows.items()})
+    for label in filter(None, [rows.reference]):
+        ax.axvline(rows.level(label).mean, color=colour(label), lw=0.8, ls="--", zorder=1)
+    ax.set_xlabel("PSNR (dB)")
+    return fig
+
+
+def data_sizes(sizes: pd.DataFrame, noisy: Comparison, clean: Comparison) -> Figure | None:
+    """PSNR of Noise2Noise and Noise2Clean against the number of training pairs (left), and their gap (right).
+
+    sizes: `tables.data_sizes` of the two comparisons.
+    """
+    if sizes.empty:
+        return None
+    palette = {"Noise2Noise": colour("TNet"), "Noise2Clean": colour("clean")}
+    frame = pd.concat([rows.frame.assign(pairs=lambda f: f["row"].astype(int), scheme=scheme)
+                       for scheme, rows in zip(palette, (noisy, clean), strict=True)])  # fmt: skip
+    frame = frame[frame["pairs"].isin(sizes["pairs"])]
+    fig, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.4))
+    shared = {"data": frame, "x": "pairs", "y": "psnr", "hue": "scheme", "palette": palette, "ax": left}
+    sns.scatterplot(**shared, s=12, alpha=0.5, linewidth=0, legend=False)
+    sns.lineplot(**shared, errorbar=None)
+    left.legend(title=None)
+    left.set_ylabel("PSNR (dB)")
+    noisy_line(left, noisy.noisy.mean())
+    right.axhline(0, color="black", lw=0.8)
+    right.plot(
+        sizes["pairs"], [d.value for d in sizes["gap (dB)"]], "o-", markersize=3, color=palette["Noise2Noise"]
+    )
+    for n, d in zip(sizes["pairs"], sizes["gap (dB)"], strict=True):
+        half = [[d.value - d.low], [d.high - d.value]] if d else None
+        right.errorbar(n, d.value, yerr=half, color=palette["Noise2Noise"], capsize=3, lw=1.2)
+    right.set(ylabel="gap (dB)", title="Noise2Clean minus Noise2Noise")
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="training pairs")
+        ax.set_xticks(sizes["pairs"], [f"{n:,}" for n in sizes["pairs"]])
+        ax.minorticks_off()
+    return fig
+
+
+def whole_photographs(whole: WholePhotographs) -> Figure | None:
+    """PSNR above the noisy image's (left) and SSIM (right) against the size of cells; filters are dashed."""
+    if not whole:
+        return None
+    name = {one.title: name for name, one in FILTERS.items()}  # colours are by name
+    palette = {method: colour(name.get(method, method)) for method in whole.methods}
+    solid = ("noisy", *whole.networks)
+    dashes = {method: "" if method in solid else (3, 1.5) for method in whole.methods}
+    frame = whole.frame
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.3))
+    for ax, column in zip(axes, ("gain", "ssim"), strict=True):
+        shown = frame[(frame["method"] != "noisy") | (column == "ssim")]  # the noisy image's gain is 0
+        sns.lineplot(shown, x="cell", y=column, hue="method", style="method", palette=palette, dashes=dashes,
+                     markers=dict.fromkeys(whole.methods, "o"), markersize=5, markeredgewidth=0, ax=ax,
+                     legend=ax is axes[1])  # fmt: skip
+        ax.set(xlabel="side of a cell (pixels)", xticks=whole.cells)
+    axes[0].set_ylabel("PSNR minus the noisy image's (dB)")
+    axes[0].axhline(0, color="black", lw=0.6)
+    axes[1].set_ylabel("SSIM")
+    axes[1].legend(title=None, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0)
+    return fig
+
+
+def whole_pictures(whole: WholePhotographs) -> Figure | None:
+    """Two whole photographs, a row each: noisy, denoised and clean, with PSNR against clean."""
+    if not whole.pictures:
+        return None
+    methods = [m for m in whole.methods if m in ("noisy", "Gaussian", "Bilateral", *whole.networks)]
+    rows, psnr, height = [], [], 0.25
+    for i in range(2):
+        clean = whole.pictures[f"{i} clean"]
+        rows.append([*(whole.pictures[f"{i} {method}"] for method in methods), clean])
+        psnr.append([*(metrics.psnr(clean[None], image[None], 255)[0] for image in rows[-1][:-1]), None])
+        height += 0.15 + PAGE / len(rows[-1]) * clean.shape[1] / clean.shape[2]
+    fig = picture_grid(rows, [*methods, "clean"], psnr=psnr)
+    fig.set_figheight(height)
+    return fig
+
+
+# --- chapter 07 ---
+
+
+def differences(rows: Comparison) -> Figure | None:
+    """PSNR minus the reference row's (dB): a dot and an interval for each row, a black stroke where it is published.
+
+    A row further than `FAR` from the reference is pointed to at the edge, unless all are.
+    """
+    found = rows.differences()
+    if not found:
+        return None
+    published = {label: published_difference(label, rows.reference) for label in found}
+    far = {label for label, d in found.items() if abs(d.value) > FAR}
+    near = [label for label in found if label not in far] or list(found)
+    order = list(found)
+    fig, ax = plt.subplots(figsize=(PAGE, 0.24 * len(found) + 0.7))
+    ax.axvline(0, color=colour(rows.reference), lw=1)
+    sns.pointplot(x=[found[label].value for label in near], y=near, order=order, hue=near,
+                  palette={label: colour(label) for label in near},
+                  linestyle="none", marker="o", markersize=4, errorbar=None, legend=False, ax=ax)  # fmt: skip
+    for y, (label, d) in enumerate(found.items()):
+        if published[label] is not None:
+            ax.plot(published[label].value, y, "|", color="black", markersize=11, markeredgewidth=1.6)
+        if label not in near:
+            point_to(ax, y, d.value)
+        elif d:
+            ax.plot([d.low, d.high], [y, y], color=colour(label), lw=2)
+    ax.set(ylim=(len(found) - 0.4, -0.6), xlabel=f"PSNR minus {rows.reference}'s (dB)", ylabel="")
     return fig

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import paths
+from . import metrics, paths
 from .errors import ReportError
 
 #: Widths in inches of one column and of the full page in report.pdf: figures are drawn at their final size.
@@ -83,6 +84,21 @@ def picture_grid(
         if labels:
             axes[i, 0].set_ylabel(labels[i])
     return fig
+
+
+def denoised_grid(pictures: Mapping[str, Any], labels: Sequence[str]) -> Figure | None:
+    """Draw windows before and after denoising, a row for each label that is there, with PSNR beneath each.
+
+    pictures: `names` of the photographs and uint8 `arrays` (N,3,H,W) by label, "clean" among them. None is
+    returned where `pictures` is empty.
+    """
+    if not pictures:
+        return None
+    rows = {label: pictures["arrays"][label] for label in labels if label in pictures["arrays"]}
+    clean = pictures["arrays"]["clean"]
+    psnr = [[None] * len(x) if label == "clean" else metrics.psnr(clean, x, data_range=255).tolist()
+            for label, x in rows.items()]  # fmt: skip
+    return picture_grid([list(x) for x in rows.values()], pictures["names"], psnr=psnr, labels=list(rows))
 
 
 def show(ax, image: np.ndarray) -> None:

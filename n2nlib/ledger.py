@@ -8,18 +8,62 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from . import experiments, measurements, paths
-from .claims import Evidence, Judged, condition, judge, value_text
+from . import experiments, measurements, paper, paths
+from .claims import Evidence, Judged, condition, interval_of, judge, number_format
 from .errors import ReportError
+from .paper import Claim
 from .spec import Profile, profile
-from .stats import Interval
+from .stats import Interval, printed
 
 #: Raised when claims.json means something else than before.
 SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A report's judged claims, and the evidence that they were judged from."""
+
+    judged: list[Judged]
+    evidence: Evidence
+
+    def __getitem__(self, claim: str) -> Judged:
+        return next(j for j in self.judged if j.claim.id == claim)
+
+    def of(self, verdict: str) -> list[Judged]:
+        """Return the claims that got one verdict."""
+        return [j for j in self.judged if j.verdict == verdict]
+
+    def about(self, topic: str) -> list[Judged]:
+        """Return the claims of one topic of `paper.toml`."""
+        return [j for j in self.judged if j.claim.topic == topic]
+
+    def number(self, name: str) -> Interval | None:
+        """Return a number that a chapter kept; None where it was not measured."""
+        kept = self.evidence.numbers.get(name)
+        return None if kept is None else interval_of(kept)
+
+    @property
+    def tests(self) -> int:
+        """How many tests the p values are adjusted for."""
+        return sum(j.p is not None for j in self.judged)
+
+    @property
+    def full_size(self) -> bool:
+        """Whether a run here saw as many training images as one of the paper's."""
+        return self.evidence.images >= paper.images()
+
+
+def judge_report(study) -> Ledger:
+    """Judge the claims for a chapter's report, and write its `claims.json`."""
+    evidence = gather(study.corpus, study.profile, study.store, study.folder)
+    judged = judge(evidence)
+    write(judged, study.folder, study.corpus, study.profile)
+    return Ledger(judged, evidence)
 
 
 def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
@@ -28,13 +72,11 @@ def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
     corpus: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing: a row of a table has
     the initialisations that are there.
     """
-    tables = (experiments.learning_rates, experiments.table2, experiments.extras, experiments.architecture,
-              experiments.suspects, experiments.schemes, experiments.training_tricks)  # fmt: skip
-    rows = {label: specs for table in tables for label, specs in table(size, corpus.fingerprint).items()}
+    rows = experiments.judged(size, corpus.fingerprint)
     runs = {label: [store.get(s) for s in specs if store.has(s)] for label, specs in rows.items()}
     images = validation_images(corpus, store)
     return Evidence({label: found for label, found in runs.items() if found}, numbers(folder), images["noisy"], images["photo"], size.n_train * size.epochs,
-                    authors_data=corpus.name.startswith("epfl:") and not corpus.warnings)  # fmt: skip
+                    authors_data=getattr(corpus, "authentic", False))  # fmt: skip
 
 
 def validation_images(corpus, store) -> dict:
@@ -76,12 +118,18 @@ def read(folder: Path) -> dict:
 
 
 def table(judged: list[Judged]) -> pd.DataFrame:
-    """Return the ledger as a table for readers: claim (and its place), when it holds, the paper's value, ours, verdict."""
+    """The ledger for readers: claim (and its place), when it holds, the paper's value, ours, unit, verdict."""
     return pd.DataFrame([
-        {"claim": f"{j.claim.says} ({j.claim.place})", "holds if": condition(j.claim), "paper": _text(j.claim.published, j),
-         "ours": _text(j.ours, j), "verdict": j.verdict}
+        {
+            "claim": f"{j.claim.says} ({j.claim.place})",
+            "holds if": condition(j.claim),
+            "paper": _cell(j.claim.published, j.claim),
+            "ours": _cell(j.ours, j.claim),
+            "unit": "" if j.claim.kind == "ratio" else j.claim.unit,
+            "verdict": j.verdict,
+        }
         for j in judged
-    ])  # fmt: skip
+    ], dtype=object)  # fmt: skip
 
 
 def reason(judged: Judged) -> str:
@@ -111,8 +159,14 @@ def judge_again(corpus_name: str, profile_name: str, store=None) -> list[Judged]
     return judge(gather(corpus, size, store or RunStore(), paths.report(corpus_name, profile_name)))
 
 
-def _text(x: Interval | float | None, j: Judged) -> str:
-    return "–" if x is None else value_text(x, j.claim)
+def _cell(x: Interval | float | None, claim: Claim) -> Interval | int | None:
+    """A claim's value, printed or measured, as a cell with the claim's own digits; counts are exact."""
+    if x is None:
+        return None
+    if not isinstance(x, Interval) or claim.kind in ("count", "ratio"):
+        x = printed(x.value if isinstance(x, Interval) else x)
+    how = number_format(claim)
+    return round(x.value) if how == ",.0f" else replace(x, plus=how.startswith("+"), digits=int(how[-2]))
 
 
 def _write(file: Path, values: dict) -> Path:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from . import classical, detail, metrics
-from .corpus import Corpus, measure
-from .metrics import psnr
+from . import classical, detail, metrics, transfer
+from .corpus import Corpus, measure, open_corpus
+from .metrics import denoise, psnr
 from .models import build
 from .runs import Run, RunStore
 
@@ -62,7 +62,7 @@ def measurement(kind: str, version: int = 1, *, explicit: bool = False) -> Calla
 
 def identity(value: Any) -> Any:
     """Return what names a value in a measurement's identity."""
-    if isinstance(value, Run):
+    if isinstance(value, Run) or hasattr(value, "id"):  # a run, or a network made from one
         return value.id
     if isinstance(value, Corpus):
         return value.fingerprint
@@ -82,6 +82,95 @@ def validation_images(*, corpus: Corpus) -> dict[str, Any]:
     val = corpus.val
     noisy, zero = (psnr(val.clean, image, data_range=255) for image in (val.a, 0 * val.a))
     return {"arrays": {"photo": val.photo, "noisy": noisy, "zero": zero}}
+
+
+# --- chapter 04 ---
+
+
+@measurement("examples")
+def examples(
+    *, corpus: Corpus, bundled: Corpus, levels: Sequence[float], runs: Sequence[Run]
+) -> dict[str, Any]:
+    """Figure 2: validation windows of the bundled photographs, denoised by one run of each network.
+
+    runs: trained on `corpus`; windows are ranked by the PSNR of the last one's network, and `levels` are the
+    ranks to show, from 0 (lowest PSNR) to 1. Returns the photographs' `names`, and arrays "noisy", "clean",
+    and one per network.
+    """
+    pairs = bundled.val
+    names = [p.name.rpartition(".")[0] for p in bundled.photographs("val")]
+    out = {run.spec.network: denoise(run.model(), pairs.a) for run in runs}
+    index = spread_windows(psnr(pairs.clean, out[runs[-1].spec.network], 255), pairs.photo, levels)
+    shown = {"noisy": pairs.a, **out, "clean": pairs.clean}
+    arrays = {label: images[index] for label, images in shown.items()}
+    return {"names": [names[p] for p in pairs.photo[index]], "arrays": arrays}
+
+
+def spread_windows(values, photo, levels: Sequence[float]) -> list[int]:
+    """Return for each level (rank of `values`, 0 to 1) the nearest window of the photographs chosen least."""
+    rank = np.argsort(np.argsort(values)) / max(len(values) - 1, 1)
+    chosen: list[int] = []
+    for level in levels:
+        shown = np.array([np.isin(photo[chosen], p).sum() for p in photo])
+        free = [i for i in np.flatnonzero(shown == shown.min()) if i not in chosen]
+        chosen.append(min(free, key=lambda i: abs(rank[i] - level)))
+    return chosen
+
+
+# --- chapter 06 ---
+
+
+@measurement("transfer")
+def transferred(*, corpus: Corpus, runs: Sequence[Run], **where: Corpus) -> dict[str, Any]:
+    """Judge runs on the dataset `where["judged on"]`: the arrays of `transfer.judge`.
+
+    corpus: the dataset of the report, a part of the identity only.
+    """
+    return {"arrays": transfer.judge([run.model() for run in runs], where["judged on"])}
+
+
+@measurement("whole photographs", classical.VERSION, explicit=True)
+def whole_photographs(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
+                      cells: Sequence[int], photographs: int) -> dict[str, Any]:  # fmt: skip
+    """Judge networks and filters on the first whole validation photographs, for each size of cell.
+
+    runs: label -> runs; filters: name -> parameters. Returns shapes[cell], a list of
+    [height, width], and arrays "<measure> <cell> <method>" (seeds, photographs) of PSNR in dB and SSIM.
+    """
+    transfer.require(corpus)
+    networks = _models(runs)
+    shapes, arrays = {}, {}
+    for cell in cells:
+        pairs = [pair for p in corpus.photographs("val")[:photographs] if (pair := transfer.whole(p, cell))]
+        shapes[str(cell)] = [list(clean.shape[2:]) for _, clean in pairs]
+        outputs = [(transfer.restored(noisy, networks, filters), clean) for noisy, clean in pairs]
+        for method in outputs[0][0] if outputs else ():
+            for name, of in (("psnr", metrics.psnr), ("ssim", metrics.ssim)):
+                values = [[of(clean, image, data_range=255)[0] for image in images[method]]
+                          for images, clean in outputs]  # fmt: skip
+                arrays[f"{name} {cell} {method}"] = np.array(values).T
+    return {"shapes": shapes, "arrays": arrays}
+
+
+@measurement("pictures of whole photographs", classical.VERSION, explicit=True)
+def whole_pictures(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
+                   cells: Sequence[int], photographs: int) -> dict[str, Any]:  # fmt: skip
+    """Two bundled validation photographs at the first size of cell: arrays "<0 or 1> <method>".
+
+    Each (3,H,W) uint8; the method "clean" is among them, and networks show their first seed. The arguments
+    are those of `whole_photographs`, but the photographs are the bundled ones, so that the figure may be
+    shared.
+    """
+    networks, arrays = _models(runs), {}
+    for i, photograph in enumerate(open_corpus("bundled").photographs("val")[:2]):
+        noisy, clean = transfer.whole(photograph, cells[0])
+        images = transfer.restored(noisy, networks, filters) | {"clean": [clean]}
+        arrays |= {f"{i} {method}": seeds[0][0] for method, seeds in images.items()}
+    return {"arrays": arrays}
+
+
+def _models(runs: Mapping[str, Sequence[Run]]) -> dict[str, list]:
+    return {label: [run.model() for run in row] for label, row in runs.items()}
 
 
 # --- chapters 01 and 02 ---

@@ -55,12 +55,15 @@ def absolute(path: str) -> str:
 
 
 def slug(corpus: str) -> str:
-    """Return a corpus name as a folder name: `folder:/a/b` becomes `folder-b-` and six digits that tell it from other `b`."""
+    """Return a corpus name as a folder name: `folder:/a/b` becomes `folder-b-` and six digits that tell it from other `b`.
+
+    A long name is cut, since a file system takes 255 bytes.
+    """
     kind, _, where = corpus.partition(":")
     if not where:
         return kind
     path = absolute(where)
-    tail = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(path).name)
+    tail = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(path).name)[:48]
     return f"{kind}-{tail}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
 
 

@@ -139,7 +139,7 @@ class RunStore:
             write_json(folder / "metrics.json", trained.metrics)
             np.save(folder / "psnr.npy", trained.psnr, allow_pickle=False)
             save_file(trained.weights, folder / WEIGHTS)
-            write_json(folder / "env.json", environment(trained.device) | {"seconds": trained.metrics["seconds"]})
+            write_json(folder / "env.json", environment(trained.device) | trained.notes | {"seconds": trained.metrics["seconds"]})
 
         self._place(self.path(spec), fill)
         self.drop_checkpoints(spec)
@@ -183,12 +183,12 @@ class RunStore:
 
     @contextmanager
     def _locked(self, name: str):
-        from filelock import FileLock
+        from .locks import lock
 
         folder = self.folder / ".locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            held = FileLock(folder / name).acquire()
+            held = lock(folder / name)
         except OSError as error:
             raise StoreError(f"{folder} cannot be written ({error}): free some space or check the permissions.") from error
         with held:

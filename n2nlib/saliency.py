@@ -34,10 +34,7 @@ from scipy import ndimage, stats
 from . import classical
 from .detail import local_deviation
 from .smoothgrad import SAMPLES, SIGMA, loss_gradient, output, output_gradient
-from .stats import FEWEST, Interval, cluster_bootstrap, crossed
 
-#: Raised by hand whenever a definition of this file changes, so that no stored measurement is taken for a new one.
-VERSION = 1
 NOISIEST = 0.05
 CALIPER = math.log(1.25)
 #: Images with fewer matched pixels than this give no ratio: a mean of two or three pixels is mostly chance.
@@ -264,39 +261,6 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     x, y = (r - r.mean(1, keepdims=True) for r in ranks)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
-
-
-def average(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> Interval:
-    """Average over images with its interval: (N,) or (initialisations,N), (N,) -> Interval.
-
-    Of three initialisations or more the interval crosses them with photographs, as that of a PSNR does; of fewer it is
-    over photographs. Images without a number (NaN) are left out; `logs` gives the geometric mean.
-    """
-    values, photo = np.atleast_2d(values), np.asarray(photo)
-    there = np.isfinite(values).all(0)
-    if not there.any():
-        return Interval(math.nan, None, None, 0, "no image qualifies")
-    values, photo = values[:, there], photo[there]
-    if len(values) >= FEWEST and len(np.unique(photo)) >= FEWEST:
-        found = crossed(values, photo=photo)
-    else:
-        one = values.mean(0)
-        generator = np.random.default_rng(0)  # the same draws for every row of a table, so that rows can be compared
-        found = cluster_bootstrap(lambda index: one[index].mean(), photo, generator)
-    if not logs:
-        return found
-    low, high = (None, None) if found.low is None else (math.exp(found.low), math.exp(found.high))
-    return Interval(math.exp(found.value), low, high, found.n, found.method, df=found.df)
-
-
-def ledger(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> dict | None:
-    """Return `average` as the claims ledger reads it, `images` added; None where no image qualifies.
-
-    `n` counts what the interval rests on, as in `Interval`; `low` and `high` are None for fewer than three.
-    """
-    found = average(values, photo, logs=logs)
-    images = int(np.isfinite(np.atleast_2d(values)).all(0).sum())
-    return found.to_dict() | {"images": images} if images else None
 
 
 # --- filters ---------------------------------------------------------------------------------------------------------

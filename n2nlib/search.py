@@ -23,6 +23,7 @@ from . import paths
 from .corpus import Corpus, Pairs, open_corpus
 from .errors import CorpusError, ReportError
 from .models import build, count_parameters
+from .progress import say
 from .runs import RunStore
 from .spec import PROFILES, Profile, RunSpec
 from .spec import profile as profile_of
@@ -108,9 +109,12 @@ def best(table: pd.DataFrame, n: int = 10) -> pd.DataFrame:
     return table[table.state == "complete"].sort_values(last, ascending=False, kind="stable").head(n)
 
 
-def search(corpus: Corpus, profile: Profile, device: str = "auto", store: RunStore | None = None) -> pd.DataFrame:
+def search(
+    corpus: Corpus, profile: Profile, device: str = "auto", store: RunStore | None = None, emulate_bf16: bool = False
+) -> pd.DataFrame:
     """Make `profile.trials` trials, less those that are there already, and return them all.
 
+    `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it.
     Raises ReportError where Optuna is not installed or the corpus cannot be split.
     """
     try:
@@ -120,8 +124,9 @@ def search(corpus: Corpus, profile: Profile, device: str = "auto", store: RunSto
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     store, split = store or RunStore(), Split(corpus)
     table = trials(corpus, profile, store)
-    while (table.state != "too large").sum() < profile.trials:
-        rows = pd.DataFrame(_generation(table, split, profile, device, store))
+    while (made := (table.state != "too large").sum()) < profile.trials:
+        say(f"search: {made} of {profile.trials} trials made; training the next {GENERATION}")
+        rows = pd.DataFrame(_generation(table, split, profile, device, store, emulate_bf16))
         table = rows if table.empty else pd.concat([table, rows], ignore_index=True)
         text = table.to_csv(index=False)
         paths.write(table_path(corpus, profile, store), text)
@@ -129,7 +134,9 @@ def search(corpus: Corpus, profile: Profile, device: str = "auto", store: RunSto
     return table
 
 
-def _generation(table: pd.DataFrame, split: Split, profile: Profile, device: str, store: RunStore) -> list[dict]:
+def _generation(
+    table: pd.DataFrame, split: Split, profile: Profile, device: str, store: RunStore, emulate_bf16: bool
+) -> list[dict]:
     """Propose, train and judge one generation; all that it depends on is the table, so that a resume changes nothing."""
     import optuna
 
@@ -149,7 +156,7 @@ def _generation(table: pd.DataFrame, split: Split, profile: Profile, device: str
             running.append((trial, row))
     for epochs in rungs(profile):
         runs = sweep([_spec(row, epochs, split, profile) for _, row in running], {split.fingerprint: split},
-                     device=device, store=store)  # fmt: skip
+                     device=device, store=store, emulate_bf16=emulate_bf16)  # fmt: skip
         going_on = []
         for run, (trial, row) in zip(runs, running, strict=True):
             row[f"psnr@{epochs}"] = run.metrics["psnr"]
@@ -202,11 +209,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--corpus", default="bundled")
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    parser.add_argument("--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it")
     options = parser.parse_args(argv)
     try:
         profile = profile_of(options.profile)
         corpus = open_corpus(options.corpus, n_train=profile.n_train, n_val=profile.n_val)
-        table = search(corpus, profile, options.device)
+        table = search(corpus, profile, options.device, emulate_bf16=options.emulate_bf16)
     except ReportError as error:
         print(f"make search: {error}", file=sys.stderr)
         return 2

@@ -24,7 +24,7 @@ from .spec import Profile, RunSpec
 from .spec import profile as profile_of
 from .stats import Interval, MeanSD
 from .sweep import sweep
-from .text import cell, flat, latex_table, pipe_table
+from .text import cell, flat, latex_table, literal, pipe_table, visible
 
 
 class Study:
@@ -126,7 +126,10 @@ class Study:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
         The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
+        Where an argument is an empty list, as of absent runs, the result is empty and nothing is stored.
         """
+        if any(isinstance(value, list) and not value for value in arguments.values()):
+            return {}
         if isinstance(what, Measurement):
             return what.stored(self.store, **{"corpus": self.corpus, **arguments})
         return self.store.measurement(what, {"corpus": self.fingerprint, **(inputs or {})}, compute)
@@ -137,9 +140,15 @@ class Study:
         rows: label -> specs, or a function of `experiments` that takes profile and fingerprint. Rows without a run are
         left out, and where the reference has none there is nothing to compare with: then the comparison is false.
         """
-        wanted = rows(self.profile, self.fingerprint) if callable(rows) else rows
-        images = self.validation_images
-        return Comparison(self.runs(wanted), reference, images["photo"], images["noisy"], photos_known=self.photos_known)
+        wanted = self.rows(rows)
+        images, found = self.validation_images, self.runs(wanted)
+        absent = [label for label in wanted if label not in found]
+        return Comparison(found, reference, images["photo"], images["noisy"],
+                          photos_known=self.photos_known, absent=absent)  # fmt: skip
+
+    def rows(self, rows: Rows) -> Mapping[str, Sequence[RunSpec]]:
+        """Return label -> specs: the rows of a function of `experiments` at this size on this dataset."""
+        return rows(self.profile, self.fingerprint) if callable(rows) else rows
 
     @cached_property
     def validation_images(self) -> dict[str, Any]:
@@ -149,26 +158,29 @@ class Study:
     @property
     def photos_known(self) -> bool:
         """Whether it is known which validation images come from one photograph."""
-        return getattr(self.corpus, "photos_known", True)
+        return self.corpus.photographs_known
 
     def table(self, frame: pd.DataFrame | None, name: str, caption: str, *, of: Comparison | None = None,
-              digits: int | Mapping[str, int] = 2) -> None:
+              digits: int | Mapping[str, int] = 2, absent: str = "") -> None:
         """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
 
         frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
         (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
-        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the section as absent.
+        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows
+        marks the section as absent, for the reason `absent`, or because its runs are not stored.
         """
         if frame is None or frame.empty:
-            self.absent(f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
+            unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
+            self.absent(absent or unstored)
             return
-        caption = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of else ()), self._made_of]))
+        words = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())]))
+        caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.corpus.name)))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
         markdown, folder = pipe_table(texts), self.folder / "tables"
         paths.write(folder / f"{name}.csv", flat(frame).to_csv(index=False))
         paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
-        paths.write(folder / f"{name}.tex", latex_table(texts, name, caption))
+        paths.write(folder / f"{name}.tex", latex_table(texts, name, plain))
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
@@ -178,12 +190,12 @@ class Study:
         None, from a function that has nothing to draw, marks the section as absent.
         """
         if fig is None:
-            self.absent(f"*Figure {name} cannot be drawn: none of its runs is stored, and training is disabled.*")
+            self.absent(f"*Figure {name} has nothing to show: no run of it is stored, or no image qualifies.*")
             return
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = " ".join(filter(None, [*caption.split(), of.sample if of else "", self._made_of]))
+        caption = " ".join(filter(None, [*caption.split(), of.sample if of is not None else "", self._made_of(self.title)]))
         _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
@@ -219,16 +231,20 @@ class Study:
         """Show where this page comes from: commit, corpus, profile, device, versions."""
         env = environment("cpu" if self.device == "cpu" else "cuda")
         show_markdown(
-            f"Corpus `{self.corpus.name}` ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
+            f"Corpus {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
             f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
             {"kind": "provenance"},
         )
         for warning in self.corpus.warnings:
-            self.say(f"**Note on the corpus.** {warning}")
+            self.say(f"**Note on the dataset.** {literal(warning)}")
 
     @property
-    def _made_of(self) -> str:
-        return f"Corpus {self.corpus.name}, profile {self.profile.name}."
+    def title(self) -> str:
+        """The name of the corpus for Markdown: a path may hold any character."""
+        return literal(visible(self.corpus.name))
+
+    def _made_of(self, corpus: str) -> str:
+        return f"Corpus {corpus}, profile {self.profile.name}."
 
 
 def notation(frame: pd.DataFrame, of: Comparison) -> str:

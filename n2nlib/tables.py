@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from . import claims, classical, paper, stats, words
+from . import classical, paper, stats, words
 from .comparison import Comparison
+from .generalisation import Transfer, WholePhotographs
 from .filters import Filters
+from .ledger import Ledger
 from .models import build
-from .models.summary import trace
-from .runs import Run
+from .models.summary import multiply_adds, trace
+from .runs import Run, RunStore
+from .saliency_measurements import ImageStatistics
 from .spec import Profile, RunSpec
-from .stats import Interval, MeanSD, MeanSE
+from .stats import Interval, MeanSD, MeanSE, PValue
 
 Runs = Mapping[str, Sequence[Run]]
 
@@ -92,44 +95,12 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
         p = stats.equal_means([x.mean for x in levels], [x.sd for x in levels], levels[0].n) if levels[0].sd is not None else None
         lines.append({"columns": name, **dict(zip(positions, levels, strict=True)), "range (dB)": float(np.ptp([x.mean for x in levels])),
                       "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def table2(rows: Runs) -> pd.DataFrame:
-    """Table 2 as the paper prints it, ours beside it: parameters, residual connections and batch norm from the network.
-
-    A row that the paper does not have is dashed in its columns; its one UNet row stands beside both of ours.
-    """
-    published = paper.table2()
-    out = []
-    for label, runs in rows.items():
-        network = build(runs[0].spec.network, **runs[0].spec.options)
-        name = PAPER_ROW.get(label, label)
-        theirs = published.loc[name] if name in published.index else None
-        out.append(
-            {
-                "model": label,
-                "#P, paper": "–" if theirs is None else f"{theirs.parameters_thousand:.1f}",
-                "#P, ours": f"{runs[0].metrics['parameters'] / 1000:.1f}",
-                "Res": "Yes" if has_skips(network) else "No",
-                "Loss": runs[0].spec.loss,
-                "BN": "Yes" if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()) else "No",
-                "PSNR, paper": "–" if theirs is None else mean_sd(theirs.psnr, theirs.psnr_sd),
-                "PSNR, ours": mean_sd(psnr(runs)),
-                "n": len(runs),
-            }
-        )
-    return pd.DataFrame(out)
+    return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
 
 
 def has_skips(network: nn.Module) -> bool:
     """Say whether anything bypasses a layer of the network: some step takes more than one earlier result."""
     return any(len(step.inputs) > 1 for step in trace(network))
-
-
-def differences(rows: Runs, reference: str, photo: np.ndarray) -> dict[str, Interval]:
-    """PSNR (dB) of each row minus that of the reference row on the same images; `photo` numbers their photographs."""
-    return {label: stats.psnr_difference(runs, rows[reference], photo) for label, runs in rows.items() if label != reference}
 
 
 def pairing_note(rows: Runs, reference: str) -> str:
@@ -143,75 +114,16 @@ def pairing_note(rows: Runs, reference: str) -> str:
     return f"A row of fewer initialisations is compared with the same ones of {reference}, there {listed(levels)}." if levels else ""
 
 
-def difference_table(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.DataFrame:
-    """Show differences to a reference row, with each initialisation and the paper's difference where it has both."""
-    published = paper.table2()
-    out = []
-    for label, interval in found.items():
-        a, b = PAPER_ROW.get(label, label), PAPER_ROW.get(reference, reference)
-        theirs = published.psnr[a] - published.psnr[b] if {a, b} <= set(published.index) else None
-        out.append(
-            {
-                f"minus {reference}": label,
-                "paper (dB)": "–" if theirs is None else f"{theirs:+z.2f}",
-                "ours (dB)": f"{interval.value:+z.2f}",
-                "95 % interval": brackets(interval),
-                "PSNR of each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(rows[label])),
-            }
-        )
-    return pd.DataFrame(out)
-
-
-def ablation(rows: Runs, reference: str, found: Mapping[str, Interval]) -> pd.DataFrame:
-    """Show rows that the paper gives no numbers for beside the reference row: size, PSNR and difference (dB)."""
-    return pd.DataFrame(
-        [
-            {
-                "model": label,
-                "#P": f"{runs[0].metrics['parameters'] / 1000:.1f}",
-                "PSNR (dB)": mean_sd(psnr(runs)),
-                "n": len(runs),
-                f"minus {reference} (dB)": f"{found[label].value:+z.2f}" if label in found else "–",
-                "95 % interval": brackets(found[label]) if label in found else "–",
-                "PSNR of each initialisation (dB)": ", ".join(f"{x:.2f}" for x in psnr(runs)),
-            }
-            for label, runs in rows.items()
-        ]
-    )
-
-
 Effect = tuple[RunSpec, str, Interval]
 
 
-def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
-    """Show, for each kind of run that is there in fp32 and in a lower precision (`precision_effects`), whether the two end alike.
+def precision_effects(store: RunStore, precisions: Sequence[str] = ("tf32", "bf16")) -> list[Effect]:
+    """Return (kind of run, precision, PSNR in dB minus that in fp32) wherever three pairs of runs are stored.
 
-    The test is two one-sided t tests at 5 % on the mean difference in PSNR, with a margin of 0.03 dB. The order of
-    rounding errors is chaos, so only the outcome can be compared.
-    """
-    rows = []
-    for kind, precision, difference in effects:
-        p = stats.equivalence(difference, EQUIVALENCE_DB)
-        rows.append(
-            {
-                "run": described(kind),
-                "training images": f"{kind.images:,}",
-                "precision": precision,
-                "minus fp32 (dB), 90 %": f"{difference:+z.3f}",
-                "n": difference.n,
-                f"within ±{EQUIVALENCE_DB} dB": f"{'shown' if p < 0.05 else 'not shown'} (p = {p:.2g})",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def precision_effects(runs: Iterable[Run], precisions: Sequence[str] = ("tf32", "bf16")) -> list[Effect]:
-    """Return (kind of run, precision, PSNR in dB minus that in fp32 with its 90 % interval) wherever three pairs are there.
-
-    Pairs share corpus, size and initialisation.
+    Pairs share dataset, size and seed; intervals are at 90 %. Without precisions the store is not read.
     """
     kinds: dict[RunSpec, dict[int, dict[str, float]]] = {}
-    for run in runs:
+    for run in store.all() if precisions else []:
         kind = run.spec.replace(seed=0, precision="fp32")
         kinds.setdefault(kind, {}).setdefault(run.spec.seed, {})[run.arithmetic] = run.metrics["psnr"]
     out = []
@@ -244,23 +156,6 @@ def compared(a: str, b: str, found: Interval) -> str:
     return f"{a} ends {'above' if found.value > 0 else 'below'} {b} ({found:+z.2f} dB)"
 
 
-def outcome(reference: str, found: Mapping[str, Interval], profile: Profile) -> str:
-    """Return which rows end above or below the reference, as far as intervals show it, and what the size leaves open."""
-    groups: dict[str, list[str]] = {"below": [], "above": [], "neither": []}
-    for label, interval in found.items():
-        if interval:
-            side = "above" if interval.low > 0 else "below" if interval.high < 0 else "neither"
-            groups[side].append(f"{label} ({interval:+z.2f} dB)")
-    texts = {"below": f"Shown below {reference}", "above": f"Shown above {reference}", "neither": f"No difference to {reference} is shown for"}
-    return " ".join([*(f"{texts[side]}: {listed(labels)}." for side, labels in groups.items() if labels), verdict_note(profile)]).strip()
-
-
-def verdict_note(profile: Profile) -> str:
-    """Return the sentence that keeps a result at a small size from being read as a verdict on the paper; else nothing."""
-    early = profile.n_train * profile.epochs < paper.value("calibration.gaussian_passed_at")
-    return "**The paper's claims are not tested at this size**: these networks are early in their training." if early else ""
-
-
 def listed(items: Sequence[str]) -> str:
     """Return items as words: "a, b and c"."""
     *head, last = items
@@ -282,6 +177,271 @@ def size_note(profile: Profile) -> str:
     if profile.seeds < stats.FEWEST:
         text += f"With {profile.seeds} initialisations at most there is no interval, and no difference is called one."
     return text.strip()
+
+
+# --- chapter 04 ---
+
+
+def networks(built: Mapping[str, nn.Module], reference: str = "TNet") -> pd.DataFrame:
+    """Trainable parameters and multiply-adds (MACs) of one 32×32 image, and their ratios to the reference's.
+
+    "counted at each use": parameters as a listing has them that counts a layer whenever it is called.
+    """
+    steps = {label: trace(network) for label, network in built.items()}
+    parameters = {label: sum(step.parameters for step in taken) for label, taken in steps.items()}
+    macs = {label: sum(step.multiply_adds for step in taken) for label, taken in steps.items()}
+    own = {label: {step.name: step.parameters for step in taken if not step.again}
+           for label, taken in steps.items()}  # fmt: skip
+    return pd.DataFrame([
+        {
+            "network": label,
+            "parameters": parameters[label],
+            "counted at each use": sum(own[label][step.name] for step in steps[label]),
+            f"times {reference}'s": parameters[label] / parameters[reference],
+            "MACs per image": macs[label],
+            f"times {reference}'s MACs": macs[label] / macs[reference],
+        }
+        for label in built
+    ])  # fmt: skip
+
+
+def table2(rows: Comparison) -> pd.DataFrame:
+    """Table 2 as the paper prints it, ours beside it: what it says of a network is read from the network.
+
+    #P: thousands of trainable parameters. The paper's columns are empty for a row that it does not have; its
+    one UNet row stands beside both of ours.
+    """
+    published, n = paper.table2(), paper.value("table2.initialisations")
+    lines = []
+    for label, runs in rows.rows.items():
+        network = build(runs[0].spec.network, **runs[0].spec.options)
+        name = PAPER_ROW.get(label, label)
+        theirs = published.loc[name] if name in published.index else None
+        lines.append({
+            "model": label,
+            "#P, paper": None if theirs is None else float(theirs.parameters_thousand),
+            "#P, ours": runs[0].metrics["parameters"] / 1000,
+            "Res": "Yes" if has_skips(network) else "No",
+            "Loss": runs[0].spec.loss,
+            "BN": "Yes" if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()) else "No",
+            "PSNR, paper": None if theirs is None else MeanSD(theirs.psnr, theirs.psnr_sd, n).to(2),
+            "PSNR, ours": rows.level(label).to(2),
+            "n": len(runs),
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def table2_differences(rows: Comparison) -> pd.DataFrame:
+    """Each row of Table 2 minus the reference row in dB, the paper's and ours, and PSNR (dB) of each seed."""
+    printed = paper.table2().psnr
+    seeds = by_seed(rows)
+    lines = []
+    for label, difference in rows.differences().items():
+        a, b = (PAPER_ROW.get(name, name) for name in (label, rows.reference))
+        lines.append({
+            f"minus {rows.reference}": label,
+            "paper (dB)": stats.printed(printed[a] - printed[b]) if {a, b} <= set(printed.index) else None,
+            "ours (dB)": difference,
+            **seeds[label],
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def ablation(rows: Comparison) -> pd.DataFrame:
+    """Rows without published numbers beside the reference row: size, PSNR (dB), difference, and each seed.
+
+    #P: thousands of trainable parameters. Without any row but the reference the table is empty.
+    """
+    found, seeds = rows.differences(), by_seed(rows)
+    return pd.DataFrame([
+        {
+            "model": label,
+            "#P": runs[0].metrics["parameters"] / 1000,
+            "PSNR (dB)": rows.level(label),
+            "n": len(runs),
+            f"minus {rows.reference} (dB)": found.get(label),
+            **seeds[label],
+        }
+        for label, runs in (rows.rows if found else {}).items()
+    ])  # fmt: skip
+
+
+# --- chapter 06 ---
+
+
+Cells = Mapping[str, Mapping[str, object]]
+
+
+def against_reference(
+    rows: Comparison, name: str, before: Cells | None = None, after: Cells | None = None
+) -> pd.DataFrame:
+    """Each row of a comparison: PSNR (dB), difference to the reference row, and number of seeds.
+
+    name: heading of the labels; before, after: label -> further cells at the left and at the right of these.
+    Empty where there is nothing to compare.
+    """
+    found = rows.differences()
+    return pd.DataFrame([
+        {
+            name: label,
+            **(before or {}).get(label, {}),
+            "PSNR (dB)": rows.level(label),
+            f"minus {rows.reference} (dB)": found.get(label),
+            "n": len(runs),
+            **(after or {}).get(label, {}),
+        }
+        for label, runs in (rows.rows if rows else {}).items()
+    ], dtype=object)  # fmt: skip
+
+
+def by_seed(rows: Comparison) -> dict[str, dict[str, float | None]]:
+    """PSNR (dB) of each seed of each row, a column for every seed of any row; None where a row lacks it."""
+    seeds = sorted(set(rows.frame.get("seed", [])))
+    found = {label: {run.spec.seed: value for run, value in zip(runs, rows.values(label), strict=True)}
+             for label, runs in rows.rows.items()}  # fmt: skip
+    return {label: {f"seed {seed}": values.get(seed) for seed in seeds} for label, values in found.items()}
+
+
+def versus(
+    rows: Comparison, pairs: Mapping[str, tuple[str, str]], a: str = "TNet", b: str = "UNet"
+) -> pd.DataFrame:
+    """Two networks trained in several ways: PSNR (dB) and difference. `pairs`: name -> two labels."""
+    return pd.DataFrame([
+        {
+            "training": name,
+            f"{a} (dB)": rows.level(pairs[name][0]),
+            f"{b} (dB)": rows.level(pairs[name][1]),
+            f"n, {a}": len(rows.rows[pairs[name][0]]),
+            f"n, {b}": len(rows.rows[pairs[name][1]]),
+            f"{a} minus {b} (dB)": difference,
+        }
+        for name, difference in rows.versus(pairs).items()
+    ])  # fmt: skip
+
+
+def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
+    """Whether runs in fp32 and in a lower precision end alike, for each kind of run in `precision_effects`.
+
+    p: two one-sided t tests on the mean difference in PSNR, with a margin of 0.03 dB. The order of rounding
+    errors is chaotic, so only the outcomes can be compared.
+    """
+    lines = []
+    for kind, precision, difference in effects:
+        p = PValue(stats.equivalence(difference, EQUIVALENCE_DB))
+        lines.append({
+            "run": described(kind),
+            "training images": kind.images,
+            "precision": precision,
+            "minus fp32 (dB)": difference.signed(3),
+            "n": difference.n,
+            f"within ±{EQUIVALENCE_DB} dB": "yes" if p < 0.05 else "not significant",
+            "p": p,
+        })  # fmt: skip
+    return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
+
+
+def effort(sizes: pd.DataFrame, record: Mapping | None) -> pd.DataFrame:
+    """Work and time of training on one image: MACs from `networks`, time from a record of `make bench`."""
+    timed = (record or {}).get("training", [])
+    alone = ("engine", 1, "fp32")
+    rate = {r["network"]: r["images/s"] for r in timed if (r["loop"], r["runs"], r["precision"]) == alone}
+    return pd.DataFrame([
+        {
+            "network": label,
+            "MACs, times TNet's": macs,
+            "images per second": round(rate[label]) if label in rate else None,
+            "time per image, times TNet's": rate["TNet"] / rate[label] if label in rate else None,
+        }
+        for label, macs in zip(sizes["network"], sizes["times TNet's MACs"], strict=True)
+    ], dtype=object)  # fmt: skip
+
+
+
+def network_sizes(rows: Comparison) -> dict[str, dict[str, int | float]]:
+    """Trainable parameters of each row's network, and millions of MACs for one image of 32x32 pixels."""
+    first = {label: runs[0] for label, runs in rows.rows.items()}
+    return {
+        label: {"parameters": run.metrics["parameters"],
+                "MACs (M)": multiply_adds(build(run.spec.network, **run.spec.options)) / 1e6}
+        for label, run in first.items()
+    }  # fmt: skip
+
+
+def data_sizes(noisy: Comparison, clean: Comparison, photo: np.ndarray) -> pd.DataFrame:
+    """Noise2Noise and Noise2Clean on training sets of several sizes, and the gap between them in dB.
+
+    noisy, clean: rows named by their number of training pairs; photo: the photograph of each training pair of
+    the whole set. Empty with fewer than two sizes that have both: one size alone shows no growth.
+    """
+    columns = ["pairs", "photographs", "Noise2Noise (dB)", "Noise2Clean (dB)", "gap (dB)", "n"]
+    both = [label for label in noisy.labels if label in clean.rows]
+    lines = [
+        {
+            "pairs": int(label),
+            "photographs": len(np.unique(np.sort(photo)[: int(label)])),
+            "Noise2Noise (dB)": noisy.level(label),
+            "Noise2Clean (dB)": clean.level(label),
+            "gap (dB)": stats.psnr_difference(clean.rows[label], noisy.rows[label], noisy.photo).signed(),
+            "n": len(noisy.rows[label]),
+        }
+        for label in (both if len(both) > 1 else ())
+    ]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def trials(tried: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """The best trials of a search: options that differ between them, and PSNR (dB) at the end.
+
+    tried, best: `search.trials` and `search.best` of them.
+    """
+    *rungs, last = [column for column in tried if column.startswith("psnr@")]
+    return best.drop(columns=["state", *rungs, *shared_options(best)]).rename(columns={last: "PSNR (dB)"})
+
+
+def shared_options(best: pd.DataFrame) -> dict[str, object]:
+    """Options that several trials of a search have in common, with their value."""
+    options = [c for c in best if c not in ("state", "parameters") and not c.startswith("psnr@")]
+    return {c: best[c].iloc[0] for c in options if len(best) > 1 and best[c].nunique() == 1}
+
+
+def transfer(found: Transfer) -> pd.DataFrame:
+    """Networks judged on the data that they were trained on and on other data, in dB."""
+    return pd.DataFrame([
+        {
+            "trained on": source,
+            "judged on": target,
+            "noisy (dB)": float(rows.noisy.mean()),
+            "PSNR (dB)": rows.level(source),
+            "minus trained there (dB)": found.losses.get((source, target)),
+            "n": len(runs),
+        }
+        for target, rows in found.targets.items() for source, runs in rows.rows.items()
+    ], dtype=object)  # fmt: skip
+
+
+def whole_photographs(whole: WholePhotographs) -> pd.DataFrame:
+    """Each method on whole photographs at each size of cell: PSNR (dB), SSIM, and gains over the noisy image.
+
+    height, width: medians of the sampled images in pixels.
+    """
+    lines = []
+    for cell in whole.cells:
+        height, width = np.median(whole.shapes[cell], axis=0)
+        for method in whole.methods:
+            above = method != "noisy"
+            lines.append({
+                "cell": cell,
+                "height": float(height),
+                "width": float(width),
+                "photographs": len(whole.shapes[cell]),
+                "method": method,
+                "PSNR (dB)": whole.level(cell, method),
+                "minus noisy (dB)": whole.gain(cell, method) if above else None,
+                "SSIM": float(whole.values(cell, method, "ssim").mean()),
+                "SSIM minus noisy": whole.gain(cell, method, measure="ssim").signed(3) if above else None,
+                "n": len(whole.values(cell, method)) if method in whole.networks else None,
+            })  # fmt: skip
+    return pd.DataFrame(lines, dtype=object)
 
 
 # --- chapter 01 ---
@@ -552,7 +712,161 @@ def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
                 "TNet minus": filters.title(name),
                 "difference (dB)": d,
                 **seeds,
-                "result": words.side("TNet", d, judged),
+                "result": words.ahead("TNet", d, judged),
             }
         )
     return pd.DataFrame(lines)
+
+
+# --- chapter 05 ---
+
+#: What the paper's section 3 says, and the statistic that measures it.
+SECTION3 = {
+    "change_auc": ("the network mainly changes the noisy pixels", "AUC with which the change finds them"),
+    "loss_gradient_auc": ("the loss gradient is high there", "AUC with which it finds them"),
+    "output_gradient_ratio": ("the output gradient is low there", "ratio to that at quiet pixels of equal detail"),
+    "ring_ratio": ("and high around them", "the same ratio for the eight neighbours"),
+    "same_side": ("object and background are distinguished", "weight on the own side over the other"),
+}
+
+
+def noise_found(found: ImageStatistics) -> pd.DataFrame:
+    """How well the change and the loss gradient of each subject find the noisy pixels (AUC)."""
+    return _averages(found, {"AUC of the change": "change_auc", "AUC of the loss gradient": "loss_gradient_auc"})
+
+
+def output_gradients(found: ImageStatistics) -> pd.DataFrame:
+    """The output gradient at noisy pixels and around them over that at quiet ones, where a subject has a gradient."""
+    ratios = {"noisy / quiet pixel": "output_gradient_ratio", "around noisy / around quiet": "ring_ratio", "pixel to ring": "pixel_to_ring"}
+    with_gradient = {label: arrays for label, arrays in found.found.items() if "pixel" in arrays}
+    return _averages(ImageStatistics(with_gradient), ratios)
+
+
+def _averages(found: ImageStatistics, columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"": label, **{title: found.average(label, name) for title, name in columns.items()}, "images": found.images(label)}
+        for label in found.labels
+    ])  # fmt: skip
+
+
+def smoothgrad_sensitivity(found: Mapping[tuple[int, float], ImageStatistics], label: str = "TNet") -> pd.DataFrame:
+    """The statements about gradients at several (samples, sigma) of SmoothGrad."""
+    columns = {"AUC of the loss gradient": "loss_gradient_auc", "noisy / quiet pixel": "output_gradient_ratio",
+               "around noisy / around quiet": "ring_ratio"}  # fmt: skip
+    return pd.DataFrame([
+        {"σ": sigma, "samples": samples, **{title: each.average(label, name) for title, name in columns.items()}}
+        for (samples, sigma), each in found.items() if label in each.labels
+    ])  # fmt: skip
+
+
+def own_side(sides: ImageStatistics, filters: Mapping[str, Sequence] | None = None) -> pd.DataFrame:
+    """Weight on the own side of an edge over that on the other, with what each of the filters is tuned to."""
+    settings = {label: ", ".join(f"{k} {v:.3g}" for k, v in f.parameters.items()) for label, (f, *_) in (filters or {}).items()}
+    return pd.DataFrame([
+        {"": label, "tuned to": settings.get(label), "own side / other side": sides.average(label, "same_side"),
+         "images": sides.images(label, "same_side"), "edge pixels": int(arrays["edges"][0].sum())}
+        for label, arrays in sides.found.items()
+    ])  # fmt: skip
+
+
+def section3(found: ImageStatistics, sides: ImageStatistics, labels: Sequence[str] = ("TNet", "Gaussian", "TNet, untrained")) -> pd.DataFrame:
+    """Each sentence of section 3 beside what was measured of some of the subjects; empty without the first of them."""
+    return pd.DataFrame([
+        {"the paper": sentence, "measured": measured,
+         **{label: (sides if name == "same_side" else found).average(label, name) for label in labels}}
+        for name, (sentence, measured) in SECTION3.items() if labels[0] in found.labels
+    ])  # fmt: skip
+
+
+# --- chapter 07 ---
+
+
+def published_difference(label: str, reference: str = "TNet") -> Interval | None:
+    """Table 2's PSNR (dB) of one row minus that of another; None for rows that it does not have."""
+    psnr = paper.table2().psnr
+    a, b = (PAPER_ROW.get(name, name) for name in (label, reference))
+    return stats.printed(psnr[a] - psnr[b]) if {a, b} <= set(psnr.index) and label != reference else None
+
+
+def headline(rows: Comparison) -> pd.DataFrame:
+    """Table 2 on one page: differences to the reference row first, then PSNR, and thousands of parameters (#P)."""
+    if not rows.rows:
+        return pd.DataFrame()
+    reference, found, both = rows.reference or "TNet", rows.differences(), table2(rows)
+    return pd.DataFrame({
+        "model": both["model"],
+        f"paper, minus {reference} (dB)": [published_difference(label, reference) for label in rows.labels],
+        f"ours, minus {reference} (dB)": [found.get(label) for label in rows.labels],
+        "PSNR, paper (dB)": both["PSNR, paper"],
+        "PSNR, ours (dB)": both["PSNR, ours"],
+        "n": both["n"],
+        "#P, paper (thousand)": both["#P, paper"],
+        "#P, ours (thousand)": both["#P, ours"],
+    })  # fmt: skip
+
+
+def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
+    """BaseNet's PSNR (dB) as published, trained and never updated, and how far that is above a black image.
+
+    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark the photographs are.
+    """
+    names = {"BaseNet": "trained", "BaseNet, never updated": "never updated"}
+    theirs = MeanSD(paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd"))
+    lines = {"the paper": (theirs, theirs.mean - paper.value("basenet.zero_image_psnr"), {})}
+    ours, seeds = rows.select(*names), by_seed(rows.select(*names))
+    lines |= {names[label]: (level := ours.level(label), level.mean - zero, seeds[label]) for label in ours.labels}
+    return pd.DataFrame([
+        {"BaseNet": name, "PSNR (dB)": level, "minus a black image (dB)": above, **each}
+        for name, (level, above, each) in lines.items()
+    ])  # fmt: skip
+
+
+def l1_and_bn(rows: Comparison) -> pd.DataFrame:
+    """TNet+L1 and TNet+BN minus TNet (dB): as printed, with the two rows exchanged, by other groups, and ours."""
+    labels = ("TNet+L1", "TNet+BN")
+    l1, bn = (published_difference(label) for label in labels)
+    others = [stats.printed(-paper.value(f"suspects.l1_cost_{end}")) for end in ("low", "high")]
+    ours = rows.differences()
+    lines = {
+        "the paper, as printed": (l1, bn),
+        "the paper, rows exchanged": (bn, l1),
+        "other groups, smallest cost": (others[0], None),
+        "other groups, largest cost": (others[1], None),
+        "ours": tuple(ours.get(label) for label in labels),
+    }
+    cells = [{"minus TNet (dB)": who, "+L1": a, "+BN": b} for who, (a, b) in lines.items()]
+    return pd.DataFrame(cells, dtype=object)
+
+
+def peers() -> pd.DataFrame:
+    """What other groups and the paper reached on the authors' data."""
+    return paper.peers().rename(columns={"psnr": "PSNR (dB)", "helped": "what helped"})
+
+
+#: Filters of chapter 02 that TNet is set against: name of the number -> name in a table.
+RIVALS = {"mean": "mean", "gaussian": "Gaussian", "linear": "5×5 linear, fitted"}
+
+
+def filters_question(found: Ledger) -> pd.DataFrame:
+    """PSNR (dB) of tuned filters, and TNet minus each, as chapter 02 measured them."""
+    numbers = {name: (found.number(f"filters.{name}.psnr"), found.number(f"filters.tnet_minus_{name}"))
+               for name in RIVALS}  # fmt: skip
+    return pd.DataFrame([
+        {"filter": RIVALS[name], "filter (dB)": level.value, "TNet minus filter (dB)": gain.signed()}
+        for name, (level, gain) in numbers.items() if level is not None and gain is not None
+    ])  # fmt: skip
+
+
+def edges_question(found: Ledger) -> pd.DataFrame:
+    """Weight on a pixel's own side of an edge over that on the other side, as chapter 05 measured it."""
+    prefix, numbers = "smoothgrad.same_side.", found.evidence.numbers
+    called = {"untrained": "TNet, untrained", "mean": "mean, 3x3", "gaussian": "Gaussian", "nlm": "non-local means"}
+    kept = [key for key, value in numbers.items() if key.startswith(prefix) and value is not None]
+    return pd.DataFrame([
+        {
+            "method": called.get(key.removeprefix(prefix), key.removeprefix(prefix)),
+            "own side over other side": found.number(key),
+            "images": numbers[key]["images"],
+        }
+        for key in kept
+    ])  # fmt: skip

@@ -1,11 +1,41 @@
-"""Tables as text: a value as a cell, and a frame of cells in Markdown and in LaTeX."""
+"""Values, names and tables as text that a terminal, Markdown or LaTeX shows as it is."""
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from typing import Any
 
 import pandas as pd
+
+
+def visible(name: str, longest: int = 120) -> str:
+    """Return the name of a file, folder or dataset on one line that any terminal prints, shortened in its
+    middle if it is long.
+
+    Line breaks, control characters and those that reorder a text are written as Python escapes; bytes that
+    are not UTF-8 become replacement characters.
+    """
+    if any("\udc80" <= c <= "\udcff" for c in name):
+        name = os.fsencode(name).decode("utf-8", "replace")
+
+    def one(c: str) -> str:
+        return c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
+
+    shown = "".join(map(one, name))
+    half = longest // 2
+    return shown if len(shown) <= longest else f"{shown[:half]}…{shown[-half + 1 :]}"
+
+
+def literal(text: str) -> str:
+    """Return text as Markdown (and so HTML and Typst, which are made from it) that shows exactly these
+    characters.
+
+    Whatever may mean something there is a numeric character reference; only these survive JupyterLab's search
+    for equations, pipe tables and raw HTML alike.
+    """
+    return re.sub(r"[^\w\s/.,:;-]|_|(?<=-)-|(?<=\.)\.|(?<=\w):(?=//)|^-", lambda m: f"&#{ord(m[0])};", text)
 
 
 def cell(value: Any, digits: int) -> str:

@@ -1,10 +1,12 @@
 """The training engine: one or many runs on one device, with checkpoints and exact resume.
 
-The textbook loop is in `plain`; this one does the same arithmetic with less around it. The images stay on the device
-as uint8 and become floats a batch at a time; layout is channels last; Adam is fused; nothing waits for the device
-within an epoch. On a CPU a run uses one thread, so that its bits are defined, and several runs go side by side in
-processes (`sweep`). On a GPU the whole step of several runs is captured once as a CUDA graph with a stream a run: the
-kernels are those of a run alone, they only overlap.
+The textbook loop is in `plain`; this one does the same arithmetic with less around it. The images stay on the
+device as uint8 and become floats a batch at a time; layout is channels last; Adam is fused; nothing waits for
+the device within an epoch. On a CPU a run uses one thread, so that its bits are defined, and several runs go
+side by side in processes (`sweep`). On a GPU the whole step of several runs is captured once as a CUDA graph
+with a stream per run, so that their kernels overlap. cuDNN chooses its algorithms there by timing, so a run
+on a GPU is not repeatable to the bit. If the capture fails, the same steps are taken eagerly, and the run's
+record says so.
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ import contextlib
 import copy
 import math
 import os
+import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from . import paper
+from .device import emulates_bf16
 from .errors import ReportError, StoreError, TrainingError
 from .metrics import MSE_FLOOR, denoise, global_psnr, psnr
 from .models import build, count_parameters
@@ -36,6 +41,14 @@ CHECKPOINT_SECONDS = 60.0
 CURVE_POINTS = 25
 #: An image has squared error 1 at the very worst; a mean beyond this has left every sane range.
 DIVERGED = 10.0
+#: Kind of device -> why the capture of a CUDA graph failed in this process. After one failure all later steps
+#: there are eager, because a failed capture may leave PyTorch's allocator and generators in a state that
+#: spoils the next.
+NOT_CAPTURED: dict[str, str] = {}
+
+
+class CaptureError(Exception):
+    """The step of a group of runs could not be captured as a CUDA graph; the message is the first cause."""
 
 
 @dataclass
@@ -48,6 +61,7 @@ class Trained:
     metrics: dict
     psnr: np.ndarray
     device: str = "cpu"
+    notes: dict = field(default_factory=dict)  # for env.json, beside what `runs.environment` finds
 
 
 class Replica:
@@ -303,7 +317,7 @@ class Stepper:
 
     def __init__(self, replicas: Sequence[Replica], device: torch.device, step: type[BufferedStep] | None = None):
         self.replicas, self.device = replicas, device
-        self.step_type = step or (GraphedStep if device.type == "cuda" else None)
+        self.step_type = step or step_type(device)
         self.steps: dict[int, BufferedStep] = {}
         self.buffers: list[tuple[torch.Tensor, ...]] | None = None
 
@@ -330,10 +344,45 @@ class Stepper:
         sizes = [batch] * (images // batch) + [images % batch] * (images % batch > 0)
         for size in dict.fromkeys(sizes):
             if size not in self.steps:
-                self.steps[size] = self.step_type(self.replicas, self.buffers, self.position, size)
+                self.steps[size] = self._step_of(size)
         self.position.zero_()
         for size in sizes:
             self.steps[size]()
+
+    def _step_of(self, size: int) -> BufferedStep:
+        """Return the step on batches of one size; raises CaptureError where it should hold a graph and
+        cannot.
+        """
+        try:
+            return self.step_type(self.replicas, self.buffers, self.position, size)
+        except Exception as error:
+            # Full memory is met by smaller groups, and what the project raises itself has nothing to do with
+            # a capture.
+            if self.step_type is BufferedStep or isinstance(error, ReportError | torch.OutOfMemoryError):
+                raise
+            raise CaptureError(first_cause(error)) from error
+
+
+#: Kind of device -> the step that captures a graph there; a kind that is not named takes its steps directly.
+CAPTURING: dict[str, type[BufferedStep]] = {"cuda": GraphedStep}
+
+
+def step_type(device: torch.device) -> type[BufferedStep] | None:
+    """Return the type of step for a device: with a graph where there are graphs, unless a capture has
+    failed in this process.
+    """
+    capturing = CAPTURING.get(device.type)
+    return BufferedStep if capturing and device.type in NOT_CAPTURED else capturing
+
+
+def first_cause(error: BaseException) -> str:
+    """Return the first line of the error that came first: one that ends a broken capture hides the one
+    that broke it.
+    """
+    while (earlier := error.__cause__ or error.__context__) is not None:
+        error = earlier
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def train(
@@ -343,27 +392,84 @@ def train(
     device: str | torch.device = "cpu",
     checkpoints: Path | None = None,
     progress: Callable[[int], None] | None = None,
+    emulate_bf16: bool = False,
 ) -> list[Trained]:
-    """Train runs of equal length on one corpus and one device together; each ends as it would alone.
+    """Train runs of equal length on one corpus and one device together; on a CPU each ends as it would
+    alone, to the bit.
 
-    `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so that a killed call goes on
-    where it was (on a CPU to the same bits). `progress` is called with the number of images done since its last call.
-    Raises TrainingError on divergence or an impossible specification, StoreError where no checkpoint can be written.
+    On a GPU the sums of a run may be rounded in another order from one call to the next (see the module's
+    text). A step that cannot be captured there as a CUDA graph is taken eagerly, with one warning per
+    process. `checkpoints`: folder of `<id>.<device>.ckpt`, written every minute and read at the start, so
+    that a killed call goes on where it was (on a CPU to the same bits). `progress` is called with the number
+    of images done since its last call. `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it.
+    Raises TrainingError on divergence or an impossible specification, StoreError where no checkpoint can be
+    written.
     """
     device = torch.device(device)
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
     if len(shapes) != 1:
         raise TrainingError("runs that train together must share corpus, n_train, epochs, batch and precision.")
+    if not emulate_bf16:
+        refuse_emulated(specs, device.type)
+    done = 0
+
+    def counted(images: int) -> None:
+        nonlocal done
+        done += images
+        if progress is not None:
+            progress(images)
+
     with settings(device, specs[0].precision):
-        resident: dict = {}
-        replicas = [_begin(spec, corpus.train, device, resident) for spec in specs]
-        for replica in replicas:
-            load_checkpoint(replica, checkpoints)
-        if len(steps := sorted({r.step for r in replicas})) > 1:  # cut at unequal steps: those that are level go on together
-            level = [[r.spec for r in replicas if r.step == step] for step in steps]
-            del replicas, resident
-            return _in_parts(level, specs, corpus, device, checkpoints, progress)
-        return _train(replicas, corpus, device, checkpoints, progress or (lambda images: None))
+        try:
+            return _attempt(specs, corpus, device, checkpoints, counted)
+        except CaptureError as error:
+            _warn_of_capture(device, error)
+            traceback.clear_frames(error.__traceback__)  # they hold the networks and the graph
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        counted(-done)  # from the checkpoints, or the start, again: the failed capture may have changed the replicas
+        return _attempt(specs, corpus, device, checkpoints, counted)
+
+
+def _attempt(specs, corpus, device, checkpoints, progress) -> list[Trained]:
+    """Build the replicas, take over their checkpoints, and train them to the end; raises CaptureError."""
+    resident: dict = {}
+    replicas = [_begin(spec, corpus.train, device, resident) for spec in specs]
+    for replica in replicas:
+        load_checkpoint(replica, checkpoints)
+    if len(steps := sorted({r.step for r in replicas})) > 1:  # cut at unequal steps: those that are level go on together
+        level = [[r.spec for r in replicas if r.step == step] for step in steps]
+        del replicas, resident
+        return _in_parts(level, specs, corpus, device, checkpoints, progress)
+    return _train(replicas, corpus, device, checkpoints, progress)
+
+
+def _warn_of_capture(device: torch.device, error: CaptureError) -> None:
+    """Remember that graphs cannot be captured in this process, and say so the first time."""
+    if device.type not in NOT_CAPTURED:
+        print(
+            f"Capturing a CUDA graph failed ({error}). Training continues without graphs, which is slower; "
+            "env.json of each "
+            "run records it.",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+    NOT_CAPTURED.setdefault(device.type, str(error))
+
+
+def refuse_emulated(specs: Sequence[RunSpec], device: str) -> None:
+    """Raise TrainingError where runs ask for bf16 on a CPU that has no arithmetic for it, before anything
+    is trained.
+    """
+    asked = [s for s in specs if s.precision == "bf16"] if device == "cpu" else []
+    if asked and emulates_bf16():
+        raise TrainingError(
+            f"{len(asked)} run{'s' * (len(asked) > 1)} to be trained in bf16 (the first: {asked[0].id}), "
+            "which this processor only "
+            "emulates, several times slower than fp32: choose PROFILE=paper (precision fp32 or tf32), or "
+            "insist with EMULATE=1 "
+            "(--emulate-bf16; emulate_bf16=True in Python).",
+            run=asked[0].id,
+        )
 
 
 def _begin(spec: RunSpec, pairs, device: torch.device, resident: dict) -> Replica:
@@ -379,7 +485,7 @@ def _in_parts(parts, specs, corpus, device, checkpoints, progress):
     done = {
         trained.spec: trained
         for part in parts
-        for trained in train(part, corpus, device=device, checkpoints=checkpoints, progress=progress)
+        for trained in train(part, corpus, device=device, checkpoints=checkpoints, progress=progress, emulate_bf16=True)
     }
     return [done[spec] for spec in specs]
 
@@ -413,7 +519,21 @@ def _train(replicas, corpus, device, checkpoints, progress):
             for replica in replicas:
                 save_checkpoint(replica, checkpoints)
             saved = now
-    return [replica.finish(corpus.val) for replica in replicas]
+    finished = [replica.finish(corpus.val) for replica in replicas]
+    for trained in finished:
+        trained.notes.update(_notes(stepper))
+    return finished
+
+
+def _notes(stepper: Stepper) -> dict:
+    """Return what env.json says of the steps: nothing of a CPU's, on a GPU whether a graph held them and
+    why not.
+    """
+    if stepper.step_type is None:
+        return {}
+    if stepper.step_type is BufferedStep:
+        return {"graph": False, "graph_failure": NOT_CAPTURED.get(stepper.device.type, "not tried")}
+    return {"graph": True}
 
 
 @contextlib.contextmanager

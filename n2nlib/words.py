@@ -6,17 +6,21 @@ measured: a comparison without rows gives an empty text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from . import detail, paper, stats
+from . import detail, metrics, paper, stats
 from .comparison import Comparison
+from .generalisation import Transfer, WholePhotographs
 from .detail import ErrorByDetail
 from .filters import Filters
+from .saliency_measurements import ImageStatistics
 from .spec import Profile
 from .stats import FEWEST, Interval
+from .tables import Effect, described
 
 
 def listed(items) -> str:
@@ -34,7 +38,8 @@ def outcome(rows: Comparison) -> str:
             groups[side].append(f"{label} ({d} dB)")
     told = [f"{'Ends' if len(labels) == 1 else 'End'} {side} {rows.reference}: {listed(labels)}." for side, labels in groups.items() if labels]
     if rows and not told:
-        return f"No row has {FEWEST} seeds, so there is no confidence interval and no difference is called one."
+        return (f"There is no confidence interval, which takes {FEWEST} seeds and {FEWEST} photographs, so "
+                "no difference is called one.")  # fmt: skip
     return " ".join(told)
 
 
@@ -122,6 +127,267 @@ def nearest_range(ranges: pd.DataFrame, whole: bool) -> str:
     return f"{text} Of our experiments, **{nearest[0]}** comes nearest to the published table; only its authors can say how it was made."
 
 
+# --- chapter 04 ---
+
+
+def absent(rows: Comparison) -> str:
+    """Which rows were asked for and have no run."""
+    return f"Rows without stored runs are omitted: {'; '.join(rows.absent)}." if rows.absent else ""
+
+
+def noisy_level(rows: Comparison) -> str:
+    """The mean PSNR of the validation images before denoising."""
+    return f"The noisy images have {rows.noisy.mean():.2f} dB on average." if rows.rows else ""
+
+
+def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
+    """How the paper's "20x fewer parameters" is counted, and which UNets were trained."""
+    both = ("UNet", "UNet (shared decoder)")
+    ratio, cited = (sizes.set_index("network").loc[list(both), "times TNet's"])
+    weights = sizes.set_index("network").loc[both[1], "parameters"]
+    trained = [label for label in both if label in rows.rows]
+    told = (
+        "At this size no run of either is stored.",
+        f"At this size only runs of {listed(trained)} are stored.",
+        "Both are trained below, under separate names.",
+    )
+    return (
+        f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder "
+        f"block at each use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, "
+        f"{cited:.1f} times TNet's. {told[len(trained)]}"
+    )
+
+
+def precision_note(effects: Iterable[Effect], rows: Comparison) -> str:
+    """How far lower precision may have shifted rows, from `tables.precision_effects`; nothing in fp32."""
+    if rows.arithmetic <= {"fp32"}:
+        return ""
+    own = {(run.spec.corpus, run.spec.images) for runs in rows.rows.values() for run in runs}
+    here = {described(kind): d for kind, _, d in effects if (kind.corpus, kind.images) in own}
+    if not here:
+        return ("At this report's own size no row is stored both in fp32 and in lower precision, so small "
+                "differences are not secure, however narrow their interval.")  # fmt: skip
+    shift = max(max(-d.low, d.high) for d in here.values())
+    return (f"At this report's own size this was measured for {listed(here)}. Shifts of {shift:.2f} dB "
+            "cannot be excluded, so differences of that size are not secure, however narrow their "
+            "interval.")  # fmt: skip
+
+
+def equal_training(found: Mapping[str, Interval], profile: Profile) -> str:
+    """How TNet and UNet compare in each way of training; `found`: name -> TNet minus UNet (dB)."""
+    told = [f"{name[0].upper()}{name[1:]}: {pair('TNet', 'UNet', d)}" for name, d in found.items() if d]
+    if profile.seeds < FEWEST:
+        told.append("Equal learning rates and augmentation are **not tested at this size**: "
+                    f"{profile.seeds} seeds give no confidence interval.")  # fmt: skip
+    return " ".join(told)
+
+
+def timed(record: Mapping[str, Any] | None) -> str:
+    """On which machine `make bench` timed training; `record`: one of `bench.records()`."""
+    if not record:
+        return "`make bench` has not been run, so there are no times."
+    return f"Times: one run in fp32 on one core of {record['machine']}, measured by `make bench`."
+
+
+def examples(pictures: Mapping[str, Any], rows: Comparison) -> str:
+    """In how many of Figure 2's windows TNet is above UNet, and the means over all validation images.
+
+    pictures: `measurements.examples`. Nothing where one of the two networks is missing.
+    """
+    images = pictures.get("arrays", {})
+    if not {"TNet", "UNet"} <= images.keys() & rows.rows.keys():
+        return ""
+    tnet, unet = (metrics.psnr(images["clean"], images[label], 255) for label in ("TNet", "UNet"))
+    better = int((tnet > unet).sum())
+    return (
+        f"TNet is above UNet in {better or 'none'} of these {len(tnet)} windows. Single windows say little: "
+        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for "
+        f"TNet and {rows.level('UNet').mean:.2f} dB for UNet; the noisy images have "
+        f"{rows.noisy.mean():.2f} dB."
+    )
+
+
+# --- chapter 06 ---
+
+#: Both networks are trained so in the rows of this name.
+MORE = "augmented + cosine"
+
+
+def below_noisy(rows: Comparison) -> str:
+    """The PSNR of the images before denoising, and which rows end below it."""
+    if not rows.rows:
+        return ""
+    below = [label for label in rows.labels if rows.level(label).mean < rows.noisy.mean()]
+    told = (
+        f"{listed(below)} {plural(len(below), 'ends', 'end')} below that"
+        if below
+        else "every row ends above that"
+    )
+    return f"The noisy images have {rows.noisy.mean():.2f} dB; {told}."
+
+
+def plural(n: int, one: str, several: str) -> str:
+    """Return the word that goes with a number of items."""
+    return one if n == 1 else several
+
+
+def gap(sizes: pd.DataFrame) -> str:
+    """What clean targets are worth with few and with many training pairs: `tables.data_sizes`."""
+    if sizes.empty:
+        return ""
+    few, many = (
+        f"{pairs:,} pairs from {photographs:,} {plural(photographs, 'photograph', 'photographs')}"
+        for pairs, photographs in sizes[["pairs", "photographs"]].iloc[[0, -1]].itertuples(index=False)
+    )
+    first, last = sizes["gap (dB)"].iloc[0], sizes["gap (dB)"].iloc[-1]
+    text = f"With {few} the gap is {first} dB; with all {many} it is {last} dB."
+    if not (first and last):
+        return f"{text} There is no confidence interval, so nothing is said of a trend."
+    most = f"{max(last.high, 0):.2f} dB"
+    if last.low > 0:
+        return f"{text} With the whole set, clean targets are significantly better, by {most} at most."
+    return (
+        f"{text} With the whole set, clean targets are not significantly better; the interval allows {most}."
+    )
+
+
+def schedule_note(rows: Comparison) -> str:
+    """That training which pays off late cannot be judged from short runs; nothing at the paper's size."""
+    if not rows or rows.images >= paper.images():
+        return ""
+    return (
+        f"These are effects after {rows.images:,} training images. A schedule that ends so early lowers the "
+        "learning rate while the other rows still learn fast."
+    )
+
+
+def best_single(rows: Comparison, together: str) -> str:
+    """Which single change gains most, beside the row `together`; nothing where no interval shows a gain."""
+    found = rows.differences()
+    single = {label: d for label, d in found.items() if label != together}
+    if not single or together not in found or not all(found.values()):
+        return ""
+    best = max(single, key=lambda label: single[label].value)
+    if single[best].low <= 0:
+        return ""
+    return (
+        f"The largest significant gain of a single change is *{best}* with {single[best].value:+z.2f} dB; "
+        f"the row *{together}* has {found[together].value:+z.2f} dB."
+    )
+
+
+def network_cost(sizes: Mapping[str, Mapping], network: str = "SmallNet", reference: str = "TNet") -> str:
+    """Parameters of two networks, and the MACs of one in those of the other: `tables.network_sizes`."""
+    if not {network, reference} <= sizes.keys():
+        return ""
+    one, other = sizes[network], sizes[reference]
+    return (
+        f"{network} has {one['parameters']:,} parameters and {reference} {other['parameters']:,}; an image "
+        f"costs {network} {one['MACs (M)'] / other['MACs (M)']:.1f} times {reference}'s MACs."
+    )
+
+
+def small_network(rows: Comparison, steps: Mapping[str, tuple[str, str]]) -> str:
+    """How SmallNet compares with rows other than the reference, and what each step towards it gains.
+
+    steps: name -> (row with it, row without it); gains are given where all of these rows are there.
+    """
+    final, tnet = f"SmallNet, {MORE}", f"TNet, {MORE}"
+    found = rows.versus({other: (final, other) for other in (tnet, "SmallNet")})
+    told = [pair(final, other, d) for other, d in found.items() if d]
+    if final in rows.rows and tnet not in rows.rows:
+        told.append(
+            f"{tnet} was not run at this size, so the training's share of that row's gain is unknown."
+        )
+    gains = rows.versus(steps)
+    if len(gains) == len(steps):
+        told.append(f"Step by step: {'; '.join(f'{name} {d} dB' for name, d in gains.items())}.")
+    return " ".join(told)
+
+
+def peers() -> str:
+    """How far the strongest network of others is from the paper's TNet, both on the authors' data."""
+    others, tnet = paper.peers(), paper.value("table2.TNet.psnr")
+    strongest = others.loc[others.psnr.idxmax()]
+    return (
+        "For scale: on the authors' data the best network that others trained, with "
+        f"{strongest.parameters:,} parameters, is {strongest.psnr - tnet:+z.2f} dB from the paper's TNet. "
+        "Gains on other photographs need not be the same."
+    )
+
+
+def search(tried: pd.DataFrame, best: pd.DataFrame, shared: Mapping[str, object]) -> str:
+    """How many trials a search made, what the best share (`tables.shared_options`), how good the first is."""
+    if tried.empty:
+        return ""
+    states, last = tried["state"].value_counts(), tried.columns[-1]
+    told = [
+        f"{len(tried)} trials: {states.get('complete', 0)} trained to the end, "
+        f"{states.get('pruned', 0)} stopped early, "
+        f"{states.get('too large', 0)} not trained because they have more parameters than TNet."
+    ]
+    if shared:
+        told.append(
+            f"All of the best have {listed([f'{name} = {value}' for name, value in shared.items()])}."
+        )
+    if tried["state"].iloc[0] == "complete":
+        told.append(
+            "The first trial is SmallNet as it stands, "
+            f"{tried[last].iloc[0] - best[last].iloc[0]:+z.2f} dB from the best. "
+            "With one seed per trial, the order of the first few is chance."
+        )
+    else:
+        told.append("The first trial is SmallNet as it stands; it was stopped early.")
+    return " ".join(told)
+
+
+def transfer(found: Transfer) -> str:
+    """Where networks lose on data that they were not trained on, and where they do harm."""
+    if not found:
+        return ""
+    lost = [
+        f"trained on {a}, judged on {b} ({d} dB)" for (a, b), d in found.losses.items() if d and d.high < 0
+    ]
+    worse = [
+        f"{source} on {target}"
+        for target, rows in found.targets.items()
+        for source in rows.others
+        if rows.level(source).mean < rows.noisy.mean()
+    ]
+    if lost:
+        told = f"Significant losses in transfer: {'; '.join(lost)}."
+    elif all(found.losses.values()):
+        told = "No loss in transfer is significant."
+    else:
+        told = (
+            f"Fewer than {FEWEST} seeds or photographs give no confidence interval, so no loss is called one."
+        )
+    if worse:
+        return f"{told} Below the noisy image itself: {listed(worse)}."
+    return f"{told} Everywhere the output is better than the noisy image."
+
+
+def equal_noise(noise: str) -> str:
+    """Which standard deviation gives Gaussian noise the PSNR of the noisy images: `transfer.equal_noise`."""
+    return (
+        f"Gaussian noise with a standard deviation of {noise.partition(':')[2]} grey levels has "
+        "the PSNR of the sub-pixel noise, before both are quantised to 8 bits."
+    )
+
+
+def whole_photographs(whole: WholePhotographs, network: str = "TNet", reference: str = "Gaussian") -> str:
+    """The ranking of all methods at each size of cell, and a network minus a filter: a paragraph for each."""
+    told = []
+    for cell in whole.cells:
+        ranked = sorted(whole.methods, key=lambda method: -whole.level(cell, method).mean)
+        text = f"Cells of {cell} pixels, from the best PSNR to the worst: {'; '.join(ranked)}."
+        if network in whole.networks:
+            d = whole.gain(cell, network, over=reference)
+            text += f" {network} minus {reference}: {d} dB{'' if d else ' (no confidence interval)'}."
+        told.append(text)
+    return "\n\n".join(told)
+
+
 # --- chapter 01 ---
 
 
@@ -198,7 +464,7 @@ def other_noises(others: Mapping[str, Mapping], labels: Mapping[str, str]) -> st
 # --- chapter 02 ---
 
 
-def side(label: str, d: Interval, judged: bool = True) -> str:
+def ahead(label: str, d: Interval, judged: bool = True) -> str:
     """On which side of another method a row ends, as a table cell; `judged`: whether the runs are large enough to say so."""
     if not judged:
         return "not tested at this size"
@@ -281,7 +547,7 @@ def gain_over_filters(filters: Filters, networks: Comparison) -> str:
             f"**Not tested at this size.** {facts} TNet has seen {networks.images:,} training images here; on photographs like the paper's "
             f"it passes a tuned Gaussian only after about {enough:,}. These numbers speak neither for nor against the paper's sentence."
         )
-    return f"{facts} Against the Gaussian: **{side('TNet', gains['gaussian'])}**. Against the mean: **{side('TNet', gains['mean'])}**."
+    return f"{facts} Against the Gaussian: **{ahead('TNet', gains['gaussian'])}**. Against the mean: **{ahead('TNet', gains['mean'])}**."
 
 
 def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
@@ -319,3 +585,93 @@ def ranking(filters: Filters) -> str:
         f"{filters.difference('linear', 'gaussian')} dB from the one-parameter Gaussian, and the best filter "
         f"{filters.psnr(best).mean() - filters.psnr('noisy').mean():+z.2f} dB from the noisy image."
     )
+
+
+# --- chapter 05 ---
+
+
+def looked_at(runs: Comparison) -> str:
+    """Which networks are looked at: TNet's seeds and, if there is one, a run of UNet."""
+    if "TNet" not in runs.rows:
+        return ""
+    seeds, level = len(runs.rows["TNet"]), runs.values("TNet")[0]
+    unet = f"and UNet ({runs.values('UNet')[0]:.2f} dB)" if "UNet" in runs.rows else "(no run of UNet is stored at this size)"
+    return (f"Networks: TNet ({seeds} seed{'s' * (seeds > 1)}, {level:.2f} dB for the first) {unet}, "
+            f"after {runs.images:,} training images. Pictures show the first TNet.")  # fmt: skip
+
+
+def side(d: Interval | None, reference: float, above: str, below: str, neither: str) -> str:
+    """Choose among three phrases by where an interval lies; say so where there is no interval or no value."""
+    if d is None or np.isnan(d.value):
+        return "no image qualifies, so nothing can be said"
+    if not d:
+        return "too few photographs for a confidence interval"
+    return above if d.low > reference else below if d.high < reference else neither
+
+
+def noisy_pixels(found: ImageStatistics) -> str:
+    """The first three statements of section 3 for TNet: change, loss gradient, output gradient."""
+    if "TNet" not in found.labels:
+        return ""
+    change, loss = (found.difference("TNet", "Gaussian", name) for name in ("change_auc", "loss_gradient_auc"))
+    pixel, ring = (found.average("TNet", name) for name in ("output_gradient_ratio", "ring_ratio"))
+    if np.isnan([x.value for x in (change, pixel)]).all():
+        return "No image has noisy pixels to look at: **not tested on these photographs**."
+    pixel_off, ring_off = (f"by {100 * abs(x.value - 1):.1f} %" for x in (pixel, ring))
+    nothing = found.average("noisy image", "loss_gradient_auc")
+    better = side(change, 0, "TNet finds the noisy pixels better", "TNet finds the noisy pixels worse", "the two do not differ significantly")
+    at_pixel = side(pixel, 1, f"higher, {pixel_off}", f"lower, as the paper says, {pixel_off}", "not significantly different from 1")
+    at_ring = side(ring, 1, f"higher, as the paper says, {ring_off}", f"lower, {ring_off}", "not significantly different from 1")
+    return "\n\n".join([
+        f"**Change.** TNet's AUC minus that of the Gaussian filter, which ignores the content of the picture, is {change:.3f}: {better}.",
+        f"**Loss gradient.** TNet's AUC minus that of the Gaussian filter is {loss:.3f}. The noisy image itself reaches "
+        f"{_value(nothing)} by construction, so a high value does not show that anything was learnt.",
+        f"**Output gradient.** Ratio to quiet pixels of equal detail: at noisy pixels {pixel:.3f} ({at_pixel}), around them {ring:.3f} "
+        f"({at_ring}).",
+    ])  # fmt: skip
+
+
+def learnt(correlation: np.ndarray | None, found: ImageStatistics) -> str:
+    """What cascading randomisation leaves of the maps, and shuffled weights of the loss gradient's AUC.
+
+    correlation: (layers + 1,2) for the maps of loss and output.
+    """
+    if correlation is None:
+        return ""
+    loss, output = (f"{x:z.2f}" if np.isfinite(x) else "undefined" for x in correlation[-1])
+    rest = ("A correlation that remains without learnt weights comes from how a map is made: the error f(x) - c is a factor of the "
+            "gradient of the loss whatever the weights are." if correlation[-1].max() > 0.1 else
+            "As a whole the maps depend on the learnt weights.")  # fmt: skip
+    shuffled, trained = (found.average(label, "loss_gradient_auc") for label in ("TNet, shuffled weights", "TNet"))
+    use = side(shuffled, 0.5, "still above chance, so this use of the map is no evidence of learning", "below chance", "not significantly above chance")
+    return (f"With all layers randomised the rank correlation with the trained map is {loss} for the loss and {output} for the output. "
+            f"{rest} With weights shuffled within each layer, the loss gradient finds the noise with an AUC of {shuffled:.3f} "
+            f"(trained: {trained:.3f}): {use}.")  # fmt: skip
+
+
+def content_awareness(sides: ImageStatistics) -> str:
+    """Whether TNet weighs its own side of an edge more than filters do that ignore content, and than TNet before training."""
+    tnet, untrained = (sides.average(label, "same_side") for label in ("TNet", "TNet, untrained"))
+    if tnet is None:
+        return ""
+    if np.isnan(tnet.value):
+        return "No image has edges at which to measure content-awareness: **not tested on these photographs**."
+    trained = sides.difference("TNet", "TNet, untrained", "same_side")
+    here = side(tnet, 1, "TNet is above the 1 of a mean or Gaussian filter", "TNet is below the 1 of a mean or Gaussian filter",
+                "TNet does not differ significantly from the 1 of a mean or Gaussian filter")  # fmt: skip
+    control = ("a value above 1 alone does not show that anything was learnt" if untrained.value >= tnet.value else
+               side(trained, 0, "training increased it", "training decreased it", "no significant effect of training is seen"))  # fmt: skip
+    adaptive = " and ".join(f"{label} is {_at(sides.average(label, 'same_side'))}" for label in ("bilateral", "non-local means"))
+    return (f"Content-awareness at this size: {here}. TNet before training (one network, which has learnt nothing) is {_at(untrained)}, so "
+            f"{control}. Of the filters that were designed for it, {adaptive}. (Tuned for PSNR, the bilateral filter is almost a Gaussian "
+            "where its σ in colour is large.) To see whether content-awareness makes a denoiser powerful, compare these numbers with the PSNR "
+            "of chapter 02: the two rankings need not agree.")  # fmt: skip
+
+
+def _value(x: Interval | None) -> str:
+    return "–" if x is None or np.isnan(x.value) else f"{x.value:.3f}"
+
+
+def _at(x: Interval | None) -> str:
+    """Where a value lies, or why there is none."""
+    return "without a value (no image has an edge, or the pixel itself has all the weight)" if _value(x) == "–" else f"at {x.value:.3f}"

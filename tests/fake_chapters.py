@@ -106,4 +106,4 @@ def write_report(root: Path) -> None:
 
 def opened(fingerprint: str = "0123456789abcdef") -> SimpleNamespace:
     """Return what stands in for an opened corpus."""
-    return SimpleNamespace(fingerprint=fingerprint)
+    return SimpleNamespace(fingerprint=fingerprint, notes_digest="none")

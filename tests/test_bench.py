@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from n2nlib import bench
 
@@ -12,10 +13,12 @@ def test_a_device_without_a_record_says_not_measured(results):
     assert "not measured" in bench.table(None, "cuda").to_string()
 
 
-def test_every_rate_is_measured(monkeypatch):
+def test_every_rate_is_measured(monkeypatch, capsys):
     """A few steps of TNet on this machine: rates are finite and positive, and the table holds them."""
     monkeypatch.setattr(bench, "STEPS", {"TNet": 2})
-    monkeypatch.setattr(bench, "REPETITIONS", 2)
+    monkeypatch.setattr(bench, "REPETITIONS", 3)
+    monkeypatch.setattr(bench, "BUDGET", 2.0)
+    monkeypatch.setattr(bench, "emulates_bf16", lambda: False)
     monkeypatch.setattr(bench, "bench_pairs", lambda: 200.0)
     monkeypatch.setattr(bench, "bench_plain", lambda: 100.0)
     monkeypatch.setattr(bench, "cores", lambda: 1)
@@ -29,3 +32,47 @@ def test_every_rate_is_measured(monkeypatch):
         assert 0 < row["of a large convolution"] < np.inf
         assert row["core for core"] is None if row["loop"] == "plain" else 0 < row["core for core"] < np.inf
     assert len(bench.table(record, "cpu")) == 4
+    lines = capsys.readouterr().err
+    assert "TNet: repetition 3 of 3 done" in lines and "TNet, engine, 1 run, bf16: " in lines and "(3 repetitions)" in lines
+
+
+def test_bf16_is_left_out_with_a_sentence_where_it_is_emulated(results, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "STEPS", {"TNet": 1})
+    monkeypatch.setattr(bench, "REPETITIONS", 3)
+    monkeypatch.setattr(bench, "BUDGET", 2.0)
+    monkeypatch.setattr(bench, "emulates_bf16", lambda: True)
+    monkeypatch.setattr(bench, "bench_pairs", lambda: 200.0)
+    monkeypatch.setattr(bench, "bench_plain", lambda: 100.0)
+    monkeypatch.setattr(bench, "cores", lambda: 1)
+    assert bench.main(["--device", "cpu"]) == 0
+    record = bench.records()["cpu"]
+    assert {r["precision"] for r in record["training"]} == {"as PyTorch", "fp32"} and record["skipped"] == [bench.NO_BF16]
+    shown = capsys.readouterr()
+    assert bench.NO_BF16 in shown.err and bench.NO_BF16 in shown.out and "Medians of 3 repetitions" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("rate", "repetitions", "steps"),
+    [
+        (1_000.0, 5, 64),  # 32 ms per step: all that is allowed
+        (30.0, 5, 8),  # 1.07 s: (60 / 5 - 1.07) / 1.07 = 10.25 for one row, at most 8 of the network
+        (3.0, 3, 1),  # 10.7 s: too slow for the budget, and still three repetitions
+    ],
+)
+def test_steps_and_repetitions_fit_the_budget(rate, repetitions, steps):
+    row = ("engine", "fp32", 1)
+    most = 8 if steps == 8 else 64
+    assert bench._plan({row: rate}, most, 60.0, 5, 3) == (repetitions, {row: steps})
+
+
+def test_the_budget_is_kept_by_many_slow_rows():
+    """Six rows of UNet on two slow cores, 0.5 to 1 s per step: the plan takes no longer than the budget."""
+    first = {("engine", "fp32", n): n * 32 / 0.8 for n in range(1, 7)}
+    repetitions, steps = bench._plan(first, 64, bench.BUDGET, bench.REPETITIONS, bench.LEAST)
+    assert repetitions >= bench.LEAST and repetitions * sum(0.8 * (1 + s) for s in steps.values()) <= bench.BUDGET
+
+
+def test_a_machine_that_gets_busier_ends_with_the_third_repetition():
+    rates = {("engine", "fp32", 1): 1.0}  # 32 s per step, after two repetitions of five, with 10 s left
+    assert bench._plan(rates, 64, 10.0, 3, 1) == (1, {("engine", "fp32", 1): 1})
+    assert bench._plan(rates, 64, -50.0, 2, 0) == (0, {("engine", "fp32", 1): 1})

@@ -41,11 +41,17 @@ def test_levels_and_differences():
     assert rows.differences() == {"L1": d}
 
 
+def test_any_two_rows_are_compared_by_name():
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "L1": runs((24.5, 24.6, 24.7)), "BN": runs((24.9, 25.0, 25.1))})
+    found = rows.versus({"BN minus L1": ("BN", "L1"), "absent": ("BN", "UNet")})
+    assert list(found) == ["BN minus L1"] and f"{found['BN minus L1']}" == "+0.40 [+0.40, +0.40]"
+
+
 def test_a_row_of_fewer_seeds_is_compared_with_its_partners_and_says_so():
     rows = comparison({"TNet": runs((25.0, 25.1, 25.2, 26.1)), "L1": runs((24.5, 24.6, 24.7)), "UNet": runs((25.5, 25.6, 25.7), network="UNet")})
     assert rows.difference("L1").value == pytest.approx(-0.5)
-    assert rows.pairing == "L1: compared with the same 3 seeds of TNet, whose mean is 25.10 dB."
-    assert rows.difference("UNet").value == pytest.approx(25.6 - 25.35)  # another network shares no start
+    assert rows.pairing == "L1, UNet: compared with the same 3 seeds of TNet, whose mean is 25.10 dB."
+    assert rows.difference("UNet").value == pytest.approx(25.6 - 25.1)  # another network: equal sets of seeds
 
 
 def test_a_comparison_without_rows_is_false_and_has_nothing_to_say():
@@ -66,7 +72,7 @@ def test_frames_hold_a_line_for_each_run():
 def test_the_sample_says_what_is_known_of_photographs():
     rows = {"TNet": runs((25.0, 25.2)), "L1": runs((24.5,))}
     assert comparison(rows).sample == "After 2,500,000 training images, on 10 validation images of 5 photographs; n = 1 to 2 seeds."
-    assert "10 validation images of unknown photographs (intervals take images as independent)" in comparison(rows, photos_known=False).sample
+    assert "10 validation images (photographs unknown: intervals take images as independent)" in comparison(rows, photos_known=False).sample
 
 
 def test_a_selection_keeps_order_and_sample():
@@ -82,3 +88,29 @@ def test_numbers_are_formatted_last():
     assert f"{d}" == "0.12 [0.10, 0.15]" and f"{d.signed()}" == "+0.12 [+0.10, +0.15]"
     assert f"{stats.Interval(-0.001, None, None, 1, 't').signed()}" == "+0.00"  # a rounded zero has no minus sign
     assert f"{stats.PValue(0.0004)}" == "< 0.001" and f"{stats.PValue(0.047)}" == "0.047" and f"{stats.PValue(0.234)}" == "0.23"
+
+
+def test_named_pairs_are_compared_without_a_reference():
+    unet = runs((25.5, 25.6, 25.7), network="UNet")
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "UNet": unet, "L1": runs((24.5,))})
+    pairs = {"Table 2": ("TNet", "UNet"), "not there": ("TNet", "UNet at 5e-4")}
+    assert {name: d.value for name, d in rows.versus(pairs).items()} == {"Table 2": pytest.approx(-0.5)}
+    among = rows.among(pairs)
+    assert among.labels == ["TNet", "UNet"] and among.reference is None and among.pairing == ""
+    assert among.versus(pairs) == rows.versus(pairs) and not comparison({}).among(pairs)
+
+
+def test_the_first_seed_of_rows_that_are_there():
+    rows = comparison({"TNet": runs((25.0, 25.1)), "UNet": runs((25.5,), network="UNet")})
+    assert rows.firsts("UNet", "BaseNet", "TNet") == [rows.rows["UNet"][0], rows.rows["TNet"][0]]
+    assert comparison({}).firsts("TNet") == [] and comparison({}).first("TNet") is None
+
+
+def test_absent_rows_stay_absent_in_a_selection():
+    rows = comparison({"TNet": runs((25.0,))}, absent=["UNet", "BaseNet"])
+    assert rows.absent == ["UNet", "BaseNet"] and rows.select("TNet", "UNet").absent == ["UNet"]
+
+
+def test_one_photograph_is_one():
+    rows = Comparison({"TNet": runs((25.0,))}, "TNet", np.zeros(10), np.full(10, 20.7))
+    assert "10 validation images of 1 photograph; n = 1 seeds" in rows.sample

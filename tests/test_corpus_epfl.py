@@ -47,12 +47,13 @@ def test_reads_prefixes_of_both_files(files):
 
 def test_files_that_are_not_the_authors_are_a_warning_and_theirs_are_not(files, monkeypatch):
     corpus = open_corpus(f"epfl:{files}", 10, 4)
-    assert len(corpus.warnings) == 2
+    assert len(corpus.warnings) == 3 and not corpus.authentic
     assert "train_data.pkl is not the authors' train_data.pkl" in corpus.warnings[0]
     sums = {split: (len((files / name).read_bytes()), corpus.recipe["epfl"][split]) for split, name in epfl.FILES.items()}
     published = {f"files.{s}_{what}": v for s, pair in sums.items() for what, v in zip(("bytes", "sha256"), pair, strict=True)}
     monkeypatch.setattr(epfl.paper, "value", published.__getitem__)
-    assert open_corpus(f"epfl:{files}", 10, 4).warnings == []
+    theirs = open_corpus(f"epfl:{files}", 10, 4)
+    assert theirs.warnings == [epfl.UNKNOWN_PHOTOGRAPHS] and theirs.authentic
 
 
 def test_fingerprint_follows_files_and_sizes_only(files, tmp_path):
@@ -174,3 +175,13 @@ def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
         study.run(clean)
     wanted = wanted_runs(Settings(f"epfl:{tmp_path}", "smoke", "cpu"))
     assert wanted and "noise2clean" not in {s.scheme for s in wanted}
+
+
+def test_photographs_of_the_authors_files_are_unknown(files):
+    corpus = open_corpus(f"epfl:{files}", 10, 4)
+    assert not corpus.photographs_known and corpus.warnings[-1] == epfl.UNKNOWN_PHOTOGRAPHS
+    unknown = "(photographs unknown: intervals take images as independent)"
+    assert corpus.sample(np.arange(1_000)) == f"1,000 validation images {unknown}"
+    known = open_corpus("bundled", 10, 4)
+    assert known.sample(np.repeat(np.arange(3), 5)) == "15 validation images of 3 photographs"
+    assert known.sample(np.zeros(5)) == "5 validation images of 1 photograph"

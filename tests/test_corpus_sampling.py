@@ -1,5 +1,6 @@
 """Sub-pixel sampling: unbiased, independent, fair to unequal cells, and the same bytes everywhere."""
 
+import contextlib
 import hashlib
 
 import numpy as np
@@ -131,8 +132,9 @@ class Still:
     def __init__(self, pixels):
         self.pixels = pixels
 
-    def load(self):
-        return self.pixels
+    @contextlib.contextmanager
+    def lent(self):
+        yield self.pixels
 
 
 def test_number_of_threads_and_batch_size_change_no_byte(monkeypatch):

@@ -54,3 +54,12 @@ def test_a_variant_has_its_networks_colour():
     assert figures.colour("UNet (shared decoder)") != figures.colour("UNet") == figures.colour("UNet at 5e-4")
     assert figures.colour("median") == "#777777"
     assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
+
+
+def test_denoised_windows_have_a_row_for_what_is_there():
+    clean = np.full((2, 3, 8, 8), 100, np.uint8)
+    pictures = {"names": ["a", "b"], "arrays": {"clean": clean, "noisy": clean + 10, "TNet": clean + 1}}
+    axes = figures.denoised_grid(pictures, ("noisy", "UNet", "TNet", "clean")).axes
+    assert [ax.get_ylabel() for ax in axes[::2]] == ["noisy", "TNet", "clean"]
+    assert [ax.get_xlabel() for ax in axes[::2]] == ["28.13 dB", "48.13 dB", ""]
+    assert figures.denoised_grid({}, ("noisy",)) is None

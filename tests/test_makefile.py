@@ -17,7 +17,7 @@ PYTHON = """#!/bin/sh
 printf '%s\\n' "$@"
 printf 'train: %s\\n' "$N2N_TRAIN"
 """
-CHOICES = ("MAKEFLAGS", "MAKELEVEL", "PROFILE", "CORPUS", "DEVICE", "EXECUTOR", "CHAPTER", "FRESH", "TRAIN", "N2N_TRAIN")
+CHOICES = ("MAKEFLAGS", "MAKELEVEL", "PROFILE", "CORPUS", "DEVICE", "EXECUTOR", "CHAPTER", "FRESH", "TRAIN", "EMULATE", "N2N_TRAIN")
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_a_path_arrives_as_it_was_typed(make, target, command, corpus):
 
 
 def test_every_choice_is_handed_on(make):
-    words = ["PROFILE=smoke", "CORPUS=bundled", "DEVICE=cpu", "EXECUTOR=dask:tcp://host:1", "CHAPTER=03", "FRESH=1", "TRAIN=0"]
-    options = ["--profile=smoke", "--corpus=bundled", "--device=cpu", "--executor=dask:tcp://host:1", "--chapter=03", "--fresh"]
+    words = ["PROFILE=smoke", "CORPUS=bundled", "DEVICE=cpu", "EXECUTOR=dask:tcp://host:1", "CHAPTER=03", "FRESH=1", "TRAIN=0", "EMULATE=1"]
+    options = ["--profile=smoke", "--corpus=bundled", "--device=cpu", "--emulate-bf16", "--executor=dask:tcp://host:1", "--chapter=03", "--fresh"]
     assert make("plan", *words).stdout.splitlines() == ["-m", "n2nlib.report", "plan", *options, "train: 0"]
     assert make("bench", *words).stdout.splitlines() == ["-m", "n2nlib.bench", "--device=cpu", "train: "]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import inspect
 import json
 import sys
@@ -14,10 +15,12 @@ from types import FunctionType, ModuleType
 import numpy as np
 import pytest
 
+import n2nlib.saliency_measurements  # noqa: F401  registers its kinds
 from n2nlib import measurements
 from n2nlib.corpus import open_corpus
 from n2nlib.measurements import KINDS, Measurement
-from n2nlib.runs import RunStore
+from n2nlib.runs import Run, RunStore
+from n2nlib.spec import PROFILES
 
 PINS = Path(__file__).with_name("measurements.json")
 
@@ -35,6 +38,10 @@ def test_a_new_version_is_computed_again_and_the_same_one_is_not(tmp_path):
     assert new.stored(store, x=4)["value"] == "new" and calls == [3, 3, 4]
 
 
+def test_the_first_version_is_named_where_stored_answers_name_it():
+    assert Measurement("m", 1, dict).inputs({"x": 1}) == {"x": 1}
+    assert Measurement("m", 1, dict, explicit=True).inputs({"x": 1}) == {"x": 1, "version": 1}
+    assert Measurement("m", 2, dict).inputs({"x": 1}) == {"x": 1, "version": 2}
 def test_a_kind_whose_stored_answers_name_version_1_keeps_naming_it():
     assert Measurement("m", 1, dict).inputs({"x": 1}) == {"x": 1} and Measurement("m", 2, dict).inputs({}) == {"version": 2}
     assert Measurement("m", 1, dict, explicit=True).inputs({"x": 1}) == {"x": 1, "version": 1}
@@ -44,6 +51,28 @@ def test_arguments_are_named_by_what_defines_them():
     corpus = open_corpus("bundled", n_train=64, n_val=12)
     found = Measurement("m", 1, lambda: {}).inputs({"corpus": corpus, "levels": (0.1, 0.5), "by": {"a": [corpus]}, "text": "abc"})
     assert found == {"corpus": corpus.fingerprint, "levels": [0.1, 0.5], "by": {"a": [corpus.fingerprint]}, "text": "abc"}
+
+
+# --- chapter 04 ---
+
+
+def test_windows_are_spread_over_levels_and_photographs():
+    values, photo = np.array([10.0, 11, 12, 13, 14, 15]), np.array([0, 0, 0, 1, 1, 1])
+    chosen = measurements.spread_windows(values, photo, (0.0, 0.1, 0.85, 1.0))
+    assert chosen == [0, 3, 4, 2]  # one of each photograph, then another of each
+
+
+def test_examples_keep_the_identity_that_chapter_04_stored():
+    """The name and inputs under which tracked reports find their pictures in the store."""
+    corpus, levels = open_corpus("bundled", n_train=64, n_val=12), (0.1, 0.26, 0.42, 0.58, 0.74, 0.9)
+    spec = PROFILES["smoke"].spec(corpus.fingerprint)
+    arguments = {"corpus": corpus, "bundled": corpus, "levels": levels, "runs": [Run(spec, Path())]}
+    assert KINDS["examples"].inputs(arguments) == {
+        "corpus": corpus.fingerprint,
+        "bundled": corpus.fingerprint,
+        "levels": list(levels),
+        "runs": [spec.id],
+    }
 
 
 def source_of(function) -> str:
@@ -69,7 +98,8 @@ def source_of(function) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 package = sys.modules[item.__module__].__package__.rsplit(".", node.level - 1)[0]
-                module = sys.modules.get(f"{package}.{node.module}" if node.module else package)
+                # Imported here, or the hash would depend on what else has been imported so far.
+                module = importlib.import_module(f"{package}.{node.module}" if node.module else package)
                 queue += [getattr(module, a.name) for a in node.names if callable(getattr(module, a.name, None))]
         for name in used & names.keys():
             value = names[name]

@@ -205,14 +205,14 @@ def test_summary_counts(name, options, parameters):
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network.eval()(images(1, 3, 32, 32))
     norms = sum(np.prod(s.shape) for s in trace(network) if s.kind == "normalisation")  # which PyTorch does not count
-    assert total["multiply-adds"] == rows["multiply-adds"].sum() == counter.get_total_flops() // 2 + norms
+    assert total["MACs"] == rows["MACs"].sum() == counter.get_total_flops() // 2 + norms
 
 
 def test_summary_marks_what_is_used_again():
     table = summary(UNet(shared_decoder=True))
     again = table[table["layer"].str.endswith("(again)")]
     assert list(again["layer"]) == ["decode3.0.0 (again)", "decode3.1.0 (again)"] * 2
-    assert (again["parameters"] == 0).all() and (again["multiply-adds"] > 0).all()
+    assert (again["parameters"] == 0).all() and (again["MACs"] > 0).all()
     # counted at each use, the shared network's weights are the unshared one's
     at_each_use = sum(table.loc[table["layer"] == row.removesuffix(" (again)"), "parameters"].item() for row in again["layer"])
     assert table["parameters"].iloc[-1] + at_each_use == 991_203

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from fake_chapters import opened, write
@@ -61,9 +63,63 @@ def test_a_data_file_counts_where_it_is_named_and_an_unnamed_one_everywhere(pack
     assert names == {"from n2nlib import data": ["common.css", "numbers.toml"], "from n2nlib import errors": ["common.css"]}
 
 
-def test_magics_are_no_python():
-    cells = [{"cell_type": "code", "source": ["%matplotlib inline\n", "import n2nlib\n", "!ls"]}, {"cell_type": "markdown", "source": "x ="}]
-    assert code_of({"cells": cells}) == "import n2nlib"
+def cells(*sources: str, tags: tuple[str, ...] = ()) -> dict:
+    return {"cells": [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": list(tags)}, "source": s} for i, s in enumerate(sources)]}
+
+
+#: What IPython runs and Python alone does not, without a word of the library.
+IPYTHON = ["study?", "?study", "study.table??", "%%bash\nfor i in 1 2; do echo $i; done", "%%html\n<b onclick='x'>", "%%writefile x.txt\nif (", "%time x = 1",
+           "files = !ls", "x = %who_ls", "if True:\n    !ls *.png\n    %matplotlib inline", "  %matplotlib inline", "await f()", "async with a as b: pass", "x;",
+           "!ls {x} \\\n  y", "%%time", "", ">>> x = 1\n>>> y", "In [1]: x", "%pip install a", "/f x", ",f a b", "x = '\\d'", "%%script false\nfoo bar", "%%latex\n$x$",
+           "%%javascript\nalert(1)", "%%R -i x\ny <- x", "x = 1  # comment?", "%lsmagic\n%env", "for i in a: await i", "%%time\nawait f()", "%%capture o\n%%bash\nls ;;"]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", IPYTHON)
+def test_ipython_syntax_is_read_as_ipython_reads_it(package, source):
+    code = code_of(cells("import n2nlib", source, "from n2nlib import errors"))
+    assert closure(code, package).keys() == {"n2nlib", "n2nlib.errors"}
+
+
+@pytest.mark.parametrize("source", ["%%time\nfrom n2nlib import errors", "%%capture out\n%%time\nfrom n2nlib import errors\nx?", "%%timeit -n 1\nfrom n2nlib import errors",
+                                    "%time from n2nlib import errors", "%%prun -l 5\nfrom n2nlib import errors", "if 1:\n    %time from n2nlib import errors",
+                                    "%%timeit import n2nlib.errors\nx"])  # fmt: skip
+def test_python_inside_a_magic_counts(package, source):
+    assert closure(code_of(cells(source)), package).keys() == {"n2nlib", "n2nlib.errors"}
+
+
+@pytest.mark.parametrize("source", ["!python -m n2nlib.bench", "x = !python -c 'import n2nlib'", "%%bash\npython -m n2nlib.verify", "%timeit -n 1 import n2nlib.errors",
+                                    "%run mine.py", "%run -i mine.py", "from n2nlib import *"])  # fmt: skip
+def test_what_may_use_any_module_counts_every_module(package, source):
+    every = {"n2nlib" + "".join(f".{part}" for part in p.relative_to(package).with_suffix("").parts if part != "__init__") for p in package.rglob("*.py")}
+    assert closure(code_of(cells(source)), package).keys() == {name for name in every if not name.startswith("n2nlib.report")}
+
+
+def test_a_cell_that_cannot_run_is_named_before_anything_is_trained():
+    with pytest.raises(ReportError, match=r"01_x.ipynb, cell 'c1': .* in `def f\(:`. Correct the cell, or tag it `raises-exception`"):
+        code_of(cells("x = 1", "def f(:\n    pass"), "01_x.ipynb")
+    with pytest.raises(ReportError, match="cell 'c0'"):
+        code_of(cells("x = '\0'"))
+    assert code_of(cells("def f(:", tags=("raises-exception",))) == ""
+    assert "import *" in code_of(cells("%load_ext mine", "a syntax of its own"))  # its extension may read it
+
+
+def test_other_cells_are_no_code():
+    others = [{"cell_type": kind, "id": "m", "metadata": {}, "source": "x ="} for kind in ("markdown", "raw")]
+    assert code_of({"cells": others}) == ""
+
+
+@pytest.mark.parametrize("content", ["", "{half", "[]", "{}", '{"cells": [1]}', '{"cells": [{}]}', '{"nbformat": 3, "worksheets": []}'])
+def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
+    (tmp_path / "08_x.ipynb").write_text(content)
+    with pytest.raises(ReportError, match="08_x.ipynb cannot be read as a notebook"):
+        load_notebook(tmp_path / "08_x.ipynb")
+
+
+def test_planning_imports_ipython_only_where_a_cell_needs_it(tmp_path):
+    script = "import sys; from n2nlib.report.closure import code_of; cell = {'cell_type': 'code', 'metadata': {}, 'source': %r}; code_of({'cells': [cell]}); print('IPython' in sys.modules)"
+    for source, needed in [("import n2nlib\nawait x", "False"), ("x?", "True")]:
+        done = subprocess.run([sys.executable, "-c", script % source], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == needed
 
 
 def test_the_real_chapters_reach_the_training_code():
@@ -109,6 +165,20 @@ def test_new_outputs_in_a_committed_notebook_change_nothing(made, tmp_path):
     content["cells"][1] |= {"execution_count": 7, "outputs": [{"output_type": "stream", "name": "stdout", "text": "3"}]}
     path.write_text(json.dumps(content))
     assert stale(made) == {}
+
+
+def test_what_jupyterlab_saves_changes_nothing(made, tmp_path):
+    path = tmp_path / "notebooks" / "01_data.ipynb"
+    content = json.loads(path.read_text())
+    for cell in content["cells"]:
+        cell["metadata"] |= {"trusted": True, "collapsed": False, "execution": {"iopub.status.idle": "2026"}, "jp-MarkdownHeadingCollapsed": True}
+        cell["source"] = cell["source"].splitlines(keepends=True)
+    content |= {"metadata": {"kernelspec": {"name": "python3"}, "language_info": {"version": "3.13.1"}, "widgets": {}}, "nbformat_minor": 4}
+    path.write_text(json.dumps(content))
+    assert stale(made) == {}
+    content["cells"][0]["attachments"] = {"a.png": {"image/png": "AAAA"}}
+    path.write_text(json.dumps(content))
+    assert stale(made)["01_data"] == "the notebook changed"
 
 
 def test_a_changed_module_remakes_the_chapters_that_import_it(made, monkeypatch, tmp_path):

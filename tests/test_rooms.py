@@ -15,13 +15,14 @@ from n2nlib.report.closure import _imports, _modules
 FLOORS = {
     "install": 0,
     "errors": 0,
-    "paths": 1, "paper": 1, "device": 1, "text": 1,
+    "paths": 1, "paper": 1, "device": 1, "text": 1, "locks": 1,
     "corpus": 2, "models": 2, "losses": 2, "metrics": 2, "classical": 2,
-    "spec": 3, "schemes": 3, "plain": 3, "training": 3,
-    "figures": 4, "runs": 4, "sweep": 4, "experiments": 4,
-    "stats": 5, "smoothgrad": 5, "saliency": 5, "elsewhere": 5, "detail": 5, "measurements": 5, "comparison": 5, "study": 5, "words": 6, "curves": 6,
+    "spec": 3, "schemes": 3, "plain": 3, "training": 3, "transfer": 3,
+    "figures": 4, "runs": 4, "sweep": 4, "speed": 4, "progress": 4, "cluster": 4, "experiments": 4,
+    "stats": 5, "smoothgrad": 5, "saliency": 5, "detail": 5, "measurements": 5, "comparison": 5, "study": 5, "words": 6, "curves": 6,
     "claims": 6, "ledger": 6, "tables": 6, "compare": 6,
-    "filters": 6, "data_figures": 6, "figures_filters": 6, "figures_network": 6, "figures_runs": 6, "search": 6,
+    "filters": 6, "generalisation": 6, "data_figures": 6, "figures_filters": 6, "figures_network": 6, "search": 6,
+    "saliency_measurements": 6, "saliency_figures": 6, "report_words": 6,
     "report": 7, "bench": 7, "verify": 7,
 }  # fmt: skip
 

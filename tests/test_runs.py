@@ -24,6 +24,7 @@ from n2nlib import runs
 from n2nlib.corpus import open_corpus
 from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
+from n2nlib.progress import Progress
 from n2nlib.runs import WEIGHTS, RunStore, whole
 from n2nlib.spec import RunSpec
 from n2nlib.sweep import _on_gpu, groups, sweep
@@ -219,9 +220,9 @@ def groups_tried(store, corpus, monkeypatch):
             if error := fails(group):
                 raise error
 
-        monkeypatch.setattr("n2nlib.sweep._train_here", train_here)
+        monkeypatch.setattr("n2nlib.sweep.train_here", train_here)
         specs = [spec(corpus, seed=i) for i in range(12)]
-        errors = _on_gpu(specs, {corpus.fingerprint: corpus}, store, SimpleNamespace(add=None))
+        errors = _on_gpu(specs, {corpus.fingerprint: corpus}, store, Progress(specs, "cuda", quiet=True))
         return seen, [str(e) for e in errors]
 
     return tried

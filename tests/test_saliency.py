@@ -192,28 +192,9 @@ def test_rank_correlation_is_spearman():
     np.testing.assert_allclose(saliency.rank_correlation(a, b), expected, atol=1e-12)
 
 
-def test_averages_leave_out_images_without_a_number():
-    values, photo = np.log([2.0, 8.0, np.nan, 4.0]), np.array([0, 1, 1, 2])
-    found = saliency.average(values, photo, logs=True)
-    assert found.value == pytest.approx(4) and found.n == 3 and found.low < 4 < found.high
-    number = saliency.ledger(np.stack([values, values]), photo, logs=True)
-    assert (number["n"], number["images"]) == (3, 3) and number["value"] == pytest.approx(4)
-    assert saliency.ledger(np.full(4, np.nan), photo) is None
-
-
 def test_statements_of_an_untrained_network_are_deterministic(photographs):
     network = build("TNet", seed=0)
     first, second = (saliency.network_statements(network, *photographs, samples=2) for _ in range(2))
     for key in first:
         assert np.array_equal(first[key], second[key], equal_nan=True)
     assert torch.is_grad_enabled() and network.training
-
-
-def test_an_average_is_as_uncertain_as_its_initialisations():
-    """Initialisations that differ by 1 on images that all agree: Student's interval over them, not a point."""
-    photo = np.repeat(np.arange(20), 2)
-    values = np.arange(3.0)[:, None] + np.random.default_rng(0).normal(0, 1e-3, (3, 40))
-    crossed, one = saliency.average(values, photo), saliency.average(values[0], photo)
-    half = 4.303 * np.std(np.arange(3.0), ddof=1) / np.sqrt(3)  # t(0.975, 2 degrees of freedom)
-    assert crossed.high - crossed.value == pytest.approx(half, rel=0.02) and crossed.n == 3
-    assert one.high - one.value < 0.01 and one.n == 20

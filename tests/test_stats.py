@@ -165,8 +165,24 @@ class FakeRun:
 def test_runs_are_paired_only_from_the_same_start():
     spec = RunSpec(corpus="c", n_train=32, epochs=1)
     assert all(same_start(spec, spec.replace(**change)) for change in (dict(loss="L1"), dict(lr=1e-4), dict(scheme="noise2clean")))
-    for change in (dict(seed=1), dict(network="UNet"), dict(options={"batch_norm": True})):
+    for options in ({"batch_norm": True}, {"dropout": 0.1}, {"pool": "average"}, {"activation": "relu"}):
+        assert same_start(spec, spec.replace(options=options))
+    for options in ({"pool": "stride"}, {"skips": False}, {"embedding": 64}):
+        assert not same_start(spec, spec.replace(options=options))
+    for change in (dict(seed=1), dict(network="UNet")):
         assert not same_start(spec, spec.replace(**change))
+    unet = spec.replace(network="UNet")
+    assert not same_start(unet, unet.replace(options={"shared_decoder": True}))
+
+
+def test_equal_sets_of_seeds_are_compared_where_none_can_be_paired():
+    def row(levels, first=0, **change):
+        return [FakeRun(RunSpec(corpus="c", n_train=32, epochs=1, seed=first + i, **change), np.full(6, level)) for i, level in enumerate(levels)]
+
+    tnet, unet, later = row((25.0, 25.2, 26.0)), row((25.5, 25.7), network="UNet"), row((24.0,), first=7, network="UNet")
+    photo = np.arange(6)
+    assert psnr_difference(unet, tnet, photo).value == pytest.approx(25.6 - 25.1)
+    assert psnr_difference(later, tnet, photo).value == pytest.approx(24.0 - 25.4)
 
 
 def test_psnr_difference_pairs_by_itself():

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from n2nlib import ledger
+from n2nlib import experiments, ledger, measurements
 from n2nlib import study as module
 from n2nlib.errors import ReportError
 from n2nlib.study import Study, refuse_unknown_parameters
@@ -64,6 +64,15 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
     assert (study.folder / "tables/t.md").read_text().startswith(markdown)
 
 
+def test_an_empty_table_says_why_it_is_absent(study, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module, "show_markdown", lambda text, mark: shown.append((text, mark["kind"])))
+    study.table(pd.DataFrame(columns=["model"]), "t", "Caption.")
+    study.table(None, "t", "Caption.", absent="No search is stored.")
+    assert "*Table t has no row: none of its runs is stored" in shown[0][0]
+    assert shown[1] == ("No search is stored.", "absent") and not (study.folder / "tables/t.csv").exists()
+
+
 def test_numbers_are_kept_for_the_ledger(study):
     study.number("lr.best", {"value": 25.3, "low": None})
     study.number("lr.n", 5)
@@ -92,3 +101,22 @@ def test_a_run_that_may_not_be_trained_is_named(study, monkeypatch):
 
 def test_pictures_are_bundled_whatever_the_corpus(study):
     assert study.pictures.name.startswith("bundled") and len(study.pictures) == study.profile.n_val
+
+
+def test_without_runs_nothing_is_measured(study):
+    assert study.measure(measurements.examples, bundled=study.corpus, levels=(0.5,), runs=[]) == {}
+    assert not (study.store.folder / "measurements").exists()
+
+
+def test_a_table_without_rows_says_why(study, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module, "show_markdown", lambda text, mark: shown.append((text, mark["kind"])))
+    study.table(pd.DataFrame(), "t", "Caption.")
+    study.table(None, "t", "Caption.", absent="Nothing to compare.")
+    assert "none of its runs is stored" in shown[0][0] and shown[1] == ("Nothing to compare.", "absent")
+    assert shown[0][1] == "absent" and not (study.folder / "tables").exists()
+
+
+def test_rows_are_asked_for_by_function_or_as_they_are(study):
+    rows = study.rows(experiments.table2)
+    assert rows == experiments.table2(study.profile, study.fingerprint) and study.rows(rows) is rows

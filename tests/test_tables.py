@@ -6,17 +6,17 @@ from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as sps
 
-from n2nlib import paper, tables
+from n2nlib import curves, experiments, paper, tables
 from n2nlib.comparison import Comparison
-from n2nlib.figures_runs import dots_around
 from n2nlib.models import build, count_parameters
 from n2nlib.runs import RunStore
 from n2nlib.spec import PROFILES, RunSpec
-from n2nlib.stats import Interval
-from n2nlib.text import cell
+from n2nlib.stats import Interval, PValue
+from n2nlib.text import cell, flat
 from n2nlib.training import Trained
 
 
@@ -79,31 +79,6 @@ def test_ranges_are_those_of_whole_trios():
     assert found["p, equal means"][1] == pytest.approx(sps.f_oneway(*([24.9 + x for x in r] for r in ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.1, 0.3, 0.2)))).pvalue)
 
 
-def test_table2_reads_the_networks():
-    rows = {
-        "BaseNet": made_up("BaseNet"),
-        "UNet (shared decoder)": made_up("UNet", options={"shared_decoder": True}),
-        "TNet": made_up(),
-        "TNet+BN": made_up(options={"batch_norm": True}),
-        "TNet without skip connections": made_up(options={"skips": False}),
-    }
-    table = tables.table2(rows).set_index("model")
-    assert list(table["#P, ours"]) == ["166.9", "576.1", "43.1", "43.5", "28.7"]
-    assert list(table["Res"]) == ["No", "Yes", "Yes", "Yes", "No"]
-    assert list(table["BN"]) == ["No", "No", "No", "Yes", "No"]
-    assert table.loc["UNet (shared decoder)", "PSNR, paper"] == "25.24 ± 0.08"  # the paper's one UNet row
-    assert table.loc["TNet without skip connections", "PSNR, paper"] == "–"
-
-
-def test_differences_are_to_the_reference():
-    rows = {"TNet": made_up(), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
-    found = tables.differences(rows, "TNet", PHOTO)
-    assert list(found) == ["TNet+L1"] and found["TNet+L1"].value == pytest.approx(-0.5)
-    line = tables.difference_table(rows, "TNet", found).iloc[0]
-    assert line["paper (dB)"] == "-0.03" and line["ours (dB)"] == "-0.50" and line["PSNR of each initialisation (dB)"] == "24.50, 24.60, 24.70"
-    assert tables.ablation(rows, "TNet", found)["minus TNet (dB)"].tolist() == ["–", "-0.50"]
-
-
 def test_the_note_on_pairing_gives_the_partners_level():
     """Three of the reference's four initialisations are shared: 25.1, and not the 25.2 that stands in its row."""
     rows = {"TNet": made_up(levels=(25.0, 25.1, 25.2, 25.5)), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
@@ -117,23 +92,11 @@ def test_a_rounded_zero_has_no_minus_sign():
 
 
 def test_no_interval_no_difference():
-    """Two initialisations: the table has a value, and no sentence calls it a difference."""
+    """Two seeds: the table has a value, and no sentence calls it a difference."""
     rows = {"TNet": made_up(levels=(25.0, 25.1)), "TNet+BN": made_up(levels=(20.0, 20.1), options={"batch_norm": True})}
-    found = tables.differences(rows, "TNet", PHOTO)
-    assert tables.brackets(found["TNet+BN"]) == "–"
-    assert "no interval" in tables.compared("TNet+BN", "TNet", found["TNet+BN"])
-    text = tables.outcome("TNet", found, PROFILES["quick"])
-    assert "TNet+BN" not in text and text.startswith("**The paper's claims are not tested at this size**")
-
-
-@pytest.mark.parametrize(
-    "low, high, says",
-    [(0.1, 0.3, "Shown above TNet: X (+0.20 dB)."), (-0.3, -0.1, "Shown below TNet: X (-0.20 dB)."), (-0.1, 0.5, "No difference to TNet is shown for: X (+0.20 dB).")],
-)
-def test_outcome_follows_the_interval(low, high, says):
-    value = (low + high) / 2
-    text = tables.outcome("TNet", {"X": Interval(value, low, high, 5, "t")}, PROFILES["paper"])
-    assert text == says.replace(f"{value:+.2f} dB", f"{value:+.2f} [{low:+.2f}, {high:+.2f}] dB")
+    found = comparison(rows, "TNet").difference("TNet+BN")
+    assert tables.brackets(found) == "–"
+    assert "no interval" in tables.compared("TNet+BN", "TNet", found)
 
 
 def test_what_a_size_cannot_say():
@@ -142,18 +105,6 @@ def test_what_a_size_cannot_say():
     overnight, quick = tables.size_note(PROFILES["overnight"]), tables.size_note(PROFILES["quick"])
     assert "first steps of their training" in quick and f"{seen:,}" in quick and "no interval" in quick
     assert "first steps of their training" in overnight and "no interval" not in overnight
-    assert tables.verdict_note(PROFILES["paper"]) == "" and "not tested" in tables.verdict_note(PROFILES["overnight"])
-
-
-def test_dots_around_looks_closer_only_where_a_row_is_far():
-    near = {"TNet": [25.0, 25.1], "TNet, ReLU": [24.9, 25.0]}
-    assert len(dots_around(near, "TNet").axes) == 1
-    fig = dots_around(near | {"TNet without skip connections": [19.0, 19.2]}, "TNet")
-    assert len(fig.axes) == 2
-    low, high = fig.axes[1].get_xlim()
-    assert -1 < low < -0.15 and 0.05 < high < 1
-    assert [t.get_text() for t in fig.axes[1].texts] == ["← −6.0"]
-    plt.close("all")
 
 
 def stored(store, precision, psnrs, env=None, **spec):
@@ -165,20 +116,26 @@ def stored(store, precision, psnrs, env=None, **spec):
 FP32 = [24.64, 24.62, 24.67, 24.49, 24.56]
 
 
-@pytest.mark.parametrize("shift, outcome", [(0.0, "shown"), (0.05, "not shown")])
+@pytest.mark.parametrize("shift, outcome", [(0.0, "yes"), (0.05, "not significant")])
 def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
     store = RunStore(tmp_path)
     stored(store, "fp32", FP32)
     stored(store, "bf16", np.array([24.635, 24.625, 24.675, 24.485, 24.56]) + shift)
-    (row,) = tables.equivalences(tables.precision_effects(store.all())).to_dict("records")
-    assert row["run"] == "TNet" and row["n"] == 5 and row["precision"] == "bf16" and row["within ±0.03 dB"].startswith(outcome)
+    table = tables.equivalences(tables.precision_effects(store))
+    (row,) = table.to_dict("records")
+    assert row["run"] == "TNet" and row["precision"] == "bf16"
+    assert row["n"] == 5 and row["training images"] == 64
+    assert row["within ±0.03 dB"] == outcome and (row["p"] < 0.05) == (outcome == "yes")
+    (texts,) = table.map(lambda value: cell(value, 2)).to_dict("records")
+    assert texts["minus fp32 (dB)"].startswith(f"{shift:+.3f} [") and texts["p"] == format(PValue(row["p"]))
 
 
-def test_two_initialisations_show_no_equivalence(tmp_path):
+def test_two_seeds_show_no_equivalence(tmp_path):
     store = RunStore(tmp_path)
     stored(store, "fp32", FP32[:2])
     stored(store, "bf16", FP32[:2])
-    assert tables.equivalences(tables.precision_effects(store.all())).empty
+    assert tables.equivalences(tables.precision_effects(store)).empty
+    assert tables.precision_effects(store, []) == [] and tables.equivalences([]).empty
 
 
 def test_tf32_on_a_cpu_counts_as_fp32(tmp_path):
@@ -188,8 +145,168 @@ def test_tf32_on_a_cpu_counts_as_fp32(tmp_path):
     stored(store, "tf32", FP32[:3], network="UNet", options={"shared_decoder": True}, lr=1e-3)
     stored(store, "tf32", FP32[3:], {"device": "a GPU"})
     assert {run.arithmetic for run in store.all()} == {"bf16", "fp32", "tf32"}
-    (row,) = tables.equivalences(tables.precision_effects(store.all(), ["bf16"])).to_dict("records")
+    (row,) = tables.equivalences(tables.precision_effects(store, ["bf16"])).to_dict("records")
     assert row["run"] == "UNet, shared_decoder True, lr 0.001" and row["n"] == 3
+
+
+# --- chapter 04 ---
+
+
+def shown(table, digits=2):
+    """A table's cells as they are printed, by its first column."""
+    return table.map(lambda value: cell(value, digits)).set_index(table.columns[0])
+
+
+def test_networks_are_counted_once_and_at_each_use():
+    built = {"TNet": build("TNet"), "UNet": build("UNet"), "shared": build("UNet", shared_decoder=True)}
+    table = tables.networks(built).set_index("network")
+    assert table["parameters"].tolist() == [43_064, 991_203, 576_099]
+    assert table["counted at each use"].tolist() == [43_064, 991_203, 991_203]
+    assert table["MACs per image"].tolist() == [5_474_304, 178_119_936, 178_119_936]
+    assert table["times TNet's"].tolist() == pytest.approx([1, 991_203 / 43_064, 576_099 / 43_064])
+    assert table["times TNet's MACs"]["shared"] == pytest.approx(178_119_936 / 5_474_304)
+
+
+def test_table2_reads_the_networks():
+    rows = {
+        "BaseNet": made_up("BaseNet"),
+        "UNet (shared decoder)": made_up("UNet", options={"shared_decoder": True}),
+        "TNet": made_up(),
+        "TNet+BN": made_up(options={"batch_norm": True}),
+        "TNet without skip connections": made_up(options={"skips": False}),
+    }
+    table = tables.table2(comparison(rows, "TNet"))
+    texts = shown(table, 1)
+    assert list(texts["#P, ours"]) == ["166.9", "576.1", "43.1", "43.5", "28.7"]
+    assert list(texts["Res"]) == ["No", "Yes", "Yes", "Yes", "No"]
+    assert list(texts["BN"]) == ["No", "No", "No", "Yes", "No"]
+    assert texts.loc["UNet (shared decoder)", "PSNR, paper"] == "25.24 ± 0.08"  # the paper's one UNet row
+    assert texts.loc["TNet without skip connections", ["#P, paper", "PSNR, paper"]].tolist() == ["–", "–"]
+    assert texts.loc["TNet", "PSNR, ours"] == "25.10 ± 0.10" and table["n"].tolist() == [3] * 5
+    assert {"PSNR, ours", "PSNR, ours sd", "PSNR, paper n"} <= set(flat(table).columns)
+    assert tables.table2(comparison({}, "TNet")).empty
+
+
+def test_differences_of_table2_stand_beside_the_papers():
+    rows = {
+        "TNet": made_up(levels=(25.0, 25.1, 25.2, 25.3)),
+        "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1"),
+        "UNet (shared decoder)": made_up("UNet", levels=(25.5,), options={"shared_decoder": True}),
+        "TNet, ReLU": made_up(options={"activation": "relu"}),
+    }
+    table = tables.table2_differences(comparison(rows, "TNet"))
+    texts = shown(table)
+    assert texts.loc["TNet+L1"].tolist() == ["-0.03", "-0.50 [-0.50, -0.50]", "24.50", "24.60", "24.70", "–"]
+    columns = ["paper (dB)", "ours (dB)", "seed 1"]
+    assert texts.loc["UNet (shared decoder)", columns].tolist() == ["-0.08", "+0.35", "–"]
+    assert texts.loc["TNet, ReLU", "paper (dB)"] == "–"
+    line = flat(table).iloc[0]
+    assert line["ours (dB) n"] == 3 and (line["ours (dB) low"], line["seed 0"]) == pytest.approx((-0.5, 24.5))
+    assert tables.table2_differences(comparison({"TNet+L1": made_up()}, "TNet")).empty  # no reference
+
+
+def test_an_ablation_stands_beside_its_reference():
+    without = made_up(levels=(20.0, 20.1), options={"skips": False})
+    rows = comparison({"TNet": made_up(), "TNet without skip connections": without}, "TNet")
+    texts = shown(tables.ablation(rows), 1)
+    assert texts["minus TNet (dB)"].tolist() == ["–", "-5.1"] and texts["#P"].tolist() == ["43.1", "28.7"]
+    assert texts["seed 2"].tolist() == ["25.2", "–"] and texts["n"].tolist() == ["3", "2"]
+    assert tables.ablation(comparison({"TNet": made_up()}, "TNet")).empty
+    assert tables.ablation(comparison({}, "TNet")).empty
+
+
+def test_ways_of_training_whose_rows_are_there():
+    unet = made_up("UNet", levels=(26.0, 26.1, 26.2))
+    rows = comparison({"TNet": made_up(), "UNet": unet, "TNet at 1e-3": made_up(lr=1e-3)}, None)
+    pairs = {
+        "as in Table 2": ("TNet", "UNet"),
+        "both at 1e-3": ("TNet at 1e-3", "UNet"),
+        "both at 5e-4": ("TNet", "UNet at 5e-4"),
+    }
+    table = tables.versus(rows, pairs)
+    assert table["training"].tolist() == ["as in Table 2", "both at 1e-3"]
+    assert shown(table)["TNet (dB)"].tolist() == ["25.10 ± 0.10"] * 2
+    assert table["n, UNet"].tolist() == [3, 3] and table["TNet minus UNet (dB)"][0].value == pytest.approx(-1)
+    assert tables.versus(comparison({}, None), pairs).empty
+
+
+def test_effort_is_relative_to_tnet():
+    sizes = tables.networks({"TNet": build("TNet"), "UNet": build("UNet"), "BaseNet": build("BaseNet")})
+    timed = (("TNet", "engine", 2000.4), ("UNet", "engine", 100.0), ("TNet", "plain", 9.0))
+    alone = {"runs": 1, "precision": "fp32"}
+    lines = [{"network": name, "loop": loop, "images/s": speed, **alone} for name, loop, speed in timed]
+    texts = shown(tables.effort(sizes, {"training": lines}), 1)
+    assert texts["images per second"].tolist() == ["2,000", "100", "–"]
+    assert texts["time per image, times TNet's"].tolist() == ["1.0", "20.0", "–"]
+    assert texts["MACs, times TNet's"].tolist() == ["1.0", "32.5", "10.4"]
+    assert shown(tables.effort(sizes, None))["images per second"].tolist() == ["–"] * 3
+
+
+def test_one_sweep_trains_what_chapter_04_compares():
+    own = (experiments.table2, experiments.extras, experiments.architecture, experiments.equal_training)
+    for size in (PROFILES["smoke"], PROFILES["overnight"]):
+        rows, suspects, *tables_ = (
+            table(size, "c" * 16).items() for table in (experiments.ablations, experiments.suspects, *own)
+        )
+        assert all(table <= rows for table in tables_) and tables_[-1] <= suspects
+    assert len(experiments.equal_training(PROFILES["overnight"], "c" * 16)) == 4
+    assert experiments.equal_training(PROFILES["smoke"], "c" * 16) == {}
+
+
+# --- chapter 06 ---
+
+
+def test_rows_against_a_reference_with_further_columns():
+    rows = comparison({"TNet": made_up(), "swap": made_up(augment=("swap",), levels=(25.1, 25.2))}, "TNet")
+    frame = tables.against_reference(rows, "training", before={"swap": {"kind": "pairs"}}, after=tables.by_seed(rows))
+    assert list(frame) == ["training", "PSNR (dB)", "minus TNet (dB)", "n", "seed 0", "seed 1", "seed 2", "kind"]
+    assert frame["n"].tolist() == [3, 2] and frame["minus TNet (dB)"][0] is None and frame["minus TNet (dB)"][1].value == pytest.approx(0.1)
+    assert frame["seed 1"].tolist() == pytest.approx([25.1, 25.2]) and frame["seed 2"][1] is None
+    assert tables.against_reference(comparison({"TNet": made_up()}, "TNet"), "training").empty  # nothing to compare
+    assert len(tables.against_reference(comparison({"swap": made_up()}, "TNet"), "training")) == 1  # without a reference
+
+
+def test_sizes_of_networks():
+    sizes = tables.network_sizes(comparison({"TNet": made_up(), "SmallNet": made_up("SmallNet")}, "TNet"))
+    assert sizes["TNet"]["parameters"] == 43_064 and 2 < sizes["SmallNet"]["MACs (M)"] / sizes["TNet"]["MACs (M)"] < 5
+
+
+def sized(levels, scheme="noise2noise"):
+    return {str(n): made_up(levels=level, scheme=scheme, n_train=n) for n, level in levels.items()}
+
+
+def test_data_sizes_are_those_with_both_targets():
+    photo = np.array([2, 0, 1, 0, 1, 0, 2, 2])
+    noisy = comparison(sized({2: (24.0, 24.1, 24.2), 4: (24.5, 24.6, 24.7), 8: (25.0, 25.1, 25.2)}), None)
+    clean = comparison(sized({2: (24.5, 24.6, 24.7), 8: (25.1, 25.2, 25.3)}, "noise2clean"), None)
+    frame = tables.data_sizes(noisy, clean, photo)
+    assert frame["pairs"].tolist() == [2, 8] and frame["photographs"].tolist() == [1, 3]
+    assert [round(d.value, 6) for d in frame["gap (dB)"]] == [0.5, 0.1] and f"{frame['gap (dB)'][0]:.1f}".startswith("+0.5 [")
+    fig = curves.data_sizes(frame, noisy, clean)
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["2", "8"]  # not 4, which has one target only
+    plt.close(fig)
+    one = tables.data_sizes(noisy, clean.select("2"), photo)
+    assert one.empty and "gap (dB)" in one and curves.data_sizes(one, noisy, clean) is None
+    assert tables.data_sizes(comparison({}, None), comparison({}, None), photo).empty
+
+
+def test_rows_are_drawn_with_a_line_at_the_reference():
+    rows = comparison({"TNet": made_up(), "swap": made_up(augment=("swap",), levels=(25.1, 25.2))}, "TNet")
+    fig = curves.rows_by_seed(rows)
+    (dashed,) = [line for line in fig.axes[0].lines if line.get_linestyle() == "--"]
+    assert dashed.get_xdata()[0] == pytest.approx(25.1)
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["TNet", "swap"]
+    plt.close(fig)
+    assert curves.rows_by_seed(comparison({"TNet": made_up()}, "TNet")) is None
+
+
+def test_the_best_trials_show_what_differs():
+    tried = pd.DataFrame({"state": ["complete"] * 2, "parameters": [1, 2], "width": 16, "lr": [5e-4, 1e-3], "psnr@1": 20.0, "psnr@9": [24.9, 25.0]})
+    best = tried.iloc[::-1]
+    assert tables.shared_options(best) == {"width": 16} and tables.shared_options(best.head(1)) == {}
+    frame = tables.trials(tried, best)
+    assert list(frame) == ["parameters", "lr", "PSNR (dB)"] and frame["PSNR (dB)"].tolist() == [25.0, 24.9]
+    assert tables.trials(tried.head(0), best.head(0)).empty
 
 
 # --- chapter 01 ---

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CorpusError, unknown_name
+from ..text import visible
 from . import epfl, photos, sampling
+from . import folder as folders
 from .bench import bench_pairs
 from .building import build, cached, numbers
 from .epfl import write_epfl
@@ -35,6 +37,12 @@ def open_corpus(name: str = "bundled", n_train: int = 3_000, n_val: int = 200, s
             raise CorpusError(f"{what} is {value!r}: give a whole number of at least {least}.")
     noise = canonical(noise)
     kind, _, where = str(name).partition(":")
+    if any("\ud800" <= c <= "\udfff" for c in where):  # bytes of a path that are not UTF-8
+        raise CorpusError(
+            f"{visible(name)}: this path is not valid UTF-8, so that notebooks and reports cannot name it. "
+            "Rename the folder, "
+            "or make a link to it (ln -s) under another name."
+        )
     if (kind in ("folder", "epfl")) != bool(where) or kind not in ("bundled", "imagenet-sample", "folder", "epfl"):
         raise unknown_name("corpus", name, NAMES, CorpusError)
     if kind == "epfl":
@@ -42,7 +50,7 @@ def open_corpus(name: str = "bundled", n_train: int = 3_000, n_val: int = 200, s
     source = {
         "bundled": photos.bundled,
         "imagenet-sample": lambda: photos.imagenet_sample(seed),
-        "folder": lambda: photos.folder(where, seed),
+        "folder": lambda: folders.folder(where, seed),
     }[kind]()
     return Corpus(name, source, n_train, n_val, seed, noise)
 
@@ -51,11 +59,13 @@ class Corpus:
     """Training and validation pairs cut from photographs, and the recipe that they follow.
 
     name, noise: as opened; recipe: all that decides the pairs' bytes, as plain JSON values; warnings: sentences that a
-    report must show; clean_targets: whether training images come with clean ones. Small: it pickles without its arrays,
-    and knows its fingerprint without its photographs.
+    report must show, as plain text; clean_targets: whether training images come with clean ones;
+    photographs_known: whether it is known which pairs were cut from one photograph. Small: it pickles without
+    its arrays, and knows its fingerprint without its photographs.
     """
 
     clean_targets = True
+    photographs_known = True  # whether it is known which pairs were cut from one photograph
 
     def __init__(self, name: str, source: photos.Source, n_train: int, n_val: int, seed: int, noise: str):
         self.name, self.noise, self.warnings = name, noise, list(source.warnings)
@@ -75,6 +85,21 @@ class Corpus:
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the recipe's SHA-256; part of the identity of every run."""
         return hashlib.sha256(json.dumps(self.recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def notes_digest(self) -> str:
+        """16 hexadecimal digits that change when `warnings` do: what a report shows of them must not be
+        an old one."""
+        return hashlib.sha256(json.dumps(self.warnings).encode()).hexdigest()[:16]
+
+    def sample(self, photo: np.ndarray) -> str:
+        """Say how many validation images there are and of how many photographs; `photo` numbers each
+        image's photograph."""
+        if not self.photographs_known:
+            unknown = "photographs unknown: intervals take images as independent"
+            return f"{len(photo):,} validation images ({unknown})"
+        n = len(np.unique(photo))
+        return f"{len(photo):,} validation images of {n:,} photograph{'' if n == 1 else 's'}"
 
     @cached_property
     def train(self) -> Pairs:
@@ -129,15 +154,21 @@ class Corpus:
 
 
 class EpflCorpus(Corpus):
-    """The authors' own pairs: the first n of each of their two files. Their noise is in the files."""
+    """The authors' own pairs: the first n of each of their two files. Their noise is in the files.
+
+    authentic: whether the files are the published ones. Which pairs share a photograph is not known.
+    """
 
     clean_targets = False
+    photographs_known = False
 
     def __init__(self, name: str, folder: str, n_train: int, n_val: int, noise: str):
         if noise != "subpixel":
             raise CorpusError(f"{name} holds no clean training images, so that {noise} noise cannot be drawn around them.")
         self._folder = Path(folder).expanduser()
-        sums, self.warnings = epfl.check(self._folder)
+        sums, foreign = epfl.check(self._folder)
+        self.authentic = not foreign  # the authors' own two files
+        self.warnings = [*foreign, epfl.UNKNOWN_PHOTOGRAPHS]
         self.name, self.noise = name, noise
         self.recipe = {"epfl": sums, "n_train": n_train, "n_val": n_val}
 
@@ -147,7 +178,7 @@ class EpflCorpus(Corpus):
 
     @property
     def train_photo(self) -> np.ndarray:
-        return np.arange(self.recipe["n_train"], dtype=np.int32)  # nothing is known of them
+        return np.arange(self.recipe["n_train"], dtype=np.int32)  # unknown: each image counts as independent
 
     @property
     def at_hand(self) -> bool:

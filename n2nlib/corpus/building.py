@@ -40,7 +40,8 @@ def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float
 
     def one(index: int) -> None:
         if len(rows := rows_of[index]):
-            _sample(photographs[index].load(), index, rows, out, fractions, split, seed, noise)
+            with photographs[index].lent() as image:
+                _sample(image, index, rows, out, fractions, split, seed, noise)
 
     with quiet(), ThreadPoolExecutor(threads or cores()) as pool:
         futures = [pool.submit(one, i) for i in range(len(photographs))]
@@ -85,7 +86,7 @@ def _sample(image, index, rows, out, fractions, split, seed, noise) -> None:
     kind, value = noises.parse(noise)
     window = sampling.windows(image.shape[:2], len(rows), fractions, sampling.generator(seed, f"{split}/windows", index))
     rng = sampling.generator(seed, f"{split}/{'pixels' if kind == 'subpixel' else kind}", index)
-    table = sampling.integral(image)
+    clean = _clean(image, window)
     for start in range(0, len(rows), _CHUNK):
         part = window[start : start + _CHUNK]
         top_edges, left_edges = sampling.edges(part[:, 0], part[:, 2]), sampling.edges(part[:, 1], part[:, 3])
@@ -96,7 +97,7 @@ def _sample(image, index, rows, out, fractions, split, seed, noise) -> None:
             pixels[mirrored] = pixels[mirrored, :, ::-1]
             out[name][where] = pixels.transpose(0, 3, 1, 2)
 
-        store("clean", sampling.cell_means(table, top_edges, left_edges))
+        store("clean", clean[start : start + _CHUNK])
         if kind == "subpixel":
             a, b = sampling.halves(sampling.words(rng, (len(part), SIDE, SIDE)))
             store("a", sampling.draw(image, top_edges, left_edges, a))
@@ -105,6 +106,19 @@ def _sample(image, index, rows, out, fractions, split, seed, noise) -> None:
             both = np.repeat(out["clean"][where][:, None], 2, axis=1)  # (k, 2, 3, 32, 32)
             both = noises.to_uint8_clipped(noises.NOISES[kind][0](both, rng, value))
             out["a"][where], out["b"][where] = both[:, 0], both[:, 1]
+
+
+def _clean(image: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the clean images of some windows, unmirrored, uint8 (n, 32, 32, 3)."""
+    out = np.empty((len(window), SIDE, SIDE, 3), np.uint8)
+    for channel in range(3):  # one after the other: the table of a channel takes four bytes per pixel
+        table = sampling.integral(image[:, :, channel : channel + 1])
+        for start in range(0, len(window), _CHUNK):
+            part = window[start : start + _CHUNK]
+            rows, columns = sampling.edges(part[:, 0], part[:, 2]), sampling.edges(part[:, 1], part[:, 3])
+            out[start : start + _CHUNK, ..., channel : channel + 1] = sampling.cell_means(table, rows, columns)
+        del table  # before the next one is made
+    return out
 
 
 # --- cache ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,12 @@ from ..errors import CorpusError
 from .pairs import Pairs
 from .sampling import SIDE
 
+#: What a report must say of intervals on these files.
+UNKNOWN_PHOTOGRAPHS = (
+    "The files do not say which images were cut from the same photograph, so all intervals take images as "
+    "independent. Images of one "
+    "photograph are alike, so true intervals are wider by an unknown factor."
+)
 FILES = {"train": "train_data.pkl", "val": "val_data.pkl"}
 
 
@@ -51,7 +57,7 @@ def read(folder: Path, split: str, n: int) -> Pairs:
     if n > len(first):
         raise CorpusError(f"{path} holds {len(first)} pairs, fewer than the {n} asked for.")
     a, other = first[:n].numpy(), second[:n].numpy()
-    photo = np.arange(n, dtype=np.int32)
+    photo = np.arange(n, dtype=np.int32)  # unknown: each image counts as independent (see UNKNOWN_PHOTOGRAPHS)
     if split == "train":
         return Pairs("epfl-train", a, other, None, photo)
     return Pairs("epfl-val", a, None, other, photo)

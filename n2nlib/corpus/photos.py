@@ -1,34 +1,28 @@
-"""Where photographs come from: the installed packages, a public sample of ImageNet, or any folder."""
+"""Where photographs come from: the installed packages, a public sample of ImageNet, and what is common to
+all."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
-import json
 import os
 import warnings
-from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from .. import paths
-from ..device import cores
-from ..errors import CorpusError, ReportError
-from .sampling import SIDE, generator, permutation
+from ..errors import CorpusError
+from ..text import visible
+from .decoding import Room, area, decode
+from .sampling import generator, permutation
 
-# What Pillow may open, by content. A list of our own, since some of its other formats start external programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
-# What telephones, cameras and drawing programs write, and Pillow does not open or not as it was meant: counted in a folder.
-UNREAD = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
-          ".pef", ".srw", ".psd", ".xcf", ".svg", ".eps", ".tga", ".exr", ".hdr", ".ico", ".jfif", ".pgm", ".pnm"}  # fmt: skip
-# Of many files that are skipped, so many are named.
-NAMED = 5
+#: Pixels that threads may decode together: 12 bytes of memory each, so 0.8 GB.
+ROOM = Room(64_000_000)
 
 
 @dataclass(frozen=True)
@@ -45,39 +39,20 @@ class Photograph:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise CorpusError(f"cannot read the photograph {self.path}: {error.strerror or error}.") from error
+            raise CorpusError(f"cannot read the photograph {visible(str(self.path))}: {error.strerror or error}.") from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise CorpusError(
-                f"{self.path} is not the file that this corpus was made of (its SHA-256 sum differs): put the original "
+                f"{visible(str(self.path))} is not the file that this corpus was made of (its SHA-256 sum "
+                "differs): put the original "
                 "back, or open the corpus anew if the photographs were changed on purpose."
             )
-        return decode(data, str(self.path))
+        return decode(data, visible(str(self.path)))
 
-
-def decode(data: bytes, name: str) -> np.ndarray:
-    """Decode an image file to uint8 (H, W, 3): upright, RGB, first frame.
-
-    Transparency is laid on white; 16-bit greyscale keeps its upper byte. Raises CorpusError for what is no readable
-    image, or is smaller than 32 pixels on a side.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            upright = ImageOps.exif_transpose(image)  # decodes; a truncated file fails here
-        if upright.mode == "F":
-            raise ValueError("its pixels are floating-point numbers, whose range is unknown")
-        if upright.mode.startswith("I"):
-            upright = Image.fromarray(np.clip(np.asarray(upright).astype(np.int64) >> 8, 0, 255).astype(np.uint8))
-        if upright.has_transparency_data:
-            white = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(white, upright.convert("RGBA"))
-        pixels = np.asarray(upright.convert("RGB"))
-    except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error...
-        raise CorpusError(f"{name} cannot be read as a photograph: {error}.") from error
-    if min(pixels.shape[:2]) < SIDE:
-        raise CorpusError(f"{name} is {pixels.shape[1]}x{pixels.shape[0]} pixels, smaller than {SIDE} on a side.")
-    return pixels
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[np.ndarray]:
+        """Give the pixels for as long as a block lasts; waits while other threads hold too many."""
+        with ROOM(area(self.path)):
+            yield self.load()
 
 
 @dataclass(frozen=True)
@@ -145,7 +120,7 @@ def imagenet_sample(seed: int) -> Source:
     order = permutation(generator(seed, "imagenet-sample/split"), len(listed))
     files = [Photograph(listed[i][1], listed[i][0], base / listed[i][1], 0) for i in order]
     # Windows that give the noise of the authors' validation set (20.72 dB) over all 1,000 photographs.
-    return Source(_numbered(files[:900]), _numbered(files[900:]), (0.47, 0.95), listed=True)
+    return Source(numbered([[p] for p in files[:900]]), numbered([[p] for p in files[900:]]), (0.47, 0.95), listed=True)
 
 
 def _imagenet_cache() -> Path:
@@ -191,103 +166,7 @@ def _short(error: Exception) -> str:
     return text if len(text) < 100 else text[:97] + "..."
 
 
-# --- folder:PATH ------------------------------------------------------------------------------------------------------
-
-
-def folder(path: str, seed: int) -> Source:
-    """Return every photograph below `path`, a tenth of them (at least one) held out.
-
-    Unreadable and too small files, and images of kinds that are not read, are skipped and told in `warnings`; of identical
-    files one is kept, so that none can straddle the split. Raises CorpusError when fewer than two photographs remain.
-    """
-    base = Path(path).expanduser()
-    if not base.is_dir():
-        raise CorpusError(f"folder:{path}: there is no such folder.")
-    good, faults, copies, unread = _scan(base)
-    notes = []
-    if faults:
-        more = [f"And {len(faults) - NAMED} more."] if len(faults) > NAMED else []
-        notes.append(f"{_files(len(faults))} of folder:{path} skipped: " + " ".join(faults[:NAMED] + more))
-    if copies:
-        more = [f"and {len(copies) - NAMED} more"] if len(copies) > NAMED else []
-        notes.append(f"{_files(len(copies))} of folder:{path} skipped, identical to another one: " + ", ".join(copies[:NAMED] + more) + ".")
-    if unread:
-        kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(unread.items()))
-        notes.append(
-            f"{_files(unread.total())} of folder:{path} skipped, of kinds that are not read ({kinds}): convert them to one of "
-            f"{', '.join(sorted(SUFFIXES))}."
-        )
-    if len(good) < 2:
-        found = f"{len(good)} readable photograph{'' if len(good) == 1 else 's'}"
-        raise CorpusError(f"folder:{path} holds {found}, and at least 2 are needed (one is held out). " + " ".join(notes))
-    order = permutation(generator(seed, "folder/split"), len(good))
-    files = [Photograph(_printable(good[i][0]), good[i][1], base / good[i][0], 0) for i in order]
-    held_out = max(1, round(len(files) / 10))
-    return Source(_numbered(files[held_out:]), _numbered(files[:held_out]), (0.2, 1.0), tuple(notes))
-
-
-def _files(n: int) -> str:
-    return f"{n} file{'' if n == 1 else 's'}"
-
-
-def _scan(base: Path) -> tuple[list, list, list, Counter]:
-    """Return (path, sha256) of each distinct readable photograph, what was wrong with others, which are copies, and how
-    many files have a suffix of `UNREAD`.
-
-    Decoding every file takes a while, so the outcome is kept until a file's path, size or time changes; `load`
-    compares sums again when the pixels are read.
-    """
-    closed = []
-    there = [
-        os.path.relpath(os.path.join(where, file), base)
-        for where, _, files in os.walk(base, onerror=closed.append)
-        for file in files
-        if not file.startswith(".")
-    ]
-    found = sorted(file for file in there if Path(file).suffix.lower() in SUFFIXES)
-    unread = Counter(suffix for file in there if (suffix := Path(file).suffix.lower()) in UNREAD)
-    state = [str(base.resolve())]
-    for file in found:
-        try:
-            stat = os.stat(base / file)
-        except OSError:  # a dangling link: reading it below names the fault
-            state.append([file])
-        else:
-            state.append([file, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
-    key = hashlib.sha256(json.dumps([decoder(), state]).encode()).hexdigest()[:32]
-    kept = paths.cache() / "folders" / f"{key}.json"
-    try:
-        good, faults, copies = json.loads(kept.read_text())
-        return good, faults, copies, unread
-    except (OSError, ValueError):
-        pass
-    with quiet(), ThreadPoolExecutor(cores()) as pool:
-        outcomes = list(pool.map(lambda file: _examine(base, file), found))
-    good, copies, seen = [], [], set()
-    faults = [f"{_printable(str(e.filename))} cannot be listed: {e.strerror}." for e in closed]
-    for file, (sha256, fault) in zip(found, outcomes):
-        if fault:
-            faults.append(fault)
-        elif sha256 in seen:
-            copies.append(_printable(file))
-        else:
-            seen.add(sha256)
-            good.append((file, sha256))
-    with contextlib.suppress(ReportError):  # only a shortcut for the next time
-        paths.write(kept, json.dumps([good, faults, copies]))
-    return good, faults, copies, unread
-
-
-def _examine(base: Path, file: str) -> tuple[str, str]:
-    name = _printable(file)
-    try:
-        data = (base / file).read_bytes()
-        decode(data, name)
-    except OSError as error:
-        return "", f"{name} cannot be read: {error.strerror}."
-    except CorpusError as error:
-        return "", str(error)
-    return hashlib.sha256(data).hexdigest(), ""
+# --- shared -------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -298,13 +177,9 @@ def quiet():
         yield
 
 
-def _printable(file: str) -> str:
-    """A file name that any terminal can show: bytes that are no UTF-8 become question marks."""
-    return os.fsencode(Path(file).as_posix()).decode("utf-8", "replace")
-
-
-def _numbered(files: list[Photograph]) -> tuple[Photograph, ...]:
-    return tuple(Photograph(p.name, p.sha256, p.path, i) for i, p in enumerate(files))
+def numbered(scenes: list[list[Photograph]]) -> tuple[Photograph, ...]:
+    """Return the photographs of some scenes, each with the number of its scene."""
+    return tuple(replace(p, group=i) for i, scene in enumerate(scenes) for p in scene)
 
 
 def decoder() -> str:

@@ -16,6 +16,7 @@ from ..errors import CorpusError
 SAMPLER_VERSION = 1
 SIDE = 32
 
+_BAND = 1 << 20  # pixels summed at once: bounds the memory, changes no byte
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
@@ -84,10 +85,13 @@ def integral(image: np.ndarray) -> np.ndarray:
 
     The sums wrap modulo 2^32, which their differences undo for every cell of fewer than 2^24 pixels.
     """
-    out = np.zeros((image.shape[0] + 1, image.shape[1] + 1, image.shape[2]), np.uint32)
-    inner = out[1:, 1:]
-    np.cumsum(image, axis=1, dtype=np.uint32, out=inner)
-    np.cumsum(inner, axis=0, out=inner)
+    height, width, channels = image.shape
+    out = np.zeros((height + 1, width + 1, channels), np.uint32)
+    step = max(1, _BAND // width)  # in bands of rows: NumPy copies what it sums
+    for y in range(0, height, step):
+        band = np.cumsum(image[y : y + step], axis=1, dtype=np.uint32)
+        band[0] += out[y, 1:]
+        np.cumsum(band, axis=0, out=out[y + 1 : y + 1 + step, 1:])
     return out
 
 
@@ -123,7 +127,8 @@ def box_mean(image: np.ndarray, cells: tuple[int, int] = (SIDE, SIDE)) -> np.nda
     Raises CorpusError for an image smaller than its cells.
     """
     rows, columns = _grid(image, cells)
-    return cell_means(integral(image), rows, columns)[0].transpose(2, 0, 1)
+    tables = (integral(image[:, :, c : c + 1]) for c in range(image.shape[2]))
+    return np.stack([cell_means(table, rows, columns)[0, :, :, 0] for table in tables])
 
 
 def subsample(image: np.ndarray, rng: np.random.Generator, cells: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:

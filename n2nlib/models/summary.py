@@ -64,10 +64,11 @@ def multiply_adds(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32))
 
 
 def summary(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> pd.DataFrame:
-    """Return a network's layers as a table: layer, operation, output (C×H×W), parameters, multiply-adds of one image.
+    """Return a network's layers as a table: layer, operation, output (C×H×W), parameters, MACs per image.
 
-    The last row is the total. A block that is used again has no parameters there ("again") and its multiply-adds at
-    each use. An activation stands behind the operation whose output it alone takes, in a row of its own otherwise.
+    MACs are multiply-adds. The last row is the total. A block that is used again has no parameters there
+    ("again") and its MACs at each use. An activation stands behind the operation whose output it alone takes,
+    in a row of its own otherwise.
     """
     steps = trace(network, shape)
     users = [[j for j, step in enumerate(steps) if i in step.inputs] for i in range(len(steps))]
@@ -85,10 +86,10 @@ def summary(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> pd
                 "operation": step.text,
                 "output": "×".join(map(str, step.shape)),
                 "parameters": step.parameters,
-                "multiply-adds": step.multiply_adds,
+                "MACs": step.multiply_adds,
             }
         )
-    total = {key: sum(row[key] for row in rows) for key in ("parameters", "multiply-adds")}
+    total = {key: sum(row[key] for row in rows) for key in ("parameters", "MACs")}
     return pd.DataFrame([*rows, {"layer": "total", "operation": "", "output": "", **total}])
 
 

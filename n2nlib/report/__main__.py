@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument("--executor", default="local", help="where runs are trained: local, dask or dask:tcp://HOST:PORT")
         command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
+        command.add_argument("--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it")
         command.add_argument("--fresh", action="store_true", help="execute every chapter again and retrain the report's runs")
     diff = commands.add_parser("diff", help="compare the numbers of two reports")
     diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
@@ -77,11 +78,12 @@ def _make(args):
     _say_damage()
     chapter = plan.chapter_named(args.chapter) if args.chapter else None
     elsewhere = args.device if args.executor.partition(":")[2] else None
-    if not run.make(settings, args.executor, args.fresh, chapter, elsewhere):
+    if not run.make(settings, args.executor, args.fresh, chapter, elsewhere, args.emulate_bf16):
         print(f"nothing to do: {settings.folder / 'report.html'} is up to date")
 
 
 def _plan(args):
+    from ..progress import duration
     from . import plan
 
     settings = _settings(args)
@@ -90,8 +92,9 @@ def _plan(args):
     for step in plan.plan(settings, force):
         print(f"{step.name:<28}{step.reason or 'up to date'}")
     missing = plan.missing_runs(settings)
-    minutes = plan.training_seconds(missing, settings.device) / 60
-    print(f"{len(missing)} training runs missing" + (f", about {minutes:.1f} minutes" if missing else ""))
+    expected = plan.training_seconds(missing, settings.device) if missing else 0
+    about = f", about {duration(expected)} (an estimate from the speed measured on this machine)" * bool(missing)
+    print(f"{len(missing)} training runs missing{about}")
 
 
 def _say_damage():

@@ -4,30 +4,110 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+
+from ..errors import ReportError
 
 PACKAGE = "n2nlib"
 #: The chain itself: it shows results and never makes them, so that a change of layout re-executes nothing.
 SHELL = f"{PACKAGE}.report"
 
 
-def code_of(notebook: dict) -> str:
-    """Return a notebook's Python as one text, lines of IPython's own syntax left out."""
-    cells = ("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code")
-    return "\n".join(line for cell in cells for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
+#: Stands for code that may use any module of the library: `closure` counts all of them.
+EVERYTHING = f"from {PACKAGE} import *"
+
+
+def code_of(notebook: dict, name: str = "the notebook") -> str:
+    """Return a notebook's Python as one text, IPython's own syntax translated as IPython does it.
+
+    Python inside a magic (`%%time`, `%timeit`) counts. Where a command or another language names the library,
+    or an extension may change the syntax, the text imports every module. Raises ReportError, naming notebook
+    and cell, for a cell with a syntax error, unless it is tagged `raises-exception`.
+    """
+    parts, extended = [], False
+    for number, cell in enumerate(notebook["cells"], 1):
+        if cell["cell_type"] != "code":
+            continue
+        source = "".join(cell["source"])
+        extended = extended or bool(re.search(r"\b(load|reload)_ext\b|input_transformers", source))
+        try:
+            parts.append(_python(source))
+        except SyntaxError as error:
+            if extended:
+                parts.append(EVERYTHING)
+            elif "raises-exception" not in cell["metadata"].get("tags", []):
+                line = (error.text or source.splitlines()[0]).strip()
+                raise ReportError(
+                    f"{name}, cell {cell.get('id', number)!r}: {error.msg} in `{line}`. "
+                    "Correct the cell, or tag it `raises-exception` if it is meant to fail."
+                ) from None
+    return "\n".join(part.strip("\n") for part in parts if part.strip())
+
+
+def _python(source: str) -> str:
+    """Return a cell's Python; raises SyntaxError where IPython would."""
+    if _parses(source):
+        return source
+    from IPython.core.inputtransformer2 import TransformerManager  # takes 0.1 s, and few chapters need it
+
+    translated = TransformerManager().transform_cell(source)
+    tree = _parse_cell(translated)
+    return "\n".join([translated, *(part for node in ast.walk(tree) for part in _inside(node))])
+
+
+def _inside(node: ast.AST) -> Iterator[str]:
+    """Yield the Python in the strings of a call such as `get_ipython().run_cell_magic("time", "", "x")`."""
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("get_ipython().")):
+        return
+    texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    if texts and node.func.attr in ("run_line_magic", "run_cell_magic") and texts[0] in RUN_A_FILE:
+        yield EVERYTHING
+    for text in texts:
+        if PACKAGE in text:
+            try:
+                yield _python(text)
+            except SyntaxError:  # a command, or options before the code
+                yield EVERYTHING
+
+
+#: Magics that execute a file, which may import anything.
+RUN_A_FILE = ("run", "load", "loadpy")
+
+
+def _parses(source: str) -> bool:
+    try:
+        _parse_cell(source)
+    except SyntaxError:
+        return False
+    return True
+
+
+def _parse_cell(source: str) -> ast.Module:
+    """Return a cell's syntax tree (`await` may stand anywhere); raises only SyntaxError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as an invalid escape: executing the cell says it
+        try:
+            flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            return compile(source, "cell", "exec", flags, dont_inherit=True)
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise SyntaxError(str(error)) from None
 
 
 def closure(code: str, package: Path) -> dict[str, Path]:
     """Return module name -> file of every n2nlib module that `code` imports, directly or through another module.
 
     `package` is the folder of n2nlib. Imports inside functions count, and so do names that a package loads lazily
-    (its `_PUBLIC` table) and modules named in an `import_module` call. Raises SyntaxError if the code has one.
+    (its `_PUBLIC` table) and modules named in an `import_module` call. `from n2nlib import *` counts as every
+    module.
+    Raises SyntaxError if the code has one.
     """
     modules = _modules(package)
     found: dict[str, Path] = {}
-    queue = [PACKAGE, *_imports(ast.parse(code), "", modules)] if PACKAGE in code else []
+    queue = [PACKAGE, *_imports(_parse_cell(code), "", modules)] if PACKAGE in code else []
     while queue:
         name = queue.pop()
         if name in found or name.startswith(SHELL):
@@ -48,8 +128,16 @@ def data_files(package: Path, modules: Iterable[Path]) -> list[Path]:
 
 
 def load_notebook(path: Path) -> dict:
-    """Return a notebook's JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return a notebook's JSON; raises ReportError for a file that is no notebook."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        if notebook.get("nbformat", 4) < 4:
+            raise ValueError(f"its format is {notebook['nbformat']}: save it in JupyterLab to convert it")
+        [(cell["cell_type"], cell["source"], cell["metadata"]) for cell in notebook["cells"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = error if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
+        raise ReportError(f"{path} cannot be read as a notebook: {reason}.") from None
+    return notebook
 
 
 def _is_data(path: Path, package: Path) -> bool:
@@ -76,6 +164,8 @@ def _imports(tree: ast.AST, module: str, modules: dict[str, Path]) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, here)
+            if not module and base == PACKAGE and node.names[0].name == "*":
+                return list(modules)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == PACKAGE:
             names.append(f"{PACKAGE}.{node.attr}")

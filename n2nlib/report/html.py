@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from html import escape
+from html import escape, unescape
 from itertools import groupby
 from pathlib import Path
 
+from . import pandoc, tree
 from .document import Block, Code, Document, Figure, Prose, Table
-from .markdown import convert, one_line
+from .markdown import one_line
+from .pictures import Picture
 from .provenance import provenance
+from .tree import Node, plain, raw, walk
 
 HERE = Path(__file__).parent
 #: A picture of more pixels across than this is not squeezed into a phone's width, but scrolls.
@@ -19,57 +21,106 @@ WIDE = 1_000
 
 def html(document: Document) -> str:
     """Return the page: title, abstract, opening, chapters, and how it was made."""
-    parts = [f'<div class="abstract">\n\n{_all(document, document.abstract)}\n\n</div>'] if document.abstract else []
-    parts += [_all(document, document.opening), _all(document, document.body)]
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in provenance(document.settings).items())
-    page = convert(
-        "\n\n".join(parts), "html5", "--mathml", "--standalone", "--toc", "--toc-depth=3", "--shift-heading-level-by=1",
-        f"--template={HERE / 'page.html'}", "-M", f"title={document.title}", "-V", f"corpus={document.settings.corpus}",
-        "-V", f"profile={document.settings.profile}", "-V", f"provenance={rows}",
+    abstract = _all(document, document.abstract)
+    blocks = [raw('<div class="abstract">', "html"), *abstract, raw("</div>", "html")] if abstract else []
+    blocks += _all(document, document.opening) + _all(document, document.body)
+    rows = "".join(
+        f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in provenance(document.settings).items()
+    )
+    title = escape(plain(document.title))
+    page = pandoc.page(
+        blocks, "--mathml", "--standalone", "--toc", "--toc-depth=3", "--shift-heading-level-by=1",
+        f"--template={HERE / 'page.html'}", "-V", f"title={title}", "-V", f"pagetitle={title}",
+        "-V", f"corpus={escape(document.settings.corpus)}", "-V", f"profile={document.settings.profile}",
+        "-V", f"provenance={rows}",
     )  # fmt: skip
     # Pictures and style are put in afterwards: pandoc takes most of a minute over a few megabytes of them.
-    page = page.replace("/*style*/", (HERE / "style.css").read_text())
-    for block in document.blocks():
-        if isinstance(block, Figure):
-            page = page.replace(f'src="{block.number}.png"', f'src="data:image/png;base64,{base64.b64encode(block.png).decode()}"')
+    page = page.replace("/*style*/", (HERE / "style.css").read_text(encoding="utf-8"))
+    pictures = {
+        f"{block.number}.png": Picture(block.png, "image/png", b"", "", 0, 0)
+        for block in document.blocks()
+        if isinstance(block, Figure)
+    }
+    for name, picture in (pictures | document.found.pictures).items():
+        page = page.replace(f'src="{name}"', f'src="{picture.uri}"')
     # On a phone the contents are one line: chapters by the part of their title before the colon.
     return re.sub(r'(<a href="#[^>]*id="toc-[^>]*>[^<:]*)(:[^<]*)</a>', r"\1<span>\2</span></a>", page)
 
 
-def _all(document: Document, blocks: list[Block]) -> str:
-    parts = []
+def _all(document: Document, blocks: list[Block]) -> list[Node]:
+    out: list[Node] = []
     for is_code, group in groupby(blocks, lambda block: isinstance(block, Code)):
-        parts += [_code(list(group))] if is_code else [_block(document, block) for block in group]
-    return "\n\n".join(parts)
+        for part in [_code(list(group))] if is_code else [_block(document, block) for block in group]:
+            out += part
+    return out
 
 
-def _block(document: Document, block: Prose | Figure | Table) -> str:
+def _block(document: Document, block: Prose | Figure | Table) -> list[Node]:
     if isinstance(block, Prose):
-        return block.text
+        return [
+            part
+            for node in walk(block.blocks, _fold)
+            for part in (_scrolling(node) if block.output else [node])
+        ]
     kind = "Figure" if isinstance(block, Figure) else "Table"
     how = escape(document.settings.command_for(block.chapter))
     size = "wide" if isinstance(block, Figure) and _width(block.png) > WIDE else "narrow"
     content = (
-        f'<div class="scroll {size}" tabindex="0"><img alt="{escape(one_line(block.caption), quote=True)}" '
-        f'src="{block.number}.png"></div>'
+        [
+            raw(
+                f'<div class="scroll {size}" tabindex="0">'
+                f'<img alt="{escape(unescape(one_line(block.caption)), quote=True)}" src="{block.number}.png"></div>',
+                "html",
+            )
+        ]
         if isinstance(block, Figure)
-        else f'<div class="scroll" tabindex="0">\n\n{block.text}\n\n</div>'
+        else [raw('<div class="scroll" tabindex="0">', "html"), *block.blocks, raw("</div>", "html")]
     )
-    caption = f"<figcaption>\n\n**{kind} {block.number}.** {one_line(block.caption)} <code class='how'>{how}</code>\n\n</figcaption>"
-    inner = f"{content}\n\n{caption}" if isinstance(block, Figure) else f"{caption}\n\n{content}"
-    return f'<figure class="{kind.lower()}" id="{kind.lower()}-{block.name}">\n\n{inner}\n\n</figure>'
+    number = {"t": "Strong", "c": tree.words(f"{kind} {block.number}.")}
+    words = tree.para(
+        number,
+        {"t": "Space"},
+        *block.words,
+        {"t": "Space"},
+        tree.raw_inline(f"<code class='how'>{how}</code>", "html"),
+    )
+    caption = [raw("<figcaption>", "html"), words, raw("</figcaption>", "html")]
+    inner = content + caption if isinstance(block, Figure) else caption + content
+    return [
+        raw(f'<figure class="{kind.lower()}" id="{kind.lower()}-{escape(block.name)}">', "html"),
+        *inner,
+        raw("</figure>", "html"),
+    ]
 
 
-def _code(cells: list[Code]) -> str:
+def _fold(node: Node) -> list[Node] | None:
+    """Return a fold (`<details>`) as HTML has it."""
+    if node["t"] != "Div":
+        return None
+    name = next((c for c in ("details", "summary") if c in node["c"][0][1]), None)
+    return [raw(f"<{name}>", "html"), *node["c"][1], raw(f"</{name}>", "html")] if name else None
+
+
+def _scrolling(node: Node) -> list[Node]:
+    """Let a wide table of an output scroll by itself."""
+    return (
+        [raw('<div class="scroll" tabindex="0">', "html"), node, raw("</div>", "html")]
+        if node["t"] == "Table"
+        else [node]
+    )
+
+
+def _code(cells: list[Code]) -> list[Node]:
     """Fold neighbouring cells away under one line."""
-    fence = "`" * 8
-    text = ""
-    for cell in cells:
-        text += f"\n\n{fence}python\n{cell.source}\n{fence}"
-        text += f"\n\n{fence}{{.printed}}\n{cell.printed}\n{fence}" if cell.printed else ""
     lines = sum(cell.source.count("\n") + 1 for cell in cells)
     summary = f"<summary>Code <small>{lines} line{'s' if lines > 1 else ''}</small></summary>"
-    return f'<details class="code">\n{summary}{text}\n\n</details>'
+    inner = [
+        tree.code_block(*block)
+        for cell in cells
+        for block in [(cell.source, "python"), (cell.printed, "printed")]
+        if block[0]
+    ]
+    return [raw(f'<details class="code">\n{summary}', "html"), *inner, raw("</details>", "html")]
 
 
 def _width(png: bytes) -> int:

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pypandoc
-
-NUMBERS = Path(__file__).with_name("numbers.lua")
+import re
 
 #: Jupyter's habits (lists and headings without a blank line before them), and nothing that would surprise its writer.
 DIALECT = (
-    "markdown+lists_without_preceding_blankline+autolink_bare_uris"
-    "-blank_before_header-blank_before_blockquote-yaml_metadata_block-citations-subscript-superscript"
+    "markdown+lists_without_preceding_blankline+autolink_bare_uris+tex_math_double_backslash"
+    "-blank_before_header-blank_before_blockquote-yaml_metadata_block-pandoc_title_block"
+    "-citations-subscript-superscript"
     "-simple_tables-multiline_tables-grid_tables-example_lists-latex_macros"
+    "-raw_attribute-implicit_figures-implicit_header_references-fenced_divs"
 )
-
-
-def convert(text: str, to: str, *arguments: str) -> str:
-    """Return Markdown as `html5` or `typst`; tables keep their natural widths however long their lines are.
-
-    Negative numbers get a minus sign, and an interval stays on one line.
-    """
-    extra = ["--columns=100000", f"--lua-filter={NUMBERS}", *arguments]
-    return pypandoc.convert_text(text, to, format=DIALECT, extra_args=extra)
-
-
-def raw(text: str, to: str) -> str:
-    """Return text that pandoc passes through to one format as it is."""
-    return f"\n```{{={to}}}\n{text}\n```\n"
 
 
 def one_line(text: str) -> str:
     """Return a caption as one paragraph."""
     return " ".join(text.split())
+
+
+def fenced(text: str) -> str:
+    """Return Markdown whose fences of code pandoc reads as JupyterLab does.
+
+    The first word after an opening fence is the language, as in ` ```{r, echo=FALSE} `. The last fence need
+    not be closed.
+    """
+    lines, fence = text.split("\n"), ""
+    for i, line in enumerate(lines):
+        found = re.match(r"( {0,3})(`{3,}|~{3,})(.*)", line)
+        if not found:
+            continue
+        indent, marks, words = found.groups()
+        if not fence and not (marks[0] == "`" and "`" in words):
+            fence = marks
+            language = re.search(r"[\w+#-]+", words.split()[0] if words.split() else "", re.ASCII)
+            lines[i] = f"{indent}{marks}{language[0] if language else ''}"
+        elif fence and marks.startswith(fence) and not words.strip():
+            fence = ""
+    return "\n".join([*lines, fence, ""] if fence else lines)

@@ -1,13 +1,13 @@
 -- How numbers are set. Code and equations are left alone.
 
 -- A hyphen before a number, at the beginning of a word, is a minus sign.
-function Str(word)
+local function Str(word)
   word.text = word.text:gsub("^([%(%[]*)%-(%d)", "%1−%2")
   return word
 end
 
 -- An interval "[low, high]" stays on one line.
-function Inlines(words)
+local function Inlines(words)
   for i = 2, #words - 1 do
     local before, after = words[i - 1], words[i + 1]
     if words[i].t == "Space" and before.t == "Str" and after.t == "Str"
@@ -17,3 +17,5 @@ function Inlines(words)
   end
   return words
 end
+
+return {Str = Str, Inlines = Inlines}

@@ -2,119 +2,264 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import shutil
 import tempfile
-from functools import partial
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typst
 
 from ..errors import ReportError
+from . import pandoc, tree
 from .document import Block, Code, Document, Figure, Prose, Table, pdf_of
-from .markdown import convert, one_line, raw
 from .provenance import provenance
+from .tree import Node, nodes, plain, walk
+from .typeset import (
+    COLUMN,
+    HERE,
+    PAGE,
+    WIDE,
+    captioned,
+    for_paper,
+    label,
+    quoted,
+    safe,
+    with_tables,
+)
 
 TEMPLATE = Path(__file__).with_name("template.typ")
-#: Widths in points of one column and of the page's text, as template.typ sets them.
-COLUMN, PAGE = 241, 497
-#: A table of up to so many characters a line fits a column.
-COLUMN_CHARACTERS = 50
-#: Lines of a table that fit one page.
-LONGEST = 52
 
-#: Characters that a table across the page holds side by side, and those from which a cell may be broken to fit.
-PAGE_CHARACTERS, BREAKABLE = 115, 25
 
-#: Where a figure or table stands: at the top or foot of the page, across it, or right here in its column. (What floats
-#: within a column may be set over what floats across the page.)
-WIDE, HERE = 'placement: auto, scope: "parent"', "placement: none"
+@dataclass
+class Part:
+    """A block of the paper and its Typst source."""
+
+    block: Block
+    typst: str = ""
 
 
 def pdf(document: Document) -> bytes:
-    """Return the PDF; raises ReportError with Typst's own words if it cannot be set."""
+    """Return the PDF; raises ReportError with Typst's own words if it cannot be set.
+
+    A block that Typst refuses is set as it was written, and said so.
+    """
+    sections = _sections(document)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shutil.copy(TEMPLATE, root)
         for block in document.blocks():
             if isinstance(block, Figure):
                 shutil.copy(pdf_of(document, block), root / f"figure{block.number}.pdf")
-        (root / "main.typ").write_text(source(document), encoding="utf-8")
+        for name, picture in document.found.pictures.items():
+            (root / f"{name}.{picture.suffix}").write_bytes(picture.printed)
         try:
-            return typst.compile(root / "main.typ", root=root, format="pdf", ignore_system_fonts=True, timestamp=0)
+            return _compiled(root, _source(document, sections))
+        except typst.TypstError:
+            _repair(root, document, [part for section in sections for part in section])
+        try:
+            return _compiled(root, _source(document, sections))
         except typst.TypstError as error:
-            raise ReportError(f"report.pdf cannot be set: {error}") from None
+            raise ReportError(
+                f"Typst: {error}{_place(error, _source(document, sections), sections)}"
+            ) from None
+
+
+def _compiled(root: Path, text: str) -> bytes:
+    """Compile a Typst source; fonts and packages of the reader's have no effect."""
+    (root / "main.typ").write_text(text, encoding="utf-8")
+    fonts = os.environ.pop("TYPST_FONT_PATHS", None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", typst.TypstWarning)  # such as a character that no font has
+            return typst.compile(
+                root / "main.typ", root=root, format="pdf", ignore_system_fonts=True, timestamp=0
+            )
+    finally:
+        if fonts is not None:
+            os.environ["TYPST_FONT_PATHS"] = fonts
 
 
 def source(document: Document) -> str:
     """Return the Typst source of the paper."""
+    return _source(document, _sections(document))
+
+
+def _sections(document: Document) -> list[list[Part]]:
+    """Return title, abstract, opening and body as written by one process."""
+    title = Part(Prose(plain(document.title), [{"t": "Plain", "c": document.title}]))
+    sections = [[title], document.abstract, [_unnumbered(block) for block in document.opening], document.body]
+    parts = [
+        [part if isinstance(part, Part) else Part(part) for part in section if not isinstance(part, Code)]
+        for section in sections
+    ]
+    write([part for section in parts for part in section], document)
+    return parts
+
+
+def _source(document: Document, sections: list[list[Part]]) -> str:
     settings = document.settings
-    text = partial(json.dumps, ensure_ascii=False)  # Typst's strings have JSON's escapes but for \u0000
-    made = ", ".join(f"({text(k)}, {text(v)})" for k, v in provenance(settings).items())
-    abstract = f"[{_typst(document, document.abstract)}]" if document.abstract else "none"
-    opening = [_unnumbered(block) for block in document.opening]
+    made = ", ".join(f"({quoted(k)}, {quoted(v)})" for k, v in provenance(settings).items())
+    title, abstract, opening, body = (
+        "\n\n".join(part.typst.strip("\n") for part in section) for section in sections
+    )
     return (
         '#import "template.typ": *\n'
-        f"#show: paper.with(title: [{convert(document.title, 'typst').strip()}], abstract: {abstract},\n"
-        f"  subtitle: [Corpus #strong({text(settings.corpus)}), profile #strong({text(settings.profile)})],\n"
+        f"#show: paper.with(title: [{title.strip()}], "
+        f"abstract: {f'[{abstract}]' if sections[1] else 'none'},\n"
+        f"  subtitle: [Corpus #strong({quoted(settings.corpus)}), "
+        f"profile #strong({quoted(settings.profile)})],\n"
         f"  made: ({made},))\n\n"
-        f"{_typst(document, opening)}\n\n{_typst(document, document.body)}\n"
+        f"{opening}\n\n{body}\n"
     )
 
 
-def _typst(document: Document, blocks: list[Block]) -> str:
-    text = "\n\n".join(_block(document, block) for block in blocks if not isinstance(block, Code))
-    # pandoc writes every table as a figure of its own; where it stands and how wide its columns are is said here
-    set_here = r"// placed (.+)\n// columns (.+)\n+#figure\((\s*align\(center\)\[#table\(\s*columns:) \d+,"
-    return re.sub(set_here, r"#figure(\1,\3 \2,", convert(text, "typst"))
+def write(parts: list[Part], document: Document) -> None:
+    """Write the Typst of some parts; one that pandoc cannot write is shown as it was written."""
+    texts = pandoc.write([_tree(part.block, document) for part in parts], "typst")
+    for part, text in zip(parts, texts, strict=True):
+        part.typst = _set(part.block, text, document) if text is not None else _verbatim(part.block)
 
 
-def _block(document: Document, block: Block) -> str:
-    if isinstance(block, Prose):
-        return _for_paper(block.text)
+def _tree(block: Block, document: Document) -> list[Node]:
+    """Return the blocks that pandoc writes for a block of the paper."""
+    if isinstance(block, Figure):
+        return safe([tree.para(*block.words)], document.found)
+    if isinstance(block, Table):
+        return safe(captioned(block), document.found)
+    return with_tables(safe(for_paper(block.blocks), document.found))
+
+
+def _set(block: Block, text: str, document: Document) -> str:
+    """Return the Typst of a block from what pandoc wrote for it."""
+    # pandoc writes every table as a figure; its place and the widths of its columns are set here
+    table = r"#figure\((\s*align\(center\)\[#table\(\s*columns:) (?:\d+|\([^)]*\)),"
+    set_here = rf"// placed (.+)\n// columns (.+)\n+{table}"
+    text = re.sub(set_here, r"#figure(\1,\3 \2,", text)
+    if isinstance(block, Table):
+        return f"{text.rstrip()} <{label(f'table-{block.name}')}>"
     if isinstance(block, Figure):
         width = page_width(pdf_of(document, block))
         start = f'#figure({WIDE if width > COLUMN * 1.05 else HERE}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
-        return f"{raw(start, 'typst')}\n{one_line(block.caption)}\n{raw('])', 'typst')}"
-    widths = _characters(block)
-    # Longer than a page: it breaks, and only what stands in a column can.
-    wide = sum(widths) > COLUMN_CHARACTERS and block.text.count("\n") <= LONGEST
-    marks = raw(f"// placed {WIDE if wide else HERE}\n// columns {_columns(widths)}", "typst")
-    return f"{marks}\n{block.text}\n\n: {one_line(block.caption)}\n"
-
-
-def _for_paper(text: str) -> str:
-    """Leave out what only who runs a chapter needs (how long it takes, what it reads and writes), and its number."""
-    text = re.sub(r"^\*\*(Takes|How long|Reads|Writes)\b.*?(\n\n|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"\$\$(.*?)\$\$", _stacked, text, flags=re.DOTALL)
-    text = re.sub(r"^# 0\d\b[ ·.:]*", "# ", text, flags=re.MULTILINE)
-    return re.sub(r"^# References$", "# References {.unnumbered}", text, flags=re.MULTILINE)
-
-
-def _stacked(equation: re.Match) -> str:
-    """Put equations that stand side by side under one another: a column has no room for them."""
-    parts = equation[1].split(r"\qquad")
-    return equation[0] if len(parts) == 1 else r"$$\begin{gathered}" + r" \\ ".join(parts) + r"\end{gathered}$$"
+        return f"{start}{text.strip()}]) <{label(f'figure-{block.name}')}>"
+    return text
 
 
 def _unnumbered(block: Block) -> Block:
     """Take the number from the headings that stand before the first chapter."""
-    return Prose(re.sub(r"^(#+ .+)$", r"\1 {.unnumbered}", block.text, flags=re.MULTILINE)) if isinstance(block, Prose) else block
+    if not isinstance(block, Prose):
+        return block
+
+    def change(node: Node) -> list[Node] | None:
+        if node["t"] != "Header":
+            return None
+        level, (name, classes, pairs), words = node["c"]
+        return [{"t": "Header", "c": [level, [name, [*classes, "unnumbered"], pairs], words]}]
+
+    return replace(block, blocks=walk(block.blocks, change))
 
 
-def _characters(table: Table) -> list[int]:
-    """Return about how many characters wide each column of a pipe table is when set."""
-    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.text.splitlines() if "|" in line]
-    rows = [row for row in rows if not all(set(cell) <= set(":- ") for cell in row)]
-    return [max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=False)]
+def _repair(root: Path, document: Document, parts: list[Part]) -> None:
+    """Replace what Typst refuses: an equation by its TeX where that suffices, else a cell by its source."""
+    names = {name for part in parts for name in _labels(part)}
+    for part in parts:
+        if not _fits(root, part, names):
+            _simplified(root, part, names, document)
+    while not _fits(root, Part(parts[0].block, "\n\n".join(part.typst for part in parts)), set()):
+        # each is fine by itself: find the first that is not, after those before it
+        low, high = 0, len(parts)
+        while high - low > 1:
+            middle = (low + high) // 2
+            together = "\n\n".join(part.typst for part in parts[:middle])
+            low, high = (
+                (middle, high) if _fits(root, Part(parts[0].block, together), names) else (low, middle)
+            )
+        if parts[low].typst == (plainer := _verbatim(parts[low].block)):
+            return
+        parts[low].typst = plainer
+        document.found.problem(
+            _name(parts[low].block), "Typst refuses it, so that report.pdf shows it as it was written."
+        )
 
 
-def _columns(widths: list[int]) -> str:
-    """Return Typst's widths of a table's columns: their own, or, where the page is too narrow, long texts share what is left."""
-    if sum(widths) <= PAGE_CHARACTERS:
-        return str(len(widths))
-    return f"({', '.join(f'{width**0.5:.1f}fr' if width > BREAKABLE else 'auto' for width in widths)})"
+def _simplified(root: Path, part: Part, names: set[str], document: Document) -> None:
+    block, refused = part.block, []
+    if isinstance(block, Prose):
+
+        def change(node: Node) -> list[Node] | None:
+            if node["t"] != "Math":
+                return None
+            alone = Part(Prose("", [tree.para(node)]))
+            write([alone], document)
+            if _fits(root, alone, set()):
+                return None
+            refused.append(node["c"][1])
+            return [tree.code(node["c"][1])]
+
+        simpler = Part(replace(block, blocks=walk(block.blocks, change)))
+        if refused:
+            write([simpler], document)
+            if _fits(root, simpler, names):
+                part.block, part.typst = simpler.block, simpler.typst
+                document.found.problem(
+                    _name(block),
+                    f"report.pdf shows an equation as TeX, because Typst refuses it: {refused[0]}",
+                )
+                return
+    part.typst = _verbatim(block)
+    document.found.problem(_name(block), "Typst refuses it, so that report.pdf shows it as it was written.")
+
+
+def _fits(root: Path, part: Part, names: set[str]) -> bool:
+    """Say whether Typst sets a part by itself; `names` are labels that stand in other parts."""
+    elsewhere = "\n".join(f"#metadata(none)<{name}>" for name in sorted(names - _labels(part)))
+    try:
+        _compiled(
+            root, f'#import "template.typ": *\n#show: paper.with(title: [x])\n\n{part.typst}\n\n{elsewhere}\n'
+        )
+    except typst.TypstError:
+        return False
+    return True
+
+
+def _labels(part: Part) -> set[str]:
+    return set(re.findall(r"<([A-Za-z][A-Za-z0-9_-]*)>(?!\))", part.typst))
+
+
+def _verbatim(block: Block) -> str:
+    """Return the source of a block after a sentence; its labels stay, since links may lead there."""
+    names = (
+        [label(a[0]) for node in nodes(block.blocks) if (a := tree.attributes(node)) and a[0]]
+        if isinstance(block, Prose)
+        else []
+    )
+    names += (
+        [label(f"{type(block).__name__.lower()}-{block.name}")] if isinstance(block, Table | Figure) else []
+    )
+    text = block.text if isinstance(block, Prose | Table) else block.caption
+    anchors = "".join(f"#metadata(none)<{name}>\n" for name in names)
+    sentence = f"This cannot be set and is shown as it was written ({_name(block)}):"
+    return f"{anchors}#emph({quoted(sentence)})\n\n#raw(block: true, {quoted(text)})"
+
+
+def _name(block: Block) -> str:
+    return str(block.where) if block.where.chapter else "the title"
+
+
+def _place(error: typst.TypstError, text: str, sections: list[list[Part]]) -> str:
+    """Return where in the chapters an error stands, if Typst says on which line of the source."""
+    found = re.search(r"main\.typ:(\d+):", error.diagnostic or "")
+    if not found:
+        return ""
+    line, begins = int(found[1]), 0
+    for part in (part for section in sections for part in section):
+        begins = text.find(part.typst, begins)
+        first = text.count("\n", 0, begins) + 1
+        if begins >= 0 and first <= line <= first + part.typst.count("\n"):
+            return f" ({_name(part.block)})"
+    return ""
 
 
 def page_width(path: Path) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,14 +20,20 @@ from ..errors import ReportError, unknown_name
 from ..experiments import all_runs
 from ..runs import RunStore, may_train
 from .closure import closure, code_of, data_files, load_notebook
+from .pictures import linked_file
 
 #: Packages whose version may change a result.
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "scikit-learn", "pillow", "PyWavelets")
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
 
-#: TNet training images a second, one CPU core and one GPU, for estimates only.
-CPU_SPEED, GPU_SPEED = 1_200, 60_000
+#: A link of Markdown (`](...)`, `]: ...`) or of HTML (`src=...`), perhaps to a picture.
+LINK = re.compile(
+    r"""(?:\]\(\s*<?|\]:\s*<?|src\s*=\s*["']?)([^"'<>]+?)(?=[>)"']|\s+["'>]|\s*$)""", re.MULTILINE
+)
+
+#: A chapter's name: two digits, an underscore, then letters, digits and underscores.
+CHAPTER = re.compile(r"[0-9]{2}_[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,12 @@ class Step:
 
 
 def chapters() -> list[str]:
-    """Return the names of the chapters in order; the last, `*_report`, reads what the others wrote."""
-    names = sorted(p.stem for p in paths.notebooks().glob("[0-9][0-9]_*.ipynb"))
+    """Return the names of the chapters in order; the last, `*_report`, reads what the others wrote.
+
+    A notebook is a chapter if its name matches `CHAPTER`: `08_mine` is one; `Untitled`, `my_notes` and
+    `01_data-Copy1` are not.
+    """
+    names = sorted(p.stem for p in paths.notebooks().glob("*.ipynb") if CHAPTER.fullmatch(p.stem))
     if not names:
         raise ReportError(f"there is no chapter in {paths.notebooks()}: it should hold 01_data.ipynb and its like.")
     return sorted(names, key=reads_others)
@@ -121,11 +132,8 @@ def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, 
     """Return name -> content of all that a chapter's result depends on."""
     package = Path(__file__).resolve().parent.parent
     notebook = load_notebook(paths.notebooks() / f"{chapter}.ipynb")
-    try:
-        modules = closure(code_of(notebook), package)
-    except SyntaxError as error:
-        raise ReportError(f"{chapter}.ipynb does not parse: {error.msg} in {error.text!r}.") from None
-    read = [[c["cell_type"], c["source"], c["metadata"].get("tags", [])] for c in notebook["cells"]]
+    modules = closure(code_of(notebook, f"{chapter}.ipynb"), package)
+    read = [_content(cell) for cell in notebook["cells"]]
     inputs = {"the notebook": digest(json.dumps(read).encode())}
     inputs |= {name: digest(path.read_bytes()) for name, path in modules.items()}
     inputs |= {f.relative_to(package.parent).as_posix(): digest(f.read_bytes()) for f in data_files(package, modules.values())}
@@ -137,18 +145,41 @@ def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, 
     return inputs
 
 
+def _content(cell: Mapping) -> list:
+    """Return what of a cell a result can depend on: whatever JupyterLab adds when it saves is left out."""
+    source = "".join(cell["source"]).splitlines(keepends=True)
+    pictures = [cell["attachments"]] if cell.get("attachments") else []
+    return [cell["cell_type"], source, cell["metadata"].get("tags", []), *pictures]
+
+
 def report_inputs(settings: Settings, state: State) -> dict[str, str]:
     """Return name -> content of all that report.html and report.pdf depend on."""
     here = Path(__file__).parent
     inputs = {f"what {c} wrote": state.written(c, "notebooks/", "figures/") for c in chapters()}
+    inputs |= _linked_pictures(settings)
     inputs |= {f"n2nlib/report/{p.name}": digest(p.read_bytes()) for p in sorted(here.iterdir()) if p.is_file()}
-    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst")}
+    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst", "pillow")}
+
+
+def _linked_pictures(settings: Settings) -> dict[str, str]:
+    """Return name -> content of the files that the Markdown of executed chapters links to."""
+    found = {}
+    for chapter in chapters():
+        path = settings.file(f"notebooks/{chapter}.ipynb")
+        for cell in load_notebook(path)["cells"] if path.exists() else []:
+            text = "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""
+            for link in LINK.findall(text):
+                file = linked_file(link)
+                if file is not None and file.is_file():
+                    found[file.relative_to(paths.root().absolute()).as_posix()] = digest(file.read_bytes())
+    return dict(sorted(found.items()))
 
 
 def _parameters(settings: Settings) -> dict[str, str]:
     chosen = {"corpus": settings.corpus, "profile": settings.profile, "device": settings.device}
     out = {f"parameter {name}": repr(value) for name, value in chosen.items()}
     out["the corpus"] = settings.opened.fingerprint
+    out["the notes on the dataset"] = settings.opened.notes_digest
     out |= {f"{package} version": version(package) for package in PACKAGES}
     if not may_train():
         out["the stored runs"] = digest(" ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode())
@@ -165,7 +196,7 @@ FOUND = {
     "n2nlib.bench": ("the benchmark's record", lambda: digest(f.read_bytes()) if (f := paths.results() / "bench" / "cpu.json").exists() else ""),
     "n2nlib.search": ("the searches that were made", _searches),
     "n2nlib.classical": ("whether bm3d is installed", lambda: str(find_spec("bm3d") is not None)),
-    "n2nlib.elsewhere": ("whether imagenet-sample is on this machine", lambda: str(open_corpus("imagenet-sample").at_hand)),
+    "n2nlib.transfer": ("whether imagenet-sample is on this machine", lambda: str(open_corpus("imagenet-sample").at_hand)),
 }
 
 
@@ -237,11 +268,10 @@ def missing_runs(settings: Settings) -> list[spec.RunSpec]:
 
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
-    """Estimate how long training takes; within a factor of two, since machines differ."""
-    from ..device import cores
-    from ..sweep import estimate
+    """Estimate how long training takes, from rates that were measured on this machine."""
+    from ..speed import seconds
 
-    return estimate(specs, GPU_SPEED if device == "cuda" else CPU_SPEED * cores())
+    return seconds(specs, device)
 
 
 def digest(content: bytes) -> str:

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from .. import paths
 from ..device import cores
 from ..errors import ReportError
 from ..experiments import initialisations
+from ..locks import lock
+from ..progress import BEGINNINGS, EVERY, duration, say, still
 from ..runs import RunStore, may_train
 from ..spec import profile
 from ..sweep import end_with_parent, sweep
@@ -30,15 +32,25 @@ from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_run
 #: One thread a process: two chapters share the cores, and a CPU run's bits are defined for one thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SIDE_BY_SIDE = 2
+#: Seconds that a kernel may take to start: minutes on a busy machine or from a slow disk.
+START_SECONDS = 600
 
 
-def make(settings: Settings, executor: str = "local", fresh: bool = False, only: str | None = None, device: str | None = None) -> bool:
+def make(
+    settings: Settings,
+    executor: str = "local",
+    fresh: bool = False,
+    only: str | None = None,
+    device: str | None = None,
+    emulate_bf16: bool = False,
+) -> bool:
     """Bring a report up to date; return False if there was nothing to do.
 
-    `fresh` re-executes every chapter and retrains this report's runs on its corpus; `only` names one chapter to execute
-    again; `device` is where runs are trained, if that is another than where the chapters run.
-    Raises ReportError naming chapter and cell when a cell fails; what was finished by then stays finished. Where nothing
-    may be trained, at least one run of TNet must be stored.
+    `fresh` re-executes every chapter and retrains this report's runs on its corpus; `only` names one chapter
+    to execute again; `device` is where runs are trained, if that is another than where the chapters run;
+    `emulate_bf16` allows bf16 on a CPU without arithmetic for it. Raises ReportError naming chapter and cell
+    when a cell fails; what was finished by then stays finished. Where nothing may be trained, at least one
+    run of TNet must be stored.
     """
     if fresh and not may_train():
         raise ReportError("FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again).")
@@ -52,28 +64,31 @@ def make(settings: Settings, executor: str = "local", fresh: bool = False, only:
         return False
     settings.folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(settings.folder / ".lock", timeout=0):
-            _make(settings, executor, fresh, force, device or settings.device)
+        with lock(settings.folder / ".lock", timeout=0):
+            _make(settings, executor, fresh, force, device or settings.device, emulate_bf16)
     except Timeout:
         raise ReportError(f"another `make report` is at work in {settings.folder}: wait for it, or stop it.") from None
     return True
 
 
-def _make(settings: Settings, executor: str, fresh: bool, force: list[str], device: str) -> None:
+def _make(settings: Settings, executor: str, fresh: bool, force: list[str], device: str, emulate_bf16: bool) -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
     os.environ["N2N_EXECUTOR"] = executor  # for the chapters
+    os.environ.pop("JPY_SESSION_NAME", None)  # nobody watches the bars of chapters, even if started from a notebook
     kernel.install()
     os.environ.update(kernel.environment())
     stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
     if stale:
         if fresh:
+            if not (emulate_bf16 or executor.partition(":")[2]):
+                refuse_emulated(wanted_runs(settings), device)  # before anything is removed
             forget(settings)
         with timed("training"):
-            train(settings, executor, device)
+            train(settings, executor, device, emulate_bf16)
     execute(settings, [name for name in stale if not reads_others(name)])
     # What the last chapter reads has just been written, so whether it is stale is asked again.
     execute(settings, [s.name for s in plan(settings, force) if s.reason and s.name in chapters() and reads_others(s.name)])
-    with timed("report.html and report.pdf") as clock:
+    with timed("report.html and report.pdf") as clock, still("rendering report.html and report.pdf"):
         from .render import render
 
         state = State(settings)
@@ -89,11 +104,20 @@ def tnet_is_stored(settings: Settings) -> bool:
     return any(RunStore().has(spec) for spec in tnet)
 
 
-def train(settings: Settings, executor: str, device: str) -> None:
+def train(settings: Settings, executor: str, device: str, emulate_bf16: bool = False) -> None:
     """Train the runs that the store does not hold, in one sweep."""
     missing = missing_runs(settings)
     if missing:
-        sweep(missing, {settings.opened.fingerprint: settings.opened}, device=device, executor=executor)
+        opened = settings.opened
+        sweep(missing, {opened.fingerprint: opened}, device=device, executor=executor, emulate_bf16=emulate_bf16)
+
+
+def refuse_emulated(specs, device: str) -> None:
+    """Raise TrainingError where runs would be trained in bf16 on a CPU that only emulates it."""
+    if any(s.precision == "bf16" for s in specs):
+        from ..training import refuse_emulated as refuse
+
+        refuse(specs, device)
 
 
 def forget(settings: Settings) -> None:
@@ -127,13 +151,26 @@ def execute(settings: Settings, names: list[str]) -> None:
     waiting = [_Job(settings, name, chapter_inputs(settings, name, state)) for name in names]
     workers = min(SIDE_BY_SIDE, cores(), len(waiting))
     failures = []
+    times = [state.steps.get(name, {}).get("seconds") for name in names]
+    last = f", about {duration(sum(times) / workers)} by the times of before" if all(times) else ""
+    say(f"executing {len(names)} chapter{'s' * (len(names) > 1)}, {workers} at a time{last}")
     with _pool(workers) as pool:
         running: dict[Future, _Job] = {}
+        begun: dict[str, float] = {}
+        due = time.monotonic() + EVERY
         while waiting or running:
             while waiting and len(running) < workers:  # one a process: a pool may begin whatever it holds
                 job = waiting.pop(0)
                 running[pool.submit(_execute, job.source, job.part, job.parameters)] = job
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                begun[job.name] = time.monotonic()
+            ended = wait(running, timeout=max(0.0, due - time.monotonic()), return_when=FIRST_COMPLETED).done
+            if not ended:
+                now = time.monotonic()
+                under_way = [f"{job.name}, {duration(now - begun[job.name])}" for job in running.values()]
+                done = len(names) - len(waiting) - len(running)
+                say(f"still executing {' and '.join(under_way)} ({done} of {len(names)} chapters done)")
+                due = now + EVERY
+            for future in ended:
                 job = running.pop(future)
                 try:
                     seconds, failure = future.result()
@@ -206,6 +243,7 @@ def _execute(source: Path, part: Path, parameters: Mapping[str, str]) -> tuple[f
         papermill.execute_notebook(
             source, part, dict(parameters), kernel_name=kernel.NAME, cwd=source.parent,
             progress_bar=False, request_save_on_cell_execute=False, autosave_cell_every=0,
+            start_timeout=START_SECONDS, stderr_file=_PassedOn(source.stem),
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         cells = load_notebook(part)["cells"]
@@ -215,7 +253,32 @@ def _execute(source: Path, part: Path, parameters: Mapping[str, str]) -> tuple[f
         failure = f"cell {bad['id']!r} (`{first}`):\n  {error.ename}: {error.evalue}"
     except DeadKernelError:
         failure = "its kernel, which died: killed, or out of memory."
+    except RuntimeError as error:  # jupyter_client's, before the first cell
+        if "Kernel d" not in str(error):  # "didn't respond", "died before replying"
+            raise
+        failure = (
+            f"its kernel, which did not start ({error}): the machine may be too busy, or the environment "
+            "broken. Start again."
+        )
     return time.monotonic() - start, failure
+
+
+class _PassedOn:
+    """A file for what a chapter writes to stderr: lines of progress go to this process's stderr, with the
+    chapter's name.
+    """
+
+    def __init__(self, name: str):
+        self.name, self.rest = name, ""
+
+    def write(self, text: str) -> None:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            if line.startswith(BEGINNINGS):
+                say(f"{self.name}: {line}")
+
+    def flush(self) -> None:
+        pass
 
 
 def outputs_of(settings: Settings, chapter: str) -> list[str]:

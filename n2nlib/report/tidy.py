@@ -2,25 +2,71 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
 from .. import paths
 from ..errors import ReportError
 from . import kernel
+from .closure import load_notebook
 from .plan import chapters
-from .run import ONE_THREAD
+from .run import ONE_THREAD, START_SECONDS
 
 #: Of a notebook's metadata, what its reader needs.
 KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME, "language": "python"},
         "language_info": {"name": "python"}}  # fmt: skip
 
 
+#: The project's notebooks besides the chapters. Any other notebook in the folder is the reader's own.
+BESIDE = ("explore",)
+
+
 def committed() -> list[Path]:
-    """Return the chapters in their order, then what else there is to open in JupyterLab."""
-    numbered = [paths.notebooks() / f"{name}.ipynb" for name in chapters()]
-    return numbered + sorted(set(paths.notebooks().glob("*.ipynb")) - set(numbered))
+    """Return the project's notebooks: the chapters in their order, then the others."""
+    named = [paths.notebooks() / f"{name}.ipynb" for name in (*chapters(), *BESIDE)]
+    return [path for path in named if path.exists()]
+
+
+def tracked() -> list[Path]:
+    """Return the notebooks that the tests check: those that git tracks, or all without git."""
+    listed = _git("ls-files", "-z", "--", ".")
+    if not listed:
+        return committed()
+    names = set(os.fsdecode(listed).split("\0"))
+    return [path for path in committed() if path.name in names]
+
+
+def as_committed(path: Path) -> dict:
+    """Return a notebook as `make notebooks` wrote it.
+
+    JupyterLab saves other metadata, and the outputs of the reader's own runs. For such a file this is the
+    version that git has staged or committed, or, without git, the file itself.
+    """
+    notebook = load_notebook(path)
+    if is_tidy(notebook):
+        return notebook
+    stored = _git("show", f":./{path.name}")
+    return json.loads(stored) if stored else notebook
+
+
+def is_tidy(notebook: dict) -> bool:
+    """Say whether a notebook is as `make notebooks` writes it: executed in order, without errors."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    in_order = [cell.get("execution_count") for cell in code] == list(range(1, len(code) + 1))
+    failed = any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
+    return in_order and not failed and tidy(notebook) == notebook
+
+
+def _git(*words: str) -> bytes:
+    """Return the output of git in the notebooks' folder; nothing if git fails or is not installed."""
+    try:
+        done = subprocess.run(["git", *words], cwd=paths.notebooks(), capture_output=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout if done.returncode == 0 else b""
 
 
 def tidy_all() -> None:
@@ -39,7 +85,7 @@ def tidy_all() -> None:
         start = time.monotonic()
         notebook = from_dict(tidy(read(path, as_version=4)))
         client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False,
-                                resources={"metadata": {"path": path.parent}})  # fmt: skip
+                                startup_timeout=START_SECONDS, resources={"metadata": {"path": path.parent}})  # fmt: skip
         try:
             client.execute()
         except CellExecutionError as error:

@@ -1,0 +1,467 @@
+"""Training on Dask's workers: of this machine, or of a scheduler whose workers see the same results
+folder.
+
+Before anything is trained, each worker shows that it reads and writes the store and has the same versions;
+one that joins later does so before its first run. What goes wrong is noticed within seconds and said in a
+sentence; finished runs stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from . import __version__
+from .device import cores, resolve
+from .errors import ReportError, StoreError, TrainingError
+from .progress import EVERY, Meter, Progress, duration, say, still
+from .runs import RunStore
+from .spec import SEMANTICS, RunSpec
+from .speed import COST, kind
+
+#: Seconds without a usable worker after which a sweep gives up: a cluster's queue may take minutes to start
+#: one.
+WORKER_WAIT = 600.0
+#: Seconds without a usable worker until the first line about it.
+WORKER_FIRST = 5.0
+#: Seconds in which a scheduler must answer a question, and seconds from one question to the next.
+ANSWER, LOOK = 20.0, 2.0
+#: Seconds in which workers must have answered the check: their first import may come from a slow disk.
+CHECK = 120.0
+#: How often a job is handed out again after a worker turned out to be unusable.
+TRIES = 5
+
+
+class WorkerError(ReportError):
+    """A worker of a cluster that cannot train for this store; `worker` is its address."""
+
+    def __init__(self, message: str, worker: str = ""):
+        super().__init__(message)
+        self.worker = worker
+
+
+def on_dask(
+    jobs, corpora: Mapping, store: RunStore, bar: Progress, device: str, address: str, emulate_bf16: bool
+) -> list[Exception]:
+    """Train groups of runs on Dask's workers, most expensive first, and return the errors of those that
+    failed.
+
+    A worker that dies is replaced, and its group resumes from its checkpoints. `address` is a running
+    scheduler's; "" starts workers on this machine. Raises ReportError where no scheduler or no usable worker
+    is there.
+    """
+    try:
+        from dask.distributed import Client, LocalCluster
+    except ImportError:
+        raise ReportError(
+            "executor 'dask' needs dask[distributed]: pip install -e '.[dask]', or use EXECUTOR=local."
+        ) from None
+    from .sweep import single_threaded
+
+    jobs = sorted(jobs, key=lambda job: -sum(s.images * COST.get(s.network, 1.0) for s in job))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(single_threaded())
+        stack.enter_context(_quiet())
+        if not address:
+            cluster = LocalCluster(
+                n_workers=min(cores(), len(jobs)),
+                threads_per_worker=1,
+                dashboard_address=None,
+                host="127.0.0.1",
+            )
+            address = stack.enter_context(cluster).scheduler_address
+        try:
+            client = Client(address, timeout="10s", set_as_default=False)
+        except (OSError, ValueError) as error:  # ValueError: an address without a port
+            raise ReportError(
+                f"no Dask scheduler answers at {address} ({error}): start one, or use EXECUTOR=dask."
+            ) from error
+        stack.callback(client.close, timeout=2)
+        token = stack.enter_context(_token(store.folder.resolve()))
+        return _Campaign(client, address, token, jobs, corpora, store, bar, device, emulate_bf16).finish()
+
+
+class _Campaign:
+    """The jobs of one sweep on the workers of one scheduler."""
+
+    def __init__(self, client, address, token: Path, jobs, corpora, store, bar, device, emulate_bf16):
+        self.client, self.address, self.token, self.jobs, self.bar = client, address, token, jobs, bar
+        self.arguments = [
+            (corpora[job[0].corpus], store.folder.resolve(), device, emulate_bf16) for job in jobs
+        ]
+        self.fit: dict[str, int] = {}  # worker -> threads, of those that are connected and usable
+        self.unfit: dict[str, str] = {}  # worker -> why
+        self.counted: dict[int, tuple[int, int, float]] = {}  # job -> images, timed, seconds
+        self.tries = [0] * len(jobs)
+        self.pending: dict = {}  # future -> number of the job
+        self.errors: list[Exception] = []
+        self.finished = 0
+
+    def finish(self) -> list[Exception]:
+        """Hand out all jobs, wait for them, and return the errors of those that failed."""
+        topic = f"n2n-{self.token.name}"
+        self.client.subscribe_topic(topic, self._count)
+        with still(f"checking the workers of {self.address}", self.bar.quiet):
+            self._look()
+        self._refuse_if_all_are_unfit()
+        self.bar.slots = max(1, sum(self.fit.values()))
+        if self.fit:
+            self.bar.open()
+        for number in range(len(self.jobs)):
+            self._submit(number)
+        looked = seen = time.monotonic()
+        due = seen + WORKER_FIRST
+        while self.pending:
+            time.sleep(0.1)
+            if self.client.status != "running":
+                raise self._lost()
+            for future in [f for f in self.pending if f.done()]:
+                self._take(future, self.pending.pop(future))
+            if not self.pending:
+                break
+            now = time.monotonic()
+            if now - looked >= LOOK:
+                self._look()
+                self._refuse_if_all_are_unfit()
+                looked = now = time.monotonic()
+            if self.fit:
+                seen, due = now, now + WORKER_FIRST
+                self._show()
+            elif now - seen > WORKER_WAIT:
+                raise ReportError(
+                    f"no worker of the Dask scheduler at {self.address} was connected for "
+                    f"{duration(WORKER_WAIT)}: start workers "
+                    f"(`dask worker {self.address}`, or your cluster's queue) and start again; {self._kept()}"
+                )
+            elif now >= due:
+                if not self.bar.quiet:
+                    say(
+                        f"training: waiting for a worker of the scheduler at {self.address}; none connected "
+                        f"{'yet' if not self.finished else 'any more'}, {duration(now - seen)} (for up to "
+                        f"{duration(WORKER_WAIT)})"
+                    )
+                due = now + EVERY
+        return self.errors
+
+    def _submit(self, number: int) -> None:
+        corpus, folder, device, emulate = self.arguments[number]
+        # A preference, not a command: a job must not wait for a worker that has gone.
+        where = {"workers": list(self.fit), "allow_other_workers": True} if self.unfit and self.fit else {}
+        future = self.client.submit(
+            _on_worker,
+            self.jobs[number],
+            number,
+            corpus,
+            folder,
+            device,
+            emulate,
+            str(self.token),
+            expected(),
+            pure=False,
+            **where,
+        )
+        self.pending[future] = number
+
+    def _take(self, future, number: int) -> None:
+        """Note how a job ended; hand it out again where the worker was at fault."""
+        job = self.jobs[number]
+        if future.status == "finished":
+            self.finished += len(job)
+            done = sum(s.images for s in job)
+            _, timed, seconds = self.counted.get(number, (0, 0, 0.0))
+            self.counted[number] = (done, timed, seconds)
+            self._show()
+            self.bar.finished(len(job))
+            return
+        if future.status in ("cancelled", "lost"):
+            raise self._lost()
+        error = future.exception()
+        if isinstance(error, WorkerError):
+            self._turn_down(error.worker, str(error))
+        elif not isinstance(error, ReportError) and type(error).__name__ != "KilledWorker":
+            known = set(self.unfit)
+            self._look(again=True)  # a worker that lacks this library fails before it can say who it is
+            if set(self.unfit) == known:
+                error = _named(job, error)
+        elif not isinstance(error, ReportError):
+            error = TrainingError(
+                f"{_runs(job)} given up: {error.allowed_failures + 1} workers died while training, the last "
+                "at "
+                f"{error.last_worker.address}. They were killed, or out of memory: look at their logs, and "
+                "start again to resume."
+            )
+        self._refuse_if_all_are_unfit()
+        self.tries[number] += 1
+        if (
+            isinstance(error, ReportError)
+            and not isinstance(error, WorkerError)
+            or self.tries[number] >= TRIES
+        ):
+            self.errors.append(error if isinstance(error, ReportError) else _named(job, error))
+            self.bar.finished(0, failed=len(job))
+        else:
+            self._submit(number)
+
+    def _look(self, again: bool = False) -> None:
+        """Find out which workers are connected, and check those that are new (with `again`, all)."""
+        threads = self._ask(
+            lambda: self.client.sync(self.client.scheduler.ncores, workers=None, callback_timeout=ANSWER)
+        )
+        new = [w for w in threads if w not in self.unfit and (again or w not in self.fit)]
+        self.fit = {w: n for w, n in threads.items() if w in self.fit}
+        if new:
+            answers = self._ask(
+                lambda: self.client.sync(
+                    self.client._run,
+                    _facts_function(),
+                    str(self.token),
+                    workers=new,
+                    on_error="return",
+                    callback_timeout=CHECK,
+                )
+            )
+            for worker in new:
+                if fault := _fault(worker, answers.get(worker), self.token):
+                    self._turn_down(worker, fault)
+                elif worker in answers:
+                    self.fit[worker] = threads[worker]
+        self.bar.slots = max(1, sum(self.fit.values()))
+
+    def _ask(self, question):
+        """Return a scheduler's answer; raises ReportError where it does not answer."""
+        try:
+            return question()
+        except (TimeoutError, OSError) as error:
+            if self.client.status != "running":
+                raise self._lost() from error
+            raise ReportError(
+                f"the Dask scheduler at {self.address} does not answer ({type(error).__name__} {error}): "
+                "look at its log and start "
+                f"again; {self._kept()}"
+            ) from error
+
+    def _turn_down(self, worker: str, why: str) -> None:
+        self.fit.pop(worker, None)
+        if worker not in self.unfit:
+            self.unfit[worker] = why
+            if not self.bar.quiet:
+                say(f"training: not on this worker: {why}")
+
+    def _refuse_if_all_are_unfit(self) -> None:
+        if self.unfit and not self.fit:
+            first = next(iter(self.unfit))
+            others = (
+                f" ({len(self.unfit) - 1} other workers cannot be used either.)"
+                if len(self.unfit) > 1
+                else ""
+            )
+            raise WorkerError(self.unfit[first] + others, first)
+
+    def _count(self, event) -> None:
+        """Take over what a worker has reported of its job; called from Dask's own thread."""
+        _, values = event
+        self.counted[values["job"]] = (values["images"], values["timed"], values["seconds"])
+
+    def _show(self) -> None:
+        sums = {k: [0, 0, 0.0] for k in self.bar.kinds}
+        for number, values in list(self.counted.items()):
+            row = sums[kind(self.jobs[number][0], self.bar.device)]
+            for i, value in enumerate(values):
+                row[i] += value
+        self.bar.set({k: tuple(v) for k, v in sums.items()})
+
+    def _lost(self) -> ReportError:
+        return ReportError(
+            f"the Dask scheduler at {self.address} was stopped or restarted, and with it the runs under "
+            "way: start again when it "
+            f"is there; {self._kept()}"
+        )
+
+    def _kept(self) -> str:
+        return (
+            f"{self.finished} of {self.bar.runs} runs are finished and stored, the others resume from their "
+            "checkpoints."
+        )
+
+
+@contextlib.contextmanager
+def _token(folder: Path) -> Iterator[Path]:
+    """Put a file into the store by which workers show that they see it; without it they stop training."""
+    token = folder / ".cluster" / uuid.uuid4().hex[:12]
+    try:
+        token.parent.mkdir(parents=True, exist_ok=True)
+        token.write_text(token.name)
+    except OSError as error:
+        raise StoreError(
+            f"{token.parent} cannot be written ({error}): free some space or check the permissions."
+        ) from error
+    try:
+        yield token
+    finally:
+        for file in token.parent.glob(f"{token.name}*"):
+            file.unlink(missing_ok=True)
+
+
+def expected() -> dict:
+    """Return the versions that a worker must have: those that decide what a run's numbers are."""
+    return {"n2nlib": __version__, "semantics": SEMANTICS, "torch": version("torch").partition("+")[0]}
+
+
+def _facts_function():
+    """Return the function that a worker runs; it is nested so that it travels whole to a worker without
+    this library.
+    """
+
+    def facts(token: str) -> dict:
+        import pathlib
+        import socket
+
+        out = {"host": socket.gethostname()}
+        try:
+            from importlib.metadata import version
+
+            from n2nlib import __version__
+            from n2nlib.spec import SEMANTICS
+
+            out |= {
+                "n2nlib": __version__,
+                "semantics": SEMANTICS,
+                "torch": version("torch").partition("+")[0],
+            }
+        except Exception as error:
+            out["import"] = f"{type(error).__name__}: {error}"
+        path = pathlib.Path(token)
+        try:
+            out["read"] = path.read_text() == path.name
+        except OSError:
+            out["read"] = False
+        if out["read"]:
+            import uuid
+
+            answer = path.with_name(f"{path.name}-{uuid.uuid4().hex[:8]}")
+            try:
+                answer.write_text(out["host"])
+                out["answer"] = str(answer)
+            except OSError as error:
+                out["unwritable"] = str(error)
+        return out
+
+    return facts
+
+
+def _fault(worker: str, facts, token: Path, wanted: Mapping | None = None) -> str | None:
+    """Return why a worker that gave these facts about itself cannot be used, in a sentence, or None."""
+    if facts is None:  # it went away meanwhile
+        return None
+    if isinstance(facts, Exception):
+        if isinstance(facts, OSError):  # it cannot be reached: the scheduler will notice
+            return None
+        return (
+            f"worker {worker} cannot run a check ({type(facts).__name__}: {facts}): give it the same Python "
+            "and Dask as here."
+        )
+    name = f"worker {worker} on {facts['host']}"
+    if "import" in facts:
+        return (
+            f"{name} cannot import n2nlib ({facts['import']}): install the project there, and start the "
+            "worker in that environment."
+        )
+    for what, ours in (wanted or expected()).items():
+        if facts[what] != ours:
+            label = {"semantics": "the training semantics"}.get(what, what)
+            return f"{name} has {label} {facts[what]} where {ours} is needed: install the same version there."
+    folder = token.parent.parent
+    if not facts["read"]:
+        return (
+            f"{name} does not see {folder}: it must have the same results folder, on a shared file system "
+            "and under the same path."
+        )
+    if "unwritable" in facts:
+        return (
+            f"{name} cannot write to {folder} ({facts['unwritable']}): give it the permission, or mount the "
+            "folder writable."
+        )
+    if not Path(facts["answer"]).exists():
+        return f"{name} writes to another {folder} than this machine: it must be on a shared file system."
+    return None
+
+
+def _on_worker(
+    specs: Sequence[RunSpec],
+    number: int,
+    corpus,
+    folder: Path,
+    device: str,
+    emulate_bf16: bool,
+    token: str,
+    wanted: dict,
+) -> None:
+    """Train a job on a worker, after the same check that its fellows passed; end when the sweep that
+    asked has ended.
+    """
+    from dask.distributed import get_worker
+
+    from .sweep import train_here
+
+    worker, path = get_worker(), Path(token)
+    facts = _facts_function()(token)
+    if fault := _fault(worker.address, facts, path, wanted):
+        raise WorkerError(fault, worker.address)
+    Path(facts["answer"]).unlink(missing_ok=True)
+    totals, told = [0, 0, 0.0], 0.0
+
+    def report(*counted: float) -> None:
+        nonlocal told
+        for i, value in enumerate(counted):
+            totals[i] += value
+        now = time.monotonic()
+        if now - told > 1:
+            told = now
+            try:
+                path.stat()
+            except FileNotFoundError:
+                raise ReportError("the sweep that asked for this run has ended.") from None
+            except OSError:  # a shared file system's passing trouble
+                return
+            worker.log_event(
+                f"n2n-{path.name}",
+                {"job": number, "images": totals[0], "timed": totals[1], "seconds": totals[2]},
+            )
+
+    train_here(specs, corpus, RunStore(folder), resolve(device), Meter(report), emulate_bf16)
+
+
+def _runs(job: Sequence[RunSpec]) -> str:
+    first = job[0]
+    more = f" and {len(job) - 1} more" if len(job) > 1 else ""
+    return f"run {first.id} ({first.network}, seed {first.seed}){more}"
+
+
+def _named(job: Sequence[RunSpec], error: Exception) -> TrainingError:
+    named = TrainingError(
+        f"{_runs(job)} failed on a Dask worker ({type(error).__name__}: {error}): look at the worker's log."
+    )
+    named.__cause__ = error
+    return named
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's own reports of a lost scheduler or worker from the terminal: a sentence says it."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("distributed", "distributed.client", "distributed.nanny", "distributed.core")
+    ]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

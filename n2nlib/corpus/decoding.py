@@ -1,0 +1,305 @@
+"""From the bytes of an image file to 8-bit RGB pixels, and what has to be said about the file."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.fft import dct
+
+from ..errors import CorpusError
+from .sampling import SIDE
+
+# What Pillow may open, by content. A list of our own, since some of its other formats start external
+# programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+#: The largest photograph that is read, in pixels: decoding takes 7 bytes of memory per pixel, so 7 GB.
+MOST_PIXELS = 1_000_000_000
+#: Numbers of bits that cameras and scanners store in wider integers.
+BITS = (8, 10, 12, 14, 16, 24, 32)
+#: A photograph whose three channels all vary by less than this standard deviation (grey levels) is of one
+#: colour.
+ONE_COLOUR = 1.0
+_LARGE = 8_000_000  # pixels from which on memory is given back at once
+_BAND = 1 << 20  # pixels copied at once
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _MAXIMA, _SAMPLE_FORMAT = 258, 262, (281, 341), 339  # TIFF tags
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a scan keeps of a photograph: `look` tells near-duplicates, `assumed` how its values became 8 bits
+    ('': as stored).
+
+    ratio: width / height; one_colour: hardly any variation; profile: it carries a colour profile other than
+    sRGB.
+    """
+
+    look: int
+    ratio: float
+    assumed: str = ""
+    one_colour: bool = False
+    profile: bool = False
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """Decode an image file to uint8 (H, W, 3): upright, RGB, first frame.
+
+    Transparency is laid on white. Values of more than 8 bits keep their upper 8, where the smallest of `BITS`
+    that holds the file's maximum is taken as their number of bits. Raises CorpusError for what is not a
+    readable image, has values of an unknown range, is smaller than 32 pixels on a side or larger than
+    `MOST_PIXELS`.
+    """
+    image, _, _ = _rgb(data, name)
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    step = max(
+        1, _BAND // width
+    )  # in bands: NumPy's view of a whole image is made from two more copies of it
+    for y in range(0, height, step):
+        pixels[y : y + step] = np.asarray(image.crop((0, y, width, min(y + step, height))))
+    return pixels
+
+
+def examine(data: bytes, name: str) -> Examined:
+    """Decode an image file and return what a scan keeps of it; raises CorpusError as `decode` does."""
+    image, assumed, profile = _rgb(data, name)
+    counts = np.array(image.histogram(), np.float64).reshape(3, 256)
+    share, level = counts / counts.sum(axis=1, keepdims=True), np.arange(256)
+    variance = share @ level**2 - (share @ level) ** 2
+    flat = bool((variance < ONE_COLOUR**2).all())
+    return Examined(0 if flat else _look(image), round(image.width / image.height, 4), assumed, flat, profile)
+
+
+def area(path: Path) -> int:
+    """Return how many pixels of memory a file will take, from its header alone; 0 for what is not a
+    readable image."""
+    try:
+        with _opened(path) as image:
+            # A file is in memory whole while it is decoded: about 7 bytes of it weigh as much as a pixel.
+            return image.width * image.height + path.stat().st_size // 7
+    except Exception:  # the fault is named when the file is decoded
+        return 0
+
+
+class Room:
+    """Lets threads decode photographs of at most `limit` pixels together; a larger one is decoded alone."""
+
+    def __init__(self, limit: int):
+        self.limit, self._used, self._changed = limit, 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def __call__(self, pixels: int) -> Iterator[None]:
+        pixels = min(pixels, self.limit)
+        with self._changed:
+            self._changed.wait_for(lambda: self._used + pixels <= self.limit)
+            self._used += pixels
+        try:
+            yield
+        finally:
+            if pixels > _LARGE:
+                _trim()
+            with self._changed:
+                self._used -= pixels
+                self._changed.notify_all()
+
+
+def _trim() -> None:
+    """Return freed memory to the system: glibc keeps what each thread has freed, 400 MB after a
+    photograph of 100 megapixels."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _opened(source):
+    from PIL import Image
+
+    # Pillow refuses what might be an attack on a server. Here the files are the reader's own, and
+    # `MOST_PIXELS` is the limit.
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MOST_PIXELS)
+    return Image.open(source, formats=FORMATS)
+
+
+def _rgb(data: bytes, name: str):
+    """Return the upright RGB image (Pillow's), the range that was assumed of its values, and whether it
+    has another profile."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with _opened(io.BytesIO(data)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            if min(image.size) < SIDE:
+                raise CorpusError(
+                    f"{name} is {image.width}x{image.height} pixels, smaller than {SIDE} on a side."
+                )
+            profile = _other_profile(image.info.get("icc_profile"))
+            image, assumed = _eight_bits(image)
+        if image.has_transparency_data:
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image.convert("RGBA"))
+        return image if image.mode == "RGB" else image.convert("RGB"), assumed, profile
+    except CorpusError:
+        raise
+    except Image.DecompressionBombError:
+        raise CorpusError(
+            f"{name} cannot be read as a photograph: it has more than {MOST_PIXELS:,} pixels. Make a "
+            "smaller copy, or cut it into parts."
+        ) from None
+    except UnidentifiedImageError:
+        raise CorpusError(f"{name} cannot be read as a photograph: {_unidentified(data)}.") from None
+    except MemoryError:
+        raise CorpusError(
+            f"{name} cannot be read as a photograph: there is not enough memory for it."
+        ) from None
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error...
+        raise CorpusError(
+            f"{name} cannot be read as a photograph: {' '.join(str(error).split()) or type(error).__name__}."
+        ) from error
+
+
+def _unidentified(data: bytes) -> str:
+    if not data:
+        return "the file is empty"
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        kind = "it is a TIFF file of a kind that is not read (such as 32-bit colour)"
+        return f"{kind}; convert it to 8 bits per channel"
+    return f"its content is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
+
+
+def _eight_bits(image):
+    """Decode a file's image; return it upright in a mode of 8 bits, and the range that was assumed of its
+    values."""
+    from PIL import Image
+
+    raw = " ".join(
+        str(tile[3]) for tile in image.tile
+    )  # how the file stores a pixel; gone once it is decoded
+    tags = getattr(image, "tag_v2", {})
+    stored = max(_numbers(tags.get(_BITS_PER_SAMPLE)), default=16 if "16" in raw else 8)
+    declared = (
+        65_535
+        if image.format == "PPM"
+        else max((n for tag in _MAXIMA for n in _numbers(tags.get(tag))), default=0)
+    )
+    image.load()  # a truncated file fails here
+    _turn_upright(image)
+    if image.mode == "F":
+        values, assumed = _of_floats(np.asarray(image))
+    elif image.mode.startswith("I"):
+        values = np.asarray(image)
+        if stored == 32 and _numbers(tags.get(_SAMPLE_FORMAT)) in (
+            [],
+            [1],
+        ):  # unsigned, which Pillow has no mode for
+            values = values.view(np.uint32)
+        values, assumed = _of_integers(values, declared, stored)
+    else:
+        if stored > 8:
+            _refuse_dim(image, raw)
+        return image, ""
+    if tags.get(_PHOTOMETRIC) == 0:  # white is zero: Pillow inverts such images of 8 bits only
+        values = 255 - values
+    return Image.fromarray(values), assumed
+
+
+def _turn_upright(image) -> None:
+    from PIL import ImageOps
+
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: S110 (the pixels are sound: damaged metadata costs the orientation only)
+        pass
+
+
+def _of_floats(values: np.ndarray) -> tuple[np.ndarray, str]:
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 255:
+        raise ValueError(
+            f"its floating-point values go from {low:g} to {high:g}, and only those from 0 to 1 or from 0 "
+            "to 255 are read; convert it to 8 bits"
+        )
+    scale, assumed = (
+        (255, "floating-point values from 0 to 1")
+        if high <= 1
+        else (1, "floating-point values from 0 to 255")
+    )
+    return np.rint(values * scale).astype(np.uint8), assumed
+
+
+def _of_integers(values: np.ndarray, declared: int, stored: int) -> tuple[np.ndarray, str]:
+    low, high = int(values.min()), int(values.max())
+    if low < 0:
+        raise ValueError(
+            f"its values go from {low} to {high}, and negative ones have no grey level; convert it to 8 bits"
+        )
+    bits = next(b for b in BITS if max(high, declared) < 1 << b)
+    container = max(16, stored)
+    return (values >> (bits - 8)).astype(
+        np.uint8
+    ), "" if bits >= container else f"{bits}-bit values in files of {container} bits"
+
+
+def _refuse_dim(image, raw: str) -> None:
+    """Refuse 16-bit colour that Pillow cannot read whole, or whose upper byte (all that it keeps) holds
+    next to nothing."""
+    if "16" not in raw:
+        raise ValueError(
+            "it stores 16-bit colour plane by plane, which is not read; convert it to 8 bits per channel"
+        )
+    high = max(high for _, high in [e if isinstance(e, tuple) else (0, 255) for e in _extrema(image)])
+    if high < 64:
+        raise ValueError(
+            f"its 16-bit colour values stay below {(high + 1) * 256:,} of 65,535, so that their range is "
+            "unknown; convert it to 8 bits per channel"
+        )
+
+
+def _extrema(image) -> list:
+    colours = (
+        image.convert("RGB")
+        if image.mode in ("RGBA", "RGBX")
+        else image.convert("L")
+        if image.mode == "LA"
+        else image
+    )
+    found = colours.getextrema()
+    return list(found) if isinstance(found[0], tuple) else [found]
+
+
+def _numbers(value) -> list[int]:
+    """The whole numbers of a TIFF tag, which may hold one, several or none."""
+    values = value if isinstance(value, (tuple, list)) else [] if value is None else [value]
+    return [int(v) for v in values if isinstance(v, (int, float)) and v == v]
+
+
+def _other_profile(profile: bytes | None) -> bool:
+    return bool(profile) and b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile
+
+
+def _look(image) -> int:
+    """Return a perceptual hash: 64 bits, nearly all of which survive resizing and re-encoding.
+
+    The signs of the low frequencies of the 32x32 grey thumbnail, compared with their median (Zauner, 2010).
+    """
+    from PIL import Image
+
+    small = image.resize((32, 32), Image.Resampling.BOX).convert("L")
+    # Rounded, so that the last bits of a platform's arithmetic do not choose a sign.
+    wave = np.rint(
+        1_000
+        * dct(dct(np.asarray(small, np.float64), axis=0, norm="ortho"), axis=1, norm="ortho")[:8, :8].ravel()[
+            1:
+        ]
+    )
+    return int("".join("1" if on else "0" for on in wave > np.median(wave)), 2)

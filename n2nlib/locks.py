@@ -1,0 +1,55 @@
+"""Locks between processes, and what happens on a file system that has none."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sys
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
+
+#: What a file system answers that has no locks, such as NFS without its lock service.
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+def lock(path: Path, timeout: float = -1):
+    """Return a lock on a file as a context that is held already; a sentence and no lock where there are
+    no locks.
+
+    A lock file that only exists or not would stay behind on a cluster's machine that dies, and everybody
+    would wait for it. Raises OSError where the file cannot be written, filelock.Timeout where another process
+    holds it for too long.
+    """
+    if (fault := _fault(path.parent)) is None:
+        return FileLock(path, timeout=timeout).acquire()
+    _say_once(
+        f"The file system of {path.parent} has no locks ({fault}): two commands at a time may train the "
+        "same run twice. Run one at "
+        "a time, or set N2N_RESULTS to a folder on another disk."
+    )
+    return contextlib.nullcontext()
+
+
+@cache
+def _fault(folder: Path) -> str | None:
+    """Return why a folder's file system has no locks, or None; raises OSError where nothing can be
+    written there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has other locks, which filelock knows
+        return None
+    with open(folder / ".probe", "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in WITHOUT_LOCKS:
+                return str(error)  # any other, as where another process probes: there are locks
+    return None
+
+
+@cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

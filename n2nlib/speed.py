@@ -1,0 +1,147 @@
+"""How fast this machine trains, as it was measured here: for estimates of time, and for nothing else.
+
+Every sweep notes the images per second of each network and precision in the cache; `make plan` reads them.
+Where nothing is noted yet, another process trains TNet for a second.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+
+from . import paths
+from .device import cores
+from .errors import ReportError
+from .runs import processor
+from .spec import RunSpec
+
+#: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet =
+#: 1).
+COST = {"TNet": 1.0, "SmallNet": 2.3, "BaseNet": 4.3, "UNet": 12.6}
+#: Seconds of training from which a rate is worth noting: shorter ones are mostly start-up.
+WORTH_NOTING = 5.0
+#: Seconds of training that are timed where nothing is noted.
+TRIAL = 1.0
+
+
+def kind(spec: RunSpec, device: str) -> str:
+    """Return the name under which a run's rate is kept: network and arithmetic (a CPU computes tf32 in
+    fp32).
+    """
+    return f"{spec.network}/{'fp32' if device == 'cpu' and spec.precision == 'tf32' else spec.precision}"
+
+
+def noted(device: str) -> dict[str, float]:
+    """Return images/s by kind, as noted on this machine: of one process on a CPU, of a whole group on a
+    GPU.
+    """
+    try:
+        rates = json.loads(_path().read_text())[_machine(device)]
+        return {str(k): float(v) for k, v in rates.items() if float(v) > 0}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def note(device: str, rates: Mapping[str, float]) -> None:
+    """Keep the rates of some kinds; a cache that cannot be written loses an estimate only."""
+    if not rates:
+        return
+    try:
+        known = json.loads(_path().read_text())
+    except (OSError, ValueError):
+        known = {}
+    known = known if isinstance(known, dict) else {}
+    known[_machine(device)] = noted(device) | {k: round(v, 1) for k, v in rates.items()}
+    try:
+        paths.write(_path(), json.dumps(known, indent=1, sort_keys=True) + "\n")
+    except (ReportError, OSError):
+        pass
+
+
+def rate(of: str, rates: Mapping[str, float]) -> float | None:
+    """Return images/s of a kind: its own, or another's times their relative cost, preferably in the same
+    arithmetic.
+    """
+    if of in rates:
+        return rates[of]
+    network, precision = of.split("/")
+    others = sorted(rates, key=lambda k: (k.split("/")[1] != precision, k))
+    if not others:
+        return None
+    return rates[others[0]] * COST.get(others[0].split("/")[0], 1.0) / COST.get(network, 1.0)
+
+
+def seconds(specs: Iterable[RunSpec], device: str) -> float:
+    """Estimate how long runs take on this machine, from rates noted or measured here."""
+    specs = list(specs)
+    if not specs:
+        return 0.0
+    rates = noted(device)
+    wanted = {kind(s, device).split("/")[1] for s in specs}
+    for precision in sorted(wanted - {k.split("/")[1] for k in rates}):
+        rates |= measured(device, precision)
+    each = [s.images / (rate(kind(s, device), rates) or 1_000.0) for s in specs]
+    side = 1 if device == "cuda" else cores()
+    return max(sum(each) / side, max(each) if device == "cpu" else 0.0)
+
+
+def measured(device: str, precision: str) -> dict[str, float]:
+    """Time a second of training of TNet in another process, note it and return it; nothing where that
+    fails.
+    """
+    print("measuring how fast this machine trains, some seconds", file=sys.stderr, flush=True)
+    try:
+        command = [sys.executable, "-m", "n2nlib.speed", device, precision]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=paths.root())
+        rates = {f"TNet/{precision}": float(done.stdout.split()[-1])}
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError):
+        return {}
+    note(device, rates)
+    return rates
+
+
+def trial(device: str, precision: str) -> float:
+    """Return images/s of TNet on random bytes: one run on a CPU, a group that fills a GPU."""
+    import numpy as np
+    import torch
+
+    from .corpus import Pairs
+    from .training import CHUNK_STEPS, Replica, Stepper, settings
+
+    where, side, batch = torch.device(device), 12 if device == "cuda" else 1, 32
+    steps = CHUNK_STEPS if device == "cuda" else 4
+    a, b = np.random.default_rng(0).integers(0, 256, (2, steps * batch, 3, 32, 32), np.uint8)
+    pairs = Pairs("random bytes", a, b, a, np.zeros(len(a), np.int32))
+
+    def chunk() -> float:
+        start = time.perf_counter()
+        stepper.advance(0, 0, len(a))
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    with settings(where, precision):
+        resident: dict = {}
+        specs = [RunSpec("b" * 16, len(a), 1, seed=s, precision=precision) for s in range(side)]
+        stepper = Stepper([Replica(s, pairs, where, resident) for s in specs], where)
+        chunk()  # warms up
+        times = [chunk()]
+        while sum(times) < TRIAL:
+            times.append(chunk())
+    return side * len(a) * len(times) / sum(times)
+
+
+def _path():
+    return paths.cache() / "speed.json"
+
+
+def _machine(device: str) -> str:
+    return f"{platform.node()}, {processor()}, {cores()} cores, {device}"  # a cache may be shared between machines
+
+
+if __name__ == "__main__":
+    print(trial(sys.argv[1], sys.argv[2]))

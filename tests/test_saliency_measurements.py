@@ -1,0 +1,247 @@
+"""What chapter 05 stores and averages: identities that stay, subjects that load late, and statistics with intervals."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_comparison import comparison, runs
+
+from n2nlib import saliency, saliency_figures, smoothgrad, tables
+from n2nlib import saliency_measurements as measured
+from n2nlib.corpus import open_corpus
+from n2nlib.measurements import KINDS
+from n2nlib.models import build
+from n2nlib.saliency_measurements import Filter, ImageStatistics, Network, average
+from n2nlib.stats import Interval
+
+PHOTO = np.repeat(np.arange(5), 4)
+
+
+def a_run(id="a" * 16, seed=0):
+    """A run whose network is there without training."""
+    return SimpleNamespace(id=id, model=lambda: build("TNet", seed=seed))
+
+
+def subject(auc=0.8, ratio=0.9, seeds=1, n=20, spread=0.01, **arrays):
+    """The stored arrays of a subject: AUCs, ratios (as logarithms), weights on both sides of edges."""
+    noise = spread * np.random.default_rng(0).normal(size=(seeds, n))
+    weights = np.full((seeds, n, 6, 2), 1.0)
+    weights[..., 0] = np.exp(noise)[..., None] * 1.2
+    statements = {"change_auc": auc + noise, "loss_auc": auc + noise, "pixel": np.log(ratio) + noise, "ring": np.log(2 * ratio) + noise}
+    return {**statements, "weights": weights, "edges": np.full((seeds, n), 3.0), "photo": PHOTO[:n]} | arrays
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return open_corpus("bundled", n_train=64, n_val=4)
+
+
+def test_identities_are_those_of_the_stored_measurements(corpus):
+    """They were stored before these functions had versions, under these names and inputs."""
+    tnet, draws, fingerprint = Network(a_run()), {"samples": 16, "sigma": 0.1}, corpus.fingerprint
+
+    def inputs(kind, **arguments):
+        return KINDS[f"smoothgrad-{kind}"].inputs({"corpus": corpus, **arguments, "version": 1})
+
+    shared = {"corpus": fingerprint, "n": 4, "version": 1}
+    assert inputs("statements", **tnet.inputs, n=4, **draws) == {**shared, **draws, "network": "a" * 16}
+    assert inputs("same-side", **measured.controls({"TNet": [tnet]})["TNet, shuffled weights"][0].inputs, n=4) == {**shared, "network": f"shuffled {'a' * 16}"}
+    assert inputs("same-side", **Network().inputs, n=4) == {**shared, "network": "untrained"}
+    assert inputs("statements", **Filter("mean", {"size": 3}).inputs, n=4) == {**shared, "filter": "mean", "parameters": {"size": 3}}
+    assert inputs("cascade", network=tnet, n=4, **draws) == {**shared, **draws, "network": "a" * 16}
+    assert inputs("pictures", bundled=corpus, network=tnet, n=5, **draws)["bundled"] == fingerprint
+    assert inputs("rows", bundled=corpus, network=tnet, unet=None, parameters={"noisy": {}}, pictures=3, half=4)["unet"] is None
+
+
+def test_a_network_is_loaded_when_it_is_first_used():
+    loads = []
+    network = Network(SimpleNamespace(id="b", model=lambda: loads.append(1) or build("TNet", seed=0)))
+    assert network.id == "b" and not loads
+    assert network.model is network.model and len(loads) == 1
+    shuffled = Network(a_run(), shuffled=True).model
+    assert all(np.array_equal(np.sort(p.detach().flatten()), np.sort(q.detach().flatten()))
+               for p, q in zip(build("TNet", seed=0).parameters(), shuffled.parameters(), strict=True))  # fmt: skip
+
+
+def test_statements_are_those_of_the_library(corpus):
+    val = corpus.val
+    network = measured.statements(corpus=corpus, n=3, network=Network(), samples=2, sigma=0.1, version=1)["arrays"]
+    expected = saliency.network_statements(build("TNet", seed=1000), val.a[:3], val.clean[:3], samples=2, sigma=0.1)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(network[name], values)
+    np.testing.assert_array_equal(network["photo"], val.photo[:3])
+    linear = measured.statements(corpus=corpus, n=3, filter="gaussian", parameters={"sigma": 0.6})["arrays"]
+    assert np.nanmax(np.abs(linear["pixel"])) < 1e-6  # the output gradient of a linear filter is 1
+    adaptive = measured.statements(corpus=corpus, n=3, filter="bilateral", parameters={"sigma_color": 1.0, "sigma_spatial": 0.6})["arrays"]
+    assert set(adaptive) == {"change_auc", "photo"}
+
+
+def test_a_filter_that_depends_on_distance_alone_treats_both_sides_alike(corpus):
+    found = measured.same_side(corpus=corpus, n=4, filter="mean", parameters={"size": 3})["arrays"]
+    ratios = saliency.log_same_side(found["weights"])
+    assert np.isfinite(ratios).any() and np.nanmax(np.abs(ratios)) < 1e-9
+
+
+def test_pictures_and_rows_are_of_the_same_pixels(corpus):
+    network = Network(a_run())
+    shown = measured.pictures(corpus=corpus, bundled=corpus, network=network, n=2, samples=1, sigma=0.0)["arrays"]
+    assert shown["trained"].shape == (2, 2, 32, 32) and shown["noisy"].dtype == np.uint8
+    np.testing.assert_array_equal(shown["denoised"], smoothgrad.output(build("TNet", seed=0), shown["noisy"]).numpy())
+    assert not np.array_equal(shown["trained"], shown["untrained"])
+    parameters = {"gaussian": {"sigma": 0.6}, "bilateral": {"sigma_color": 1.0, "sigma_spatial": 0.6}, "nlm": {"distance": 1, "h": 0.3}}
+    rows = measured.rows(corpus=corpus, bundled=corpus, network=network, unet=None, parameters=parameters, pictures=2, half=4)["arrays"]
+    assert list(rows) == ["TNet", "Gaussian", "bilateral", "non-local means"]
+    for i, (y, x) in enumerate(shown["squares"]):
+        expected = smoothgrad.jacobian_rows(build("TNet", seed=0), shown["noisy"][i], [(y, x)])[0]
+        np.testing.assert_array_equal(rows["TNet"][i], expected)
+        assert rows["Gaussian"][i].argmax() == y * 32 + x
+
+
+def test_cascading_randomisation_goes_layer_by_layer(corpus):
+    found = measured.cascade(corpus=corpus, network=Network(a_run()), n=2, samples=1, sigma=0.0)["arrays"]["correlation"]
+    assert found.shape == (7, 2, 2) and np.nanmax(np.abs(found)) < 1
+
+
+def test_per_image_stacks_seeds_and_asks_for_no_more_images_than_there_are():
+    asked = []
+
+    def measure(what, **arguments):
+        asked.append(arguments)
+        return {"arrays": {"change_auc": np.full(4, 0.5 + len(asked)), "photo": np.arange(4)}}
+
+    study = SimpleNamespace(measure=measure, profile=SimpleNamespace(n_val=4))
+    found = measured.per_image(study, measured.statements, {"TNet": [Network(a_run()), Network(a_run("c"))]}, n=9, sigma=0.1)
+    assert [(a["n"], a["sigma"], a["version"]) for a in asked] == [(4, 0.1, 1)] * 2
+    assert found.values("TNet", "change_auc")[:, 0].tolist() == [1.5, 2.5] and found.images("TNet") == 4
+    assert not measured.per_image(study, measured.statements, {}, n=9)
+
+
+def test_without_tnet_there_is_nothing_to_measure_or_draw():
+    nothing = measured.networks(comparison({}), "TNet")
+    assert nothing == {} and measured.controls(nothing) == {}
+    assert measured.pictured(None, nothing, n=5) == {} and measured.row_pictures(None, nothing, {}, {}, n=3, half=4) == {}
+    assert measured.cascaded(None, nothing, n=5) is None
+    figures = (saliency_figures.gradients({}, [0]), saliency_figures.jacobian_rows({}, {}, 4), saliency_figures.sanity({}),
+               saliency_figures.cascade(None), saliency_figures.edges(ImageStatistics({})))  # fmt: skip
+    assert figures == (None,) * 5
+    empty = ImageStatistics({})
+    assert tables.noise_found(empty).empty and tables.output_gradients(empty).empty and tables.own_side(empty).empty
+    assert tables.section3(empty, empty).empty and tables.smoothgrad_sensitivity({(1, 0.0): empty}).empty
+    assert empty.ledger("TNet", "change_auc") is None and empty.told("TNet", "change_auc") == "no image qualifies"
+    assert empty.difference("TNet", "Gaussian", "change_auc") is None
+
+
+def test_networks_of_a_row():
+    found = measured.networks(comparison({"TNet": runs((25.0, 25.1))}), "TNet", "cpu")
+    assert [n.run.spec.seed for n in found["TNet"]] == [0, 1]
+    assert list(measured.controls(found)) == ["TNet, untrained", "TNet, shuffled weights"]
+
+
+def test_statistics_average_aucs_and_ratios():
+    found = ImageStatistics({"TNet": subject(seeds=3), "Gaussian": subject(auc=0.9, n=8)})
+    assert found.average("TNet", "change_auc").value == pytest.approx(0.8, abs=0.01)
+    pixel = found.average("TNet", "output_gradient_ratio")
+    assert pixel.value == pytest.approx(0.9, abs=0.01) and f"{pixel:.3f}".startswith("0.9") and pixel.digits == 3
+    assert found.average("TNet", "pixel_to_ring").value == pytest.approx(0.5)
+    assert found.average("TNet", "same_side").value == pytest.approx(1.2, abs=0.02)
+    assert found.names == {"TNet": "TNet", "gaussian": "Gaussian"}
+    d = found.difference("TNet", "Gaussian", "change_auc")
+    assert d.value == pytest.approx(-0.1, abs=0.02) and f"{d:.3f}".startswith("-0.1") and d.n == 2  # photographs of the images of both: n < 3 seeds or photographs
+    assert not d
+
+
+def test_the_interval_of_an_auc_stays_within_0_and_1_in_print_but_not_in_the_ledger():
+    arrays = subject(change_auc=np.where(np.arange(20) < 4, 0.5, 1.0)[None])
+    found = ImageStatistics({"TNet": arrays})
+    assert found.average("TNet", "change_auc").high == 1.0
+    assert found.ledger("TNet", "change_auc")["high"] > 1.0
+
+
+def test_images_without_a_number_are_left_out():
+    nan = np.full((1, 20), np.nan)
+    found = ImageStatistics({"TNet": subject(pixel=nan), "bilateral": {"change_auc": nan, "photo": PHOTO}})
+    assert found.ledger("TNet", "output_gradient_ratio") is None and found.images("TNet", "output_gradient_ratio") == 0
+    assert found.told("TNet", "output_gradient_ratio") == "no image qualifies"
+    assert found.told("TNet", "change_auc").endswith("over 20 images")
+    assert math.isnan(found.average("bilateral", "change_auc").value) and found.average("bilateral", "ring_ratio") is None
+
+
+def test_averages_leave_out_images_without_a_number():
+    values, photo = np.log([2.0, 8.0, np.nan, 4.0]), np.array([0, 1, 1, 2])
+    found = average(values, photo, logs=True)
+    assert found.value == pytest.approx(4) and found.n == 3 and found.low < 4 < found.high
+    number = ImageStatistics({"TNet": {"pixel": np.stack([values, values]), "photo": photo}}).ledger("TNet", "output_gradient_ratio")
+    assert (number["n"], number["images"]) == (3, 3) and number["value"] == pytest.approx(4)
+
+
+def test_an_average_is_as_uncertain_as_its_seeds():
+    """Seeds that differ by 1 on images that all agree: Student's interval over them, not a point."""
+    photo = np.repeat(np.arange(20), 2)
+    values = np.arange(3.0)[:, None] + np.random.default_rng(0).normal(0, 1e-3, (3, 40))
+    crossed, one = average(values, photo), average(values[0], photo)
+    half = 4.303 * np.std(np.arange(3.0), ddof=1) / np.sqrt(3)  # t(0.975, 2 degrees of freedom)
+    assert crossed.high - crossed.value == pytest.approx(half, rel=0.02) and crossed.n == 3
+    assert one.high - one.value < 0.01 and one.n == 20
+
+
+# --- tables and figures ----------------------------------------------------------------------------------------------
+
+
+def test_tables_hold_intervals():
+    found = ImageStatistics({"TNet": subject(seeds=3), "bilateral": {"change_auc": np.full((1, 20), 0.9), "photo": PHOTO}})
+    noise = tables.noise_found(found)
+    assert isinstance(noise["AUC of the change"][0], Interval) and noise["AUC of the loss gradient"][1] is None
+    assert noise["images"].tolist() == [20, 20]
+    assert tables.output_gradients(found)[""].tolist() == ["TNet"]  # the other has no gradient
+    sides = tables.own_side(ImageStatistics({"TNet": subject(), "mean, 3x3": subject()}), {"mean, 3x3": [Filter("mean", {"size": 3})]})
+    assert sides["tuned to"].fillna("–").tolist() == ["–", "size 3"] and sides["edge pixels"].tolist() == [60, 60]
+    by_draws = tables.smoothgrad_sensitivity({(1, 0.0): found, (16, 0.1): found})
+    assert by_draws["σ"].tolist() == [0.0, 0.1] and by_draws["samples"].tolist() == [1, 16]
+
+
+def test_the_summary_has_a_line_for_each_sentence_of_section_3():
+    statements = {k: v for k, v in subject(seeds=3).items() if k not in ("weights", "edges")}
+    summary = tables.section3(ImageStatistics({"TNet": statements}), ImageStatistics({"TNet": subject()}))
+    assert len(summary) == 5 and summary["TNet"][4].value == pytest.approx(1.2, abs=0.02)
+    assert summary["Gaussian"].isna().all()
+
+
+def test_figures_show_what_is_there():
+    import matplotlib.pyplot as plt
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 3, 32, 32)).astype(np.uint8)
+    maps = {name: rng.normal(size=(2, 2, 32, 32)) for name in ("trained", "shuffled weights", "untrained")}
+    shown = {"noisy": images, "clean": images, "denoised": images / 255, "squares": np.array([[2, 3], [16, 16]]), **maps}
+    assert len(saliency_figures.gradients(shown, range(5)).axes) == 2 * 5 + 2  # and two colour bars
+    rows = {"TNet": rng.normal(size=(2, 32, 32)), "Gaussian": rng.normal(size=(2, 32, 32))}
+    fig = saliency_figures.jacobian_rows(shown, rows, 4)
+    assert fig.axes[2].images[0].get_array().shape == (7, 8)  # cut at the border of the picture
+    assert len(saliency_figures.sanity(shown).axes) == 8 + 1
+    (ax,) = saliency_figures.cascade(np.array([[1, 1], [0.2, -0.3]])).axes
+    assert ax.get_ylim()[0] == pytest.approx(-0.4)
+    left, right = saliency_figures.edges(ImageStatistics({"TNet": subject(seeds=3), "Gaussian": subject(), "mean, 3x3": subject()})).axes
+    assert [t.get_text() for t in left.get_yticklabels()] == ["TNet", "Gaussian"]
+    assert right.get_legend_handles_labels()[1] == ["TNet", "Gaussian"]
+    plt.close("all")
+
+
+def test_no_edge_no_figure():
+    weights = np.zeros((1, 20, 6, 2))
+    assert saliency_figures.edges(ImageStatistics({"TNet": subject(weights=weights)})) is None
+
+
+def test_maps_are_shown_in_units_of_their_spread():
+    values = np.random.default_rng(0).normal(5, 3, (100, 100))
+    low, middle, high = np.percentile(saliency_figures.standardised(values), [16, 50, 84])
+    assert (middle, (high - low) / 2) == pytest.approx((0, 1))
+    assert np.all(saliency_figures.standardised(np.ones((4, 4))) == 0)
+
+
+def test_frames_are_drawn_without_a_look_at_the_order_of_subjects():
+    frame = saliency_figures._by_distance(ImageStatistics({"TNet": subject(seeds=2)}), "TNet")
+    assert isinstance(frame, pd.DataFrame) and len(frame) == 6 and frame["ratio"].to_numpy() == pytest.approx(1.2, abs=0.02)
