@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from . import classical, paper, stats, words
+from . import classical, paper, stats
 from .comparison import Comparison
 from .generalisation import Transfer, WholePhotographs
 from .filters import Filters
@@ -672,7 +672,7 @@ def baselines(
 
 
 def basenet(networks: Comparison, untrained: Sequence[Mapping], outputs: Sequence[Mapping]) -> pd.DataFrame:
-    """BaseNet before and after training, a line per seed: PSNR and dead outputs; None where a seed has no run.
+    """BaseNet before and after training, a line per seed: PSNR and dead outputs; None for a seed without run.
 
     untrained: `measurements.untrained_network` of each seed; outputs: `measurements.trained_network` of each run.
     """
@@ -698,6 +698,17 @@ def basenet(networks: Comparison, untrained: Sequence[Mapping], outputs: Sequenc
     )
 
 
+def ahead(label: str, d: Interval, judged: bool = True) -> str:
+    """On which side of another method a row ends, as a table cell; `judged`: whether the runs allow saying so."""
+    if not judged:
+        return "not tested at this size"
+    if not d:
+        return "too few seeds or photographs for an interval"
+    if d.low > 0:
+        return f"{label} is ahead"
+    return f"{label} is behind" if d.high < 0 else "no significant difference"
+
+
 def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
     """PSNR of TNet minus that of each filter, with each seed, and what the interval shows; empty without TNet."""
     lines = []
@@ -712,7 +723,7 @@ def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
                 "TNet minus": filters.title(name),
                 "difference (dB)": d,
                 **seeds,
-                "result": words.ahead("TNet", d, judged),
+                "result": ahead("TNet", d, judged),
             }
         )
     return pd.DataFrame(lines)

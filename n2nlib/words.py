@@ -20,7 +20,7 @@ from .filters import Filters
 from .saliency_measurements import ImageStatistics
 from .spec import Profile
 from .stats import FEWEST, Interval
-from .tables import Effect, described
+from .tables import Effect, ahead, described
 
 
 def listed(items) -> str:
@@ -462,21 +462,6 @@ def other_noises(others: Mapping[str, Mapping], labels: Mapping[str, str]) -> st
 
 
 # --- chapter 02 ---
-
-
-def ahead(label: str, d: Interval, judged: bool = True) -> str:
-    """On which side of another method a row ends, as a table cell; `judged`: whether the runs are large enough to say so."""
-    if not judged:
-        return "not tested at this size"
-    if not d:
-        return "too few seeds or photographs for an interval"
-    return (
-        f"{label} is ahead"
-        if d.low > 0
-        else f"{label} is behind"
-        if d.high < 0
-        else "no significant difference"
-    )
 
 
 def tuning(filters: Filters) -> str:

@@ -166,7 +166,7 @@ def test_gains_are_judged_only_after_enough_images():
     ],
 )
 def test_sides(d, text):
-    assert words.ahead("TNet", d) == text and words.ahead("TNet", d, judged=False) == "not tested at this size"
+    assert tables.ahead("TNet", d) == text and tables.ahead("TNet", d, judged=False) == "not tested at this size"
 
 
 def test_tuning_tells_limits():
