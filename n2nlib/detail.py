@@ -104,14 +104,20 @@ class ErrorByDetail:
 
     def contrast(self, name: str) -> Interval:
         """Return TNet's gain (dB) over a filter in the most detailed fifth of the pixels minus that in the flattest."""
-        detailed, flat = (gain(self.sums[name], self.sums["TNet"], self.pixels, which) for which in (DETAILED, FLAT))
+        detailed, flat = (
+            gain(self.sums[name], self.sums["TNet"], self.pixels, which) for which in (DETAILED, FLAT)
+        )
         return _crossed(detailed - flat)
 
     def gains(self, name: str = "gaussian") -> dict[str, Interval]:
         """Return the numbers that the ledger keeps: the gain in both fifths and their difference; empty without TNet."""
         if not self:
             return {}
-        return {"gain_detail_minus_flat": self.contrast(name), "gain_detail": self.gain(name, DETAILED), "gain_flat": self.gain(name, FLAT)}
+        return {
+            "gain_detail_minus_flat": self.contrast(name),
+            "gain_detail": self.gain(name, DETAILED),
+            "gain_flat": self.gain(name, FLAT),
+        }
 
     def share(self, name: str, which: slice) -> float:
         """Return the part of a filter's squared error that lies in some tenths; NaN where it has none at all."""

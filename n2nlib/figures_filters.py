@@ -35,14 +35,21 @@ def tuning(filters: Filters) -> Figure:
         ax.axhline(level, color=colour("noisy"), linestyle=":", linewidth=1)
         sns.lineplot(x=curve.index, y=curve, marker="o", markeredgewidth=0, color=colour(name), ax=ax)
         ax.plot(best, curve[best], "o", markersize=7, markerfacecolor="none", color="black")
-        ax.annotate(f"{best:.3g}", (best, curve[best]), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+        ax.annotate(
+            f"{best:.3g}",
+            (best, curve[best]),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
         ax.set(title=filters.title(name), xlabel=SYMBOL.get(p, p), ylabel="")
         ax.set_xscale("linear" if classical.FILTERS[name].grid[p].step else "log")
         ax.set_xticks(ends := [curve.index[0], curve.index[-1]], [f"{x:.2g}" for x in ends])
         ax.minorticks_off()
     if level > floor:
         axes[0, 0].set_ylim(floor - 0.15 * (level - floor), level + 0.2 * (level - floor))
-    for ax in axes.flat[len(panels):]:
+    for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
     fig.supylabel("squared error against $b$ (×$10^{-3}$)", fontsize=9)
     return fig
@@ -77,11 +84,25 @@ def error_by_detail(errors: ErrorByDetail) -> Figure | None:
 def _lines(ax, values: Mapping[str, Sequence[float]], legend: bool = True) -> None:
     """Draw a line per method over the tenths of the pixels."""
     tenths = range(1, PARTS + 1)
-    parts = [pd.DataFrame({"tenth": tenths, "value": found, "method": SHORT.get(name, name)}) for name, found in values.items()]
+    parts = [
+        pd.DataFrame({"tenth": tenths, "value": found, "method": SHORT.get(name, name)})
+        for name, found in values.items()
+    ]
     frame = pd.concat(parts, ignore_index=True)
     names = {SHORT.get(name, name): name for name in values}
-    sns.lineplot(frame, x="tenth", y="value", hue="method", style="method", palette={s: colour(n) for s, n in names.items()}, marker="o",
-                 dashes={s: DASHES.get(n, "") for s, n in names.items()}, markeredgewidth=0, legend=legend, ax=ax)  # fmt: skip
+    sns.lineplot(
+        frame,
+        x="tenth",
+        y="value",
+        hue="method",
+        style="method",
+        palette={s: colour(n) for s, n in names.items()},
+        marker="o",
+        dashes={s: DASHES.get(n, "") for s, n in names.items()},
+        markeredgewidth=0,
+        legend=legend,
+        ax=ax,
+    )
     ax.set(xlabel="tenth of the pixels, by detail", xticks=tenths[::3])
     if legend:
         ax.legend(fontsize=7, handlelength=2)
@@ -90,7 +111,11 @@ def _lines(ax, values: Mapping[str, Sequence[float]], legend: bool = True) -> No
 def pictures(images: Mapping[str, np.ndarray]) -> Figure:
     """A row per window of `measurements.filter_pictures`, a column per method, each with its PSNR; the clean image last."""
     clean = images["clean"]
-    columns = [*(n for n in classical.FILTERS if n in images), *(n for n in images if n not in classical.FILTERS and n != "clean"), "clean"]
+    columns = [
+        *(n for n in classical.FILTERS if n in images),
+        *(n for n in images if n not in classical.FILTERS and n != "clean"),
+        "clean",
+    ]
     reached = {name: metrics.psnr(clean, images[name], data_range=255) for name in columns}
     return figures.picture_grid(
         [[images[name][i] for name in columns] for i in range(len(clean))],

@@ -21,7 +21,9 @@ def measured(study: Study, name: str) -> dict[str, Any]:
     A slow filter sees `profile.slow` images. Raises MissingPackage for a filter whose package is not installed.
     """
     size = study.profile
-    return study.measure(measurements.tuned_filter, name=name, pairs=size.slow if classical.find(name).slow else size.n_val)
+    return study.measure(
+        measurements.tuned_filter, name=name, pairs=size.slow if classical.find(name).slow else size.n_val
+    )
 
 
 def tuned(study: Study, name: str) -> dict[str, Any]:
@@ -36,8 +38,15 @@ class Filters:
     be measured. `photo` (N,) numbers the photograph of each validation image.
     """
 
-    def __init__(self, found: Mapping[str, Mapping], absent: Mapping[str, str], photo, *, photos_known: bool = True):
-        self.found, self.absent, self.photo, self.photos_known = dict(found), dict(absent), np.asarray(photo), photos_known
+    def __init__(
+        self, found: Mapping[str, Mapping], absent: Mapping[str, str], photo, *, photos_known: bool = True
+    ):
+        self.found, self.absent, self.photo, self.photos_known = (
+            dict(found),
+            dict(absent),
+            np.asarray(photo),
+            photos_known,
+        )
 
     @classmethod
     def of(cls, study: Study) -> Filters:
@@ -99,14 +108,21 @@ class Filters:
         if label not in networks.rows:
             return {}
         runs = np.stack([run.psnr for run in networks.rows[label]])  # (seeds, images)
-        return {name: stats.crossed(runs - self.psnr(name), photo=self.photo).signed() for name in self.compared}
+        return {
+            name: stats.crossed(runs - self.psnr(name), photo=self.photo).signed() for name in self.compared
+        }
 
     @property
     def numbers(self) -> dict[str, dict]:
         """What the ledger keeps of each filter: mean PSNR with its interval, global PSNR, and parameters but for the kernel."""
-        return {name: {**self.mean(name).to_dict(), "global": found["global"],
-                       "parameters": {} if name == "linear" else found["parameters"]}
-                for name, found in self.found.items()}  # fmt: skip
+        return {
+            name: {
+                **self.mean(name).to_dict(),
+                "global": found["global"],
+                "parameters": {} if name == "linear" else found["parameters"],
+            }
+            for name, found in self.found.items()
+        }
 
     @property
     def sample(self) -> str:
@@ -118,4 +134,6 @@ class Filters:
     pairing = ""
 
     def _over_photographs(self, values: np.ndarray) -> Interval:
-        return stats.cluster_bootstrap(lambda i: values[i].mean(), self.photo[: len(values)], np.random.default_rng(0))
+        return stats.cluster_bootstrap(
+            lambda i: values[i].mean(), self.photo[: len(values)], np.random.default_rng(0)
+        )

@@ -185,14 +185,19 @@ def noise(*, corpus: Corpus) -> dict[str, Any]:
     val = corpus.val
     of_images = metrics.psnr(val.clean, val.a, data_range=255)
     levels = {"psnr": of_images.mean(), "psnr_sd": of_images.std(ddof=1)}
-    return measure.summary(val) | levels | {"psnr_global": metrics.global_psnr(val.clean, val.a, data_range=255)}
+    return (
+        measure.summary(val) | levels | {"psnr_global": metrics.global_psnr(val.clean, val.a, data_range=255)}
+    )
 
 
 @measurement("other noises", measure.VERSION, explicit=True)
 def other_noises(*, corpus: Corpus, noises: Sequence[str]) -> dict[str, Any]:
     """Other noises around the clean validation images, by name: `corpus.measure.other_noise`, and `psnr` in dB once stored."""
     found = {name: measure.other_noise(corpus.val.clean, name) for name in noises}
-    return {name: one | {"psnr": metrics.psnr(corpus.val.clean, one.pop("stored"), data_range=255).mean()} for name, one in found.items()}
+    return {
+        name: one | {"psnr": metrics.psnr(corpus.val.clean, one.pop("stored"), data_range=255).mean()}
+        for name, one in found.items()
+    }
 
 
 @measurement("filter", classical.VERSION, explicit=True)
@@ -231,7 +236,11 @@ def trained_network(*, corpus: Corpus, run: Run) -> dict[str, Any]:
     start = time.perf_counter()
     out = metrics.denoise(network, noisy)
     ms = 1000 * (time.perf_counter() - start) / len(noisy)
-    return {"ms": ms, "dead_channels": int((np.ptp(out, axis=(0, 2, 3)) == 0).sum()), "same": bool((out == out[:1]).all())}
+    return {
+        "ms": ms,
+        "dead_channels": int((np.ptp(out, axis=(0, 2, 3)) == 0).sum()),
+        "same": bool((out == out[:1]).all()),
+    }
 
 
 @measurement("untrained")
@@ -239,7 +248,10 @@ def untrained_network(*, corpus: Corpus, network: str, seed: int) -> dict[str, A
     """A network before training on the validation images: `global` PSNR and arrays["psnr"] (N,) in dB."""
     val = corpus.val
     out = metrics.denoise(build(network, seed=seed), val.a)
-    return {"global": metrics.global_psnr(val.clean, out, 255), "arrays": {"psnr": metrics.psnr(val.clean, out, 255)}}
+    return {
+        "global": metrics.global_psnr(val.clean, out, 255),
+        "arrays": {"psnr": metrics.psnr(val.clean, out, 255)},
+    }
 
 
 @measurement("error by detail", classical.VERSION, explicit=True)
@@ -259,13 +271,17 @@ def error_by_detail(*, corpus: Corpus, filters: Mapping[str, Mapping], runs: Seq
 
     found = {name: sums(classical.apply(name, val.a, **parameters)) for name, parameters in filters.items()}
     for network in dict.fromkeys(run.spec.network for run in runs):
-        found[network] = np.stack([sums(metrics.denoise(run.model(), val.a)) for run in runs if run.spec.network == network])
+        found[network] = np.stack(
+            [sums(metrics.denoise(run.model(), val.a)) for run in runs if run.spec.network == network]
+        )
     middle = [float(np.median(ranked[part == k])) if (part == k).any() else 0.0 for k in range(detail.PARTS)]
     return {"middle": middle, "arrays": {**found, "pixels": detail.pixels_by_part(part, val.photo)}}
 
 
 @measurement("pictures of filters", classical.VERSION, explicit=True)
-def filter_pictures(*, corpus: Corpus, bundled: Corpus, filters: Mapping[str, Mapping], run: Run | None) -> dict[str, Any]:
+def filter_pictures(
+    *, corpus: Corpus, bundled: Corpus, filters: Mapping[str, Mapping], run: Run | None
+) -> dict[str, Any]:
     """Five validation windows of the bundled photographs: clean, and denoised by filters and by a network.
 
     filters: name -> parameters, tuned on `corpus`. Arrays by name, each uint8 (5, 3, 32, 32): one window per photograph, then a
@@ -275,7 +291,9 @@ def filter_pictures(*, corpus: Corpus, bundled: Corpus, filters: Mapping[str, Ma
     first = np.unique(pairs.photo, return_index=True)[1]
     second = [i for p in pairs.photo[first] for i in np.flatnonzero(pairs.photo == p)[1:2]]
     index = np.array([*first, *second])[:5]
-    images = {name: classical.apply(name, pairs.a[index], **parameters) for name, parameters in filters.items()}
+    images = {
+        name: classical.apply(name, pairs.a[index], **parameters) for name, parameters in filters.items()
+    }
     if run is not None:
         images[run.spec.network] = metrics.denoise(run.model(), pairs.a[index])
     return {"arrays": {**images, "clean": pairs.clean[index]}}

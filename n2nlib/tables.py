@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from . import classical, paper, stats, words
+from . import classical, paper, stats
 from .comparison import Comparison
 from .generalisation import Transfer, WholePhotographs
 from .filters import Filters
@@ -451,28 +451,49 @@ def dataset(corpus) -> pd.DataFrame:
     """What a dataset's pairs are cut from; None where its files do not say it. Window sides are fractions of the photograph's."""
     recipe = corpus.recipe
     small, large = recipe.get("windows", (None, None))
-    return pd.DataFrame([
-        {
-            "part": label,
-            "photographs": len({group for _, _, group in recipe.get(split, [])}) or None,
-            "files": len(recipe.get(split, [])) or None,
-            "pairs": recipe[f"n_{split}"],
-            "smallest window side": small,
-            "largest window side": large,
-            "noise": corpus.noise,
-        }
-        for split, label in (("train", "training"), ("val", "validation"))
-    ], dtype=object)  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "part": label,
+                "photographs": len({group for _, _, group in recipe.get(split, [])}) or None,
+                "files": len(recipe.get(split, [])) or None,
+                "pairs": recipe[f"n_{split}"],
+                "smallest window side": small,
+                "largest window side": large,
+                "noise": corpus.noise,
+            }
+            for split, label in (("train", "training"), ("val", "validation"))
+        ],
+        dtype=object,
+    )
 
 
 def windows() -> pd.DataFrame:
     """Noise and the authors' TNet for several sizes of windows of imagenet-sample, and in the authors' validation set."""
     sides, noisy, tnet = ("smallest side", "largest side"), "noisy images (dB)", "authors' TNet (dB)"
-    tried = [{"windows": "tried", sides[0]: row.low, sides[1]: row.high, noisy: row.noisy_psnr, tnet: row.tnet_psnr}
-             for row in paper.calibration().itertuples()]  # fmt: skip
-    chosen = {"windows": "chosen", **{side: paper.value(f"calibration.standin_{end}") for side, end in zip(sides, ("low", "high"), strict=True)},
-              noisy: paper.value("calibration.standin_noisy_psnr")}  # fmt: skip
-    authors = {"windows": "the authors' validation set", noisy: paper.value("noise.noisy_psnr"), tnet: paper.value("table2.TNet.psnr")}
+    tried = [
+        {
+            "windows": "tried",
+            sides[0]: row.low,
+            sides[1]: row.high,
+            noisy: row.noisy_psnr,
+            tnet: row.tnet_psnr,
+        }
+        for row in paper.calibration().itertuples()
+    ]
+    chosen = {
+        "windows": "chosen",
+        **{
+            side: paper.value(f"calibration.standin_{end}")
+            for side, end in zip(sides, ("low", "high"), strict=True)
+        },
+        noisy: paper.value("calibration.standin_noisy_psnr"),
+    }
+    authors = {
+        "windows": "the authors' validation set",
+        noisy: paper.value("noise.noisy_psnr"),
+        tnet: paper.value("table2.TNet.psnr"),
+    }
     return pd.DataFrame([*tried, chosen, authors])
 
 
@@ -494,22 +515,49 @@ def noise_numbers(found: Mapping) -> dict[str, float | None]:
 def noise(found: Mapping) -> pd.DataFrame:
     """`measurements.noise` beside what is known of the authors' noise; errors in grey levels, ± one standard error."""
     numbers, by_detail = noise_numbers(found), found["by_detail"]
-    theirs = {key: paper.value(f"noise.{key}") for key in
-              ("noisy_psnr", "global_gap", "channel_correlation_low", "channel_correlation_high", "kurtosis")}  # fmt: skip
+    theirs = {
+        key: paper.value(f"noise.{key}")
+        for key in (
+            "noisy_psnr",
+            "global_gap",
+            "channel_correlation_low",
+            "channel_correlation_high",
+            "kurtosis",
+        )
+    }
     lines = [
         ("PSNR, mean over images (dB)", measured(found["psnr"], 2), measured(theirs["noisy_psnr"], 2)),
-        ("PSNR of the squared error over all images (dB)", measured(found["psnr_global"], 2),
-         measured(theirs["noisy_psnr"] - theirs["global_gap"], 1)),
+        (
+            "PSNR of the squared error over all images (dB)",
+            measured(found["psnr_global"], 2),
+            measured(theirs["noisy_psnr"] - theirs["global_gap"], 1),
+        ),
         ("PSNR, standard deviation over images (dB)", measured(found["psnr_sd"], 2), None),
         ("mean error", measured(found["mean_error"], 2), "none seen"),
-        ("correlation between channels, lowest", measured(numbers["channel_correlation_low"], 2), measured(theirs["channel_correlation_low"], 2)),
-        ("correlation between channels, highest", measured(numbers["channel_correlation_high"], 2), measured(theirs["channel_correlation_high"], 2)),
+        (
+            "correlation between channels, lowest",
+            measured(numbers["channel_correlation_low"], 2),
+            measured(theirs["channel_correlation_low"], 2),
+        ),
+        (
+            "correlation between channels, highest",
+            measured(numbers["channel_correlation_high"], 2),
+            measured(theirs["channel_correlation_high"], 2),
+        ),
         ("correlation with the neighbouring pixel", measured(found["neighbours"], 3), "none seen"),
         ("kurtosis (Gaussian: 3)", measured(found["kurtosis"], 1), measured(theirs["kurtosis"], 0)),
-        ("standard deviation, flattest twelfth of the pixels", measured(by_detail["sd"][0], 1), "none in flat areas"),
-        ("standard deviation, most detailed twelfth", measured(by_detail["sd"][-1], 1), "largest in fine detail"),
+        (
+            "standard deviation, flattest twelfth of the pixels",
+            measured(by_detail["sd"][0], 1),
+            "none in flat areas",
+        ),
+        (
+            "standard deviation, most detailed twelfth",
+            measured(by_detail["sd"][-1], 1),
+            "largest in fine detail",
+        ),
         ("correlation between the two copies' errors", measured(found["pair_correlation"], 3), None),
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(lines, columns=["of the noise", "this dataset", "the authors' data"], dtype=object)
 
 
@@ -518,21 +566,25 @@ def other_noises(subpixel: Mapping, others: Mapping[str, Mapping], labels: Mappi
 
     labels: name of each noise -> how the table calls it. Correlations are means over the three pairs of channels.
     """
-    stored = {"sub-pixel sampling": subpixel | {"zero_mean": True, "clipped_mean_error": subpixel["mean_error"]}}
+    stored = {
+        "sub-pixel sampling": subpixel | {"zero_mean": True, "clipped_mean_error": subpixel["mean_error"]}
+    }
     stored |= {label: others[name] for name, label in labels.items()}
     between = {label: [r for r in one["channels"].values() if r is not None] for label, one in stored.items()}
-    return pd.DataFrame([
-        {
-            "noise": label,
-            "meant to be zero-mean": "yes" if one["zero_mean"] else "no",
-            "mean error": measured(one["mean_error"], 2),
-            "stored in 8 bits": measured(one["clipped_mean_error"], 2),
-            "between channels": measured(np.mean(between[label]), 2) if between[label] else None,
-            "kurtosis": one["kurtosis"],
-            "PSNR (dB)": one["psnr"],
-        }
-        for label, one in stored.items()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "noise": label,
+                "meant to be zero-mean": "yes" if one["zero_mean"] else "no",
+                "mean error": measured(one["mean_error"], 2),
+                "stored in 8 bits": measured(one["clipped_mean_error"], 2),
+                "between channels": measured(np.mean(between[label]), 2) if between[label] else None,
+                "kurtosis": one["kurtosis"],
+                "PSNR (dB)": one["psnr"],
+            }
+            for label, one in stored.items()
+        ]
+    )
 
 
 def measured(value: float | Sequence[float] | None, digits: int) -> MeanSE | None:
@@ -551,8 +603,16 @@ def tuned_parameters(filters: Filters) -> pd.DataFrame:
     for name, found in filters.found.items():
         curve = filters.curve(name)
         for p in classical.FILTERS[name].grid:
-            lines.append({"filter": filters.title(name), "parameter": p, "chosen": found["parameters"][p], "lowest tried": curve[p].min().item(),
-                          "highest tried": curve[p].max().item(), "at a limit": found["at_limit"].get(p)})  # fmt: skip
+            lines.append(
+                {
+                    "filter": filters.title(name),
+                    "parameter": p,
+                    "chosen": found["parameters"][p],
+                    "lowest tried": curve[p].min().item(),
+                    "highest tried": curve[p].max().item(),
+                    "at a limit": found["at_limit"].get(p),
+                }
+            )
     return pd.DataFrame(lines, dtype=object)  # sizes and distances stay whole numbers
 
 
@@ -564,54 +624,108 @@ def linear_kernel(filters: Filters) -> pd.DataFrame:
     return kernel
 
 
-def baselines(filters: Filters, networks: Comparison, untrained: Mapping[str, Sequence[Mapping]],
-              speeds: Mapping[str, Sequence[Mapping]]) -> pd.DataFrame:  # fmt: skip
+def baselines(
+    filters: Filters,
+    networks: Comparison,
+    untrained: Mapping[str, Sequence[Mapping]],
+    speeds: Mapping[str, Sequence[Mapping]],
+) -> pd.DataFrame:
     """Classical filters, untrained networks and trained ones in one table.
 
     untrained: label -> `measurements.untrained_network` of each seed; speeds: label -> `measurements.trained_network` of each run.
     """
     lines = [
-        {"method": filters.title(name), "PSNR (dB)": filters.mean(name), "over seeds (dB)": None, "global PSNR (dB)": found["global"],
-         "images": len(filters.psnr(name)), "ms/image": found["ms"]}
+        {
+            "method": filters.title(name),
+            "PSNR (dB)": filters.mean(name),
+            "over seeds (dB)": None,
+            "global PSNR (dB)": found["global"],
+            "images": len(filters.psnr(name)),
+            "ms/image": found["ms"],
+        }
         for name, found in filters.found.items()
-    ]  # fmt: skip
+    ]
     lines += [{"method": filters.title(name)} for name in filters.absent]
     for label, seeds in untrained.items():
         per_image = np.stack([one["arrays"]["psnr"] for one in seeds])
-        lines.append({"method": label, "PSNR (dB)": stats.crossed(per_image, photo=networks.photo),
-                      "over seeds (dB)": MeanSD.of(per_image.mean(axis=1)), "global PSNR (dB)": float(np.mean([one["global"] for one in seeds])),
-                      "images": per_image.shape[1]})  # fmt: skip
+        lines.append(
+            {
+                "method": label,
+                "PSNR (dB)": stats.crossed(per_image, photo=networks.photo),
+                "over seeds (dB)": MeanSD.of(per_image.mean(axis=1)),
+                "global PSNR (dB)": float(np.mean([one["global"] for one in seeds])),
+                "images": per_image.shape[1],
+            }
+        )
     for label in networks.labels:
-        lines.append({"method": label, "PSNR (dB)": networks.mean(label), "over seeds (dB)": networks.level(label),
-                      "global PSNR (dB)": networks.level(label, "psnr_global").mean, "images": len(networks.photo),
-                      "ms/image": float(np.median([one["ms"] for one in speeds[label]]))})  # fmt: skip
+        lines.append(
+            {
+                "method": label,
+                "PSNR (dB)": networks.mean(label),
+                "over seeds (dB)": networks.level(label),
+                "global PSNR (dB)": networks.level(label, "psnr_global").mean,
+                "images": len(networks.photo),
+                "ms/image": float(np.median([one["ms"] for one in speeds[label]])),
+            }
+        )
     return pd.DataFrame(lines, dtype=object)
 
 
 def basenet(networks: Comparison, untrained: Sequence[Mapping], outputs: Sequence[Mapping]) -> pd.DataFrame:
-    """BaseNet before and after training, a line per seed: PSNR and dead outputs.
+    """BaseNet before and after training, a line per seed: PSNR and dead outputs; None for a seed without run.
 
     untrained: `measurements.untrained_network` of each seed; outputs: `measurements.trained_network` of each run.
     """
-    return pd.DataFrame([
-        {
-            "seed": run.spec.seed,
-            "untrained (dB)": float(untrained[run.spec.seed]["arrays"]["psnr"].mean()),
+    trained = {
+        run.spec.seed: {
             "trained (dB)": float(run.psnr.mean()),
             "dead channels of 3": out["dead_channels"],
             "same output for every image": "yes" if out["same"] else "no",
         }
         for run, out in zip(networks.rows.get("BaseNet", []), outputs, strict=True)
-    ])  # fmt: skip
+    }
+    columns = ("trained (dB)", "dead channels of 3", "same output for every image")
+    return pd.DataFrame(
+        [
+            {
+                "seed": seed,
+                "untrained (dB)": float(one["arrays"]["psnr"].mean()),
+                **(trained.get(seed) or dict.fromkeys(columns)),
+            }
+            for seed, one in enumerate(untrained)
+        ],
+        dtype=object,
+    )
+
+
+def ahead(label: str, d: Interval, judged: bool = True) -> str:
+    """On which side of another method a row ends, as a table cell; `judged`: whether the runs allow saying so."""
+    if not judged:
+        return "not tested at this size"
+    if not d:
+        return "too few seeds or photographs for an interval"
+    if d.low > 0:
+        return f"{label} is ahead"
+    return f"{label} is behind" if d.high < 0 else "no significant difference"
 
 
 def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
     """PSNR of TNet minus that of each filter, with each seed, and what the interval shows; empty without TNet."""
     lines = []
     for name, d in filters.gains(networks).items():
-        seeds = {f"seed {run.spec.seed} (dB)": float((run.psnr - filters.psnr(name)).mean()) for run in networks.rows["TNet"]}
+        seeds = {
+            f"seed {run.spec.seed} (dB)": float((run.psnr - filters.psnr(name)).mean())
+            for run in networks.rows["TNet"]
+        }
         judged = name == "noisy" or networks.images >= paper.value("calibration.gaussian_passed_at")
-        lines.append({"TNet minus": filters.title(name), "difference (dB)": d, **seeds, "result": words.ahead("TNet", d, judged)})
+        lines.append(
+            {
+                "TNet minus": filters.title(name),
+                "difference (dB)": d,
+                **seeds,
+                "result": ahead("TNet", d, judged),
+            }
+        )
     return pd.DataFrame(lines)
 
 

@@ -395,8 +395,11 @@ def noise(found: Mapping) -> str:
     if found["kurtosis"] is None:
         return "These images have no noise: all pixels of a cell are equal, so each noisy image is the clean one."
     (bias, se), (flat, *_, detailed) = found["mean_error"], found["by_detail"]["sd"]
-    contrast = (f"{detailed / flat:.0f} times that in the flattest" if flat else
-                f"{detailed:.1f} grey levels (standard deviation) and absent from the flattest")  # fmt: skip
+    contrast = (
+        f"{detailed / flat:.0f} times that in the flattest"
+        if flat
+        else f"{detailed:.1f} grey levels (standard deviation) and absent from the flattest"
+    )
     tails = "heavier" if found["kurtosis"] > 3 else "no heavier"
     return (
         f"The mean error of {found['images']:,} validation images is {abs(bias) / se:.1f} standard errors from zero. The noise in the most detailed twelfth of the pixels is "
@@ -409,8 +412,14 @@ def authors_noise(found: Mapping, own: bool) -> str:
     if found["kurtosis"] is None or own:
         return ""
     between = [r for r in found["channels"].values() if r is not None]
-    low, high, kurtosis = (paper.value(f"noise.{key}") for key in ("channel_correlation_low", "channel_correlation_high", "kurtosis"))
-    gap, spread = found["psnr"] - paper.value("noise.noisy_psnr"), paper.value("calibration.spread_between_splits")
+    low, high, kurtosis = (
+        paper.value(f"noise.{key}")
+        for key in ("channel_correlation_low", "channel_correlation_high", "kurtosis")
+    )
+    gap, spread = (
+        found["psnr"] - paper.value("noise.noisy_psnr"),
+        paper.value("calibration.spread_between_splits"),
+    )
     return (
         f"Correlation between channels is {min(between):.2f} to {max(between):.2f} here and {low:.2f} to {high:.2f} in the authors' pairs; "
         f"kurtosis is {found['kurtosis']:.0f} here and about {kurtosis} there. Neither has a bias or a correlation between neighbouring "
@@ -433,7 +442,9 @@ def sampling(draws: pd.DataFrame, same: Mapping[str, float], found: Mapping) -> 
     if not found["pair_correlation"]:
         return text
     r, se = found["pair_correlation"]
-    return f"{text} The errors of the two copies correlate with {r:+z.3f} ± {se:.3f} over the validation images."
+    return (
+        f"{text} The errors of the two copies correlate with {r:+z.3f} ± {se:.3f} over the validation images."
+    )
 
 
 def other_noises(others: Mapping[str, Mapping], labels: Mapping[str, str]) -> str:
@@ -452,20 +463,14 @@ def other_noises(others: Mapping[str, Mapping], labels: Mapping[str, str]) -> st
 # --- chapter 02 ---
 
 
-def ahead(label: str, d: Interval, judged: bool = True) -> str:
-    """On which side of another method a row ends, as a table cell; `judged`: whether the runs are large enough to say so."""
-    if not judged:
-        return "not tested at this size"
-    if not d:
-        return "too few seeds or photographs for an interval"
-    return f"{label} is ahead" if d.low > 0 else f"{label} is behind" if d.high < 0 else "no significant difference"
-
-
 def tuning(filters: Filters) -> str:
     """Whether the parameters that were tuned on the same pairs have their optimum inside the range that was tried."""
     tuned = [(name, p) for name in filters.fast for p in filters.curve(name).columns if p != "mse"]
-    limits = [f"{filters.title(name)}, {p} = {filters.found[name]['parameters'][p]:g}: {what}"
-              for name in filters.fast for p, what in filters.found[name]["at_limit"].items()]  # fmt: skip
+    limits = [
+        f"{filters.title(name)}, {p} = {filters.found[name]['parameters'][p]:g}: {what}"
+        for name in filters.fast
+        for p, what in filters.found[name]["at_limit"].items()
+    ]
     text = f"Of {len(tuned)} parameters, {len(tuned) - len(limits)} have their optimum strictly inside the range that was tried"
     text += f". At a limit, where the filter becomes another one: {'; '.join(limits)}." if limits else "."
     weights = np.array(filters.found["linear"]["parameters"]["weights"])
@@ -490,13 +495,18 @@ def basenet(lines: pd.DataFrame, zero: float, noisy: float) -> str:
 
     zero, noisy: PSNR (dB) of a black image and of the noisy images.
     """
+    lines = lines.dropna(subset=["trained (dB)"])
     if lines.empty:
         return ""
     published, sd = paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd")
     before, after = lines["untrained (dB)"], lines["trained (dB)"]
     dead = int((lines["dead channels of 3"] > 0).sum())
     stuck = int((after < after.max() - 3).sum())  # 3 dB: half the error, no spread between seeds that learn
-    near = "an untrained BaseNet" if abs(before.mean() - published) < abs(after.mean() - published) else "a trained BaseNet"
+    near = (
+        "an untrained BaseNet"
+        if abs(before.mean() - published) < abs(after.mean() - published)
+        else "a trained BaseNet"
+    )
     return (
         f"BaseNet reaches {after.min():.2f} to {after.max():.2f} dB here after training, and {before.min():.2f} to {before.max():.2f} dB "
         f"before. A black image has {zero:.2f} dB, the noisy image {noisy:.2f} dB. {dead} of {len(lines)} seeds "
@@ -512,21 +522,27 @@ def gain_over_filters(filters: Filters, networks: Comparison) -> str:
     if not gains:
         return ""
     best = filters.ranking[0]
-    facts = (f"TNet minus the mean filter: {gains['mean']} dB; minus the Gaussian: {gains['gaussian']} dB; minus the best filter here "
-             f"({filters.title(best)}): {gains[best]} dB.")  # fmt: skip
+    facts = (
+        f"TNet minus the mean filter: {gains['mean']} dB; minus the Gaussian: {gains['gaussian']} dB; minus the best filter here "
+        f"({filters.title(best)}): {gains[best]} dB."
+    )
     if networks.images < enough:
         return (
             f"**Not tested at this size.** {facts} TNet has seen {networks.images:,} training images here; on photographs like the paper's "
             f"it passes a tuned Gaussian only after about {enough:,}. These numbers speak neither for nor against the paper's sentence."
         )
-    return f"{facts} Against the Gaussian: **{ahead('TNet', gains['gaussian'])}**. Against the mean: **{ahead('TNet', gains['mean'])}**."
+    return f"{facts} Against the Gaussian: **{tables.ahead('TNet', gains['gaussian'])}**. Against the mean: **{tables.ahead('TNet', gains['mean'])}**."
 
 
 def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
     """Where in the image TNet gains over the Gaussian filter, and whether detail makes the difference."""
     if not errors:
         return ""
-    in_detail, in_flat, contrast = errors.gain("gaussian", detail.DETAILED), errors.gain("gaussian", detail.FLAT), errors.contrast("gaussian")
+    in_detail, in_flat, contrast = (
+        errors.gain("gaussian", detail.DETAILED),
+        errors.gain("gaussian", detail.FLAT),
+        errors.contrast("gaussian"),
+    )
     share = errors.share("gaussian", detail.DETAILED)
     text = (
         f"The most detailed fifth of the pixels carries {'none' if np.isnan(share) else f'{100 * share:.0f} %'} of the Gaussian's squared error. "

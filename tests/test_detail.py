@@ -53,16 +53,24 @@ def errors(tnet=1.0):
 def test_gains_in_fifths_and_their_difference():
     found = errors().gains("gaussian")
     middle = np.mean(-10 * np.log10([0.9, 1.0, 1.1]))
-    assert found["gain_detail"].value == pytest.approx(10 + middle) and found["gain_flat"].value == pytest.approx(middle)
-    assert found["gain_detail_minus_flat"].value == pytest.approx(10) and found["gain_detail_minus_flat"].n == 3
+    assert found["gain_detail"].value == pytest.approx(10 + middle) and found[
+        "gain_flat"
+    ].value == pytest.approx(middle)
+    assert (
+        found["gain_detail_minus_flat"].value == pytest.approx(10) and found["gain_detail_minus_flat"].n == 3
+    )
     assert f"{found['gain_detail']}".startswith("+10.01 [")
 
 
 def test_root_mean_square_share_and_what_is_saved():
     found = errors()
-    assert found.rms("gaussian") == pytest.approx(np.full(10, 25.5)) and found.rms("TNet")[9] == pytest.approx(25.5 / np.sqrt(10))
+    assert found.rms("gaussian") == pytest.approx(np.full(10, 25.5)) and found.rms("TNet")[
+        9
+    ] == pytest.approx(25.5 / np.sqrt(10))
     assert found.share("gaussian", detail.DETAILED) == pytest.approx(0.2)
-    assert found.saved("gaussian")[0] == pytest.approx(0) and found.saved("gaussian")[9] == pytest.approx(4 * 0.45 / 2000)
+    assert found.saved("gaussian")[0] == pytest.approx(0) and found.saved("gaussian")[9] == pytest.approx(
+        4 * 0.45 / 2000
+    )
 
 
 def test_without_tnet_there_is_no_gain_and_without_error_no_share():

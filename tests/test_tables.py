@@ -314,30 +314,64 @@ def test_the_best_trials_show_what_differs():
 
 def noise_found(**changes):
     """What `measurements.noise` returns, made up."""
-    return {"psnr": 20.82, "psnr_sd": 3.31, "psnr_global": 19.67, "mean_error": (0.046, 0.0246), "kurtosis": 10.22, "neighbours": (-0.0001, 0.001),
-            "channels": {"RG": 0.92, "RB": 0.83, "GB": None}, "by_detail": {"sd": [3.9, 20.0, 47.5]}, "pair_correlation": None} | changes  # fmt: skip
+    return {
+        "psnr": 20.82,
+        "psnr_sd": 3.31,
+        "psnr_global": 19.67,
+        "mean_error": (0.046, 0.0246),
+        "kurtosis": 10.22,
+        "neighbours": (-0.0001, 0.001),
+        "channels": {"RG": 0.92, "RB": 0.83, "GB": None},
+        "by_detail": {"sd": [3.9, 20.0, 47.5]},
+        "pair_correlation": None,
+    } | changes
 
 
 def test_noise_stands_beside_the_authors():
     table = tables.noise(noise_found()).map(lambda value: cell(value, 2)).set_index("of the noise")
     ours = table["this dataset"].to_dict()
-    assert ours["mean error"] == "0.05 ± 0.02" and ours["correlation with the neighbouring pixel"] == "0.000 ± 0.001"
-    assert ours["correlation between channels, lowest"] == "0.83" and ours["correlation between channels, highest"] == "0.92"
-    assert ours["kurtosis (Gaussian: 3)"] == "10.2" and ours["correlation between the two copies' errors"] == "–"
+    assert (
+        ours["mean error"] == "0.05 ± 0.02"
+        and ours["correlation with the neighbouring pixel"] == "0.000 ± 0.001"
+    )
+    assert (
+        ours["correlation between channels, lowest"] == "0.83"
+        and ours["correlation between channels, highest"] == "0.92"
+    )
+    assert (
+        ours["kurtosis (Gaussian: 3)"] == "10.2" and ours["correlation between the two copies' errors"] == "–"
+    )
     assert list(table["the authors' data"][:5]) == ["20.72", "19.8", "–", "none seen", "0.85"]
-    none = tables.noise(noise_found(kurtosis=None, neighbours=None, channels={"RG": None})).map(lambda value: cell(value, 2))
+    none = tables.noise(noise_found(kurtosis=None, neighbours=None, channels={"RG": None})).map(
+        lambda value: cell(value, 2)
+    )
     assert list(none["this dataset"][4:8]) == ["–"] * 4
 
 
 def test_numbers_of_images_without_noise_are_none():
     numbers = tables.noise_numbers(noise_found(kurtosis=None, neighbours=None, channels={"RG": None}))
-    assert numbers["kurtosis"] is numbers["channel_correlation_low"] is numbers["channel_correlation_high"] is numbers["neighbour_correlation"] is None
+    assert (
+        numbers["kurtosis"]
+        is numbers["channel_correlation_low"]
+        is numbers["channel_correlation_high"]
+        is numbers["neighbour_correlation"]
+        is None
+    )
     assert numbers["noisy_psnr"] == 20.82 and numbers["mean_error_se"] == 0.0246
 
 
 def test_other_noises_are_compared_with_the_datasets_own():
-    one = {"zero_mean": False, "mean_error": (0.92, 0.12), "clipped_mean_error": (-1.2, 0.1), "channels": {"RG": None}, "kurtosis": 3.0, "psnr": 18.3}
-    table = tables.other_noises(noise_found(), {"impulse:0.1": one}, {"impulse:0.1": "impulse"}).map(lambda value: cell(value, 2))
+    one = {
+        "zero_mean": False,
+        "mean_error": (0.92, 0.12),
+        "clipped_mean_error": (-1.2, 0.1),
+        "channels": {"RG": None},
+        "kurtosis": 3.0,
+        "psnr": 18.3,
+    }
+    table = tables.other_noises(noise_found(), {"impulse:0.1": one}, {"impulse:0.1": "impulse"}).map(
+        lambda value: cell(value, 2)
+    )
     assert table.to_numpy().tolist() == [
         ["sub-pixel sampling", "yes", "0.05 ± 0.02", "0.05 ± 0.02", "0.88", "10.22", "20.82"],
         ["impulse", "no", "0.92 ± 0.12", "-1.20 ± 0.10", "–", "3.00", "18.30"],
@@ -346,8 +380,20 @@ def test_other_noises_are_compared_with_the_datasets_own():
 
 def test_windows_and_datasets():
     assert tables.windows()["windows"].tolist() == ["tried"] * 3 + ["chosen", "the authors' validation set"]
-    recipe = {"train": [(0, 0, "a"), (1, 0, "a"), (2, 0, "b")], "val": [(3, 0, "c")], "n_train": 64, "n_val": 12, "windows": (0.47, 0.95)}
+    recipe = {
+        "train": [(0, 0, "a"), (1, 0, "a"), (2, 0, "b")],
+        "val": [(3, 0, "c")],
+        "n_train": 64,
+        "n_val": 12,
+        "windows": (0.47, 0.95),
+    }
     lines = tables.dataset(SimpleNamespace(recipe=recipe, noise="subpixel")).to_dict("records")
-    assert [line["photographs"] for line in lines] == [2, 1] and lines[0]["files"] == 3 and lines[1]["largest window side"] == 0.95
-    lines = tables.dataset(SimpleNamespace(recipe={"n_train": 64, "n_val": 12}, noise="subpixel")).to_dict("records")
+    assert (
+        [line["photographs"] for line in lines] == [2, 1]
+        and lines[0]["files"] == 3
+        and lines[1]["largest window side"] == 0.95
+    )
+    lines = tables.dataset(SimpleNamespace(recipe={"n_train": 64, "n_val": 12}, noise="subpixel")).to_dict(
+        "records"
+    )
     assert lines[0]["photographs"] is lines[0]["smallest window side"] is None and lines[0]["pairs"] == 64

@@ -238,42 +238,79 @@ def test_search():
 
 def noise_found(**changes):
     """What `measurements.noise` returns, as far as sentences read it."""
-    return {"images": 1_000, "psnr": 20.82, "mean_error": (0.05, 0.02), "kurtosis": 10.2, "channels": {"RG": 0.92, "RB": 0.83, "GB": None},
-            "by_detail": {"sd": [4.0, 20.0, 48.0]}, "pair_correlation": None} | changes  # fmt: skip
+    return {
+        "images": 1_000,
+        "psnr": 20.82,
+        "mean_error": (0.05, 0.02),
+        "kurtosis": 10.2,
+        "channels": {"RG": 0.92, "RB": 0.83, "GB": None},
+        "by_detail": {"sd": [4.0, 20.0, 48.0]},
+        "pair_correlation": None,
+    } | changes
 
 
 def test_noise():
     text = words.noise(noise_found())
-    assert text.startswith("The mean error of 1,000 validation images is 2.5 standard errors from zero.") and "12 times that in the flattest." in text and "tails are heavier" in text
+    assert (
+        text.startswith("The mean error of 1,000 validation images is 2.5 standard errors from zero.")
+        and "12 times that in the flattest." in text
+        and "tails are heavier" in text
+    )
     text = words.noise(noise_found(by_detail={"sd": [0.0, 48.0]}, kurtosis=2.9))
-    assert "48.0 grey levels (standard deviation) and absent from the flattest." in text and "tails are no heavier" in text
+    assert (
+        "48.0 grey levels (standard deviation) and absent from the flattest." in text
+        and "tails are no heavier" in text
+    )
     assert words.noise(noise_found(kurtosis=None)).startswith("These images have no noise")
 
 
 def test_the_authors_noise_is_compared_only_with_another_dataset():
     text = words.authors_noise(noise_found(), own=False)
-    assert text.startswith("Correlation between channels is 0.83 to 0.92 here and 0.85 to 0.93 in the authors' pairs; kurtosis is 10 here and about 11")
+    assert text.startswith(
+        "Correlation between channels is 0.83 to 0.92 here and 0.85 to 0.93 in the authors' pairs; kurtosis is 10 here and about 11"
+    )
     assert "The noisy images are 0.10 dB better than the authors'." in text
     assert "1.72 dB worse" in words.authors_noise(noise_found(psnr=19.0), own=False)
-    assert words.authors_noise(noise_found(), own=True) == words.authors_noise(noise_found(kurtosis=None), own=False) == ""
+    assert (
+        words.authors_noise(noise_found(), own=True)
+        == words.authors_noise(noise_found(kurtosis=None), own=False)
+        == ""
+    )
 
 
 def test_sampling():
-    draws = pd.DataFrame({"draws": [1, 4096], "error": [16.0, 0.25], "expected": [16.0, 0.254], "worst_z": [1.0, 4.2]})
+    draws = pd.DataFrame(
+        {"draws": [1, 4096], "error": [16.0, 0.25], "expected": [16.0, 0.254], "worst_z": [1.0, 4.2]}
+    )
     same = {"share": 0.0250, "expected": 0.0240, "se": 0.0005}
     text = words.sampling(draws, same, noise_found())
-    assert text.startswith("After 4,096 draws the mean is 0.25 grey levels") and text.endswith("2.0 standard errors from the 2.40 % of independent uniform draws.")
-    assert words.sampling(draws, same, noise_found(pair_correlation=(-0.0001, 0.002))).endswith("correlate with +0.000 ± 0.002 over the validation images.")
+    assert text.startswith("After 4,096 draws the mean is 0.25 grey levels") and text.endswith(
+        "2.0 standard errors from the 2.40 % of independent uniform draws."
+    )
+    assert words.sampling(draws, same, noise_found(pair_correlation=(-0.0001, 0.002))).endswith(
+        "correlate with +0.000 ± 0.002 over the validation images."
+    )
 
 
 def test_other_noises():
     def one(mean, clipped, zero_mean=True):
         return {"mean_error": (mean, 0.1), "clipped_mean_error": (clipped, 0.1), "zero_mean": zero_mean}
 
-    labels = {"gaussian:25": "Gaussian, sd 25", "bernoulli:0.5": "Bernoulli, half", "impulse:0.1": "impulse, a tenth"}
-    found = {"gaussian:25": one(0.01, 0.1), "bernoulli:0.5": one(0.02, -23.1), "impulse:0.1": one(0.9, 0.9, zero_mean=False)}
+    labels = {
+        "gaussian:25": "Gaussian, sd 25",
+        "bernoulli:0.5": "Bernoulli, half",
+        "impulse:0.1": "impulse, a tenth",
+    }
+    found = {
+        "gaussian:25": one(0.01, 0.1),
+        "bernoulli:0.5": one(0.02, -23.1),
+        "impulse:0.1": one(0.9, 0.9, zero_mean=False),
+    }
     text = words.other_noises(found, labels)
-    assert text.startswith("Before clipping, the mean error of impulse noise is more than four") and "moves Bernoulli noise most, by -23.1 grey" in text
+    assert (
+        text.startswith("Before clipping, the mean error of impulse noise is more than four")
+        and "moves Bernoulli noise most, by -23.1 grey" in text
+    )
     del found["impulse:0.1"]
     assert words.other_noises(found, labels).startswith("Before clipping, no mean error is more than four")
 
