@@ -157,8 +157,8 @@ class Study:
 
         frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
         (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
-        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the section as absent:
-        `absent` says why, where it is not for want of runs.
+        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows marks the
+        section as absent; `absent` gives the reason where it is not that its runs are missing.
         """
         if frame is None or frame.empty:
             self.absent(absent or f"*Table {name} has no row: none of its runs is stored, and training is disabled.*")
@@ -173,13 +173,13 @@ class Study:
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
-    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None) -> None:
+    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None, absent: str = "") -> None:
         """Show a matplotlib figure, write it as PDF and PNG, and close it; the caption is completed as a table's.
 
-        None, from a function that has nothing to draw, marks the section as absent.
+        None, from a function that has nothing to draw, marks the section as absent, as an empty table does.
         """
         if fig is None:
-            self.absent(f"*Figure {name} cannot be drawn: none of its runs is stored, and training is disabled.*")
+            self.absent(absent or f"*Figure {name} cannot be drawn: none of its runs is stored, and training is disabled.*")
             return
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
