@@ -184,13 +184,14 @@ class Study:
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
-    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None) -> None:
+    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None, absent: str = "") -> None:
         """Show a matplotlib figure, write it as PDF and PNG, and close it; the caption is completed as a table's.
 
-        None, from a function that has nothing to draw, marks the section as absent.
+        None, from a function that has nothing to draw, marks the section as absent, as an empty table does.
         """
         if fig is None:
-            self.absent(f"*Figure {name} has nothing to show: no run of it is stored, or no image qualifies.*")
+            nothing = f"*Figure {name} has nothing to show: no run of it is stored, or no image qualifies.*"
+            self.absent(absent or nothing)
             return
         from IPython.display import Image, display
         from matplotlib import pyplot as plt

@@ -64,7 +64,7 @@ def test_transfer_in_words():
         "Fewer than 3 seeds or photographs give no confidence interval, so no loss is called one. Below the noisy image itself: b on a."
     )
     assert words.transfer(Transfer({})) == "" and tables.transfer(Transfer({})).empty and not Transfer({}) and Transfer({}).sample == ""
-    assert "23.2 grey levels" in words.equal_noise("gaussian:23.2")
+    assert "23.2 grey levels" in words.equal_noise("gaussian:23.2", lost) and words.equal_noise("gaussian:23.2", Transfer({})) == ""
 
 
 def study(corpus="folder:/a/<b>", stored=False, **answers):
