@@ -191,6 +191,7 @@ def pair_differences(
         ax.plot(d.value, y, "|", color=ink, markersize=10, markeredgewidth=1.6)
     ax.set(xlabel="TNet minus UNet (dB)", ylabel="", ylim=(len(lines) - 0.4, -0.6))
     ax.grid(axis="y", visible=False)
+    return fig
 
 
 # --- chapter 06 ---
