@@ -102,8 +102,8 @@ def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure:
 def around_reference(rows: Comparison, grey: Sequence[str] = (), violet: Sequence[str] = ()) -> Figure | None:
     """PSNR minus the reference row's mean, a dot for each seed; a second panel looks closer where it must.
 
-    The closer look leaves out rows further than `FAR` and points to where they are. `grey`, `violet`: labels drawn
-    in that colour.
+    The closer look leaves out rows further than `FAR` and points to where they are. `grey`, `violet`:
+    labels drawn in that colour.
     """
     if not rows.differences():
         return None
@@ -142,7 +142,7 @@ def parameters_against_psnr(rows: Comparison) -> Figure | None:
         return None
     parameters = {label: runs[0].metrics["parameters"] for label, runs in rows.rows.items()}
     # Networks of almost the same size are drawn side by side, all slightly right of the paper's values.
-    beside = {label: 1.06 ** (1 + sum(abs(parameters[other] / n - 1) < 0.05 for other in rows.labels[:i]))
+    beside = {label: 1.05 ** (1 + sum(abs(parameters[other] / n - 1) < 0.05 for other in rows.labels[:i]))
               for i, (label, n) in enumerate(parameters.items())}  # fmt: skip
     frame = rows.frame.assign(parameters=lambda f: f["row"].map(parameters) * f["row"].map(beside))
     variant = f"{rows.reference},"

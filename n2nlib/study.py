@@ -126,7 +126,7 @@ class Study:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
         The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
-        Where an argument is an empty list, of runs that are not there, the result is empty and nothing is stored.
+        Where an argument is an empty list, as of absent runs, the result is empty and nothing is stored.
         """
         if any(isinstance(value, list) and not value for value in arguments.values()):
             return {}

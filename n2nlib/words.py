@@ -149,8 +149,8 @@ def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
         "Both are trained below, under separate names.",
     )
     return (
-        f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder block "
-        f"at each use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, "
+        f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder "
+        f"block at each use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, "
         f"{cited:.1f} times TNet's. {told[len(trained)]}"
     )
 
@@ -198,8 +198,9 @@ def examples(pictures: Mapping[str, Any], rows: Comparison) -> str:
     better = int((tnet > unet).sum())
     return (
         f"TNet is above UNet in {better or 'none'} of these {len(tnet)} windows. Single windows say little: "
-        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for TNet and "
-        f"{rows.level('UNet').mean:.2f} dB for UNet; the noisy images have {rows.noisy.mean():.2f} dB."
+        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for "
+        f"TNet and {rows.level('UNet').mean:.2f} dB for UNet; the noisy images have "
+        f"{rows.noisy.mean():.2f} dB."
     )
 
 

@@ -93,7 +93,8 @@ def test_numbers_are_formatted_last():
 
 
 def test_named_pairs_are_compared_without_a_reference():
-    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "UNet": runs((25.5, 25.6, 25.7), network="UNet"), "L1": runs((24.5,))})
+    unet = runs((25.5, 25.6, 25.7), network="UNet")
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "UNet": unet, "L1": runs((24.5,))})
     pairs = {"Table 2": ("TNet", "UNet"), "not there": ("TNet", "UNet at 5e-4")}
     assert {name: d.value for name, d in rows.versus(pairs).items()} == {"Table 2": pytest.approx(-0.5)}
     among = rows.among(pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import inspect
 import json
 import sys
@@ -52,11 +53,16 @@ def test_windows_are_spread_over_levels_and_photographs():
 
 
 def test_examples_keep_the_identity_that_chapter_04_stored():
-    """The name and the inputs under which tracked reports find their pictures (results/store/measurements/examples)."""
+    """The name and inputs under which tracked reports find their pictures in the store."""
     corpus, levels = open_corpus("bundled", n_train=64, n_val=12), (0.1, 0.26, 0.42, 0.58, 0.74, 0.9)
     spec = PROFILES["smoke"].spec(corpus.fingerprint)
-    found = KINDS["examples"].inputs({"corpus": corpus, "bundled": corpus, "levels": levels, "runs": [Run(spec, Path())]})
-    assert found == {"corpus": corpus.fingerprint, "bundled": corpus.fingerprint, "levels": list(levels), "runs": [spec.id]}
+    arguments = {"corpus": corpus, "bundled": corpus, "levels": levels, "runs": [Run(spec, Path())]}
+    assert KINDS["examples"].inputs(arguments) == {
+        "corpus": corpus.fingerprint,
+        "bundled": corpus.fingerprint,
+        "levels": list(levels),
+        "runs": [spec.id],
+    }
 
 
 def source_of(function) -> str:
@@ -82,7 +88,8 @@ def source_of(function) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 package = sys.modules[item.__module__].__package__.rsplit(".", node.level - 1)[0]
-                module = sys.modules.get(f"{package}.{node.module}" if node.module else package)
+                # Imported here, or the hash would depend on what else has been imported so far.
+                module = importlib.import_module(f"{package}.{node.module}" if node.module else package)
                 queue += [getattr(module, a.name) for a in node.names if callable(getattr(module, a.name, None))]
         for name in used & names.keys():
             value = names[name]

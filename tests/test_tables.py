@@ -93,7 +93,8 @@ def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
     stored(store, "bf16", np.array([24.635, 24.625, 24.675, 24.485, 24.56]) + shift)
     table = tables.equivalences(tables.precision_effects(store))
     (row,) = table.to_dict("records")
-    assert row["run"] == "TNet" and row["n"] == 5 and row["precision"] == "bf16" and row["training images"] == 64
+    assert row["run"] == "TNet" and row["precision"] == "bf16"
+    assert row["n"] == 5 and row["training images"] == 64
     assert row["within ±0.03 dB"] == outcome and (row["p"] < 0.05) == (outcome == "yes")
     (texts,) = table.map(lambda value: cell(value, 2)).to_dict("records")
     assert texts["minus fp32 (dB)"].startswith(f"{shift:+.3f} [") and texts["p"] == format(PValue(row["p"]))
@@ -157,30 +158,41 @@ def test_table2_reads_the_networks():
 
 
 def test_differences_of_table2_stand_beside_the_papers():
-    rows = {"TNet": made_up(levels=(25.0, 25.1, 25.2, 25.3)), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1"),
-            "UNet (shared decoder)": made_up("UNet", levels=(25.5,), options={"shared_decoder": True}),
-            "TNet, ReLU": made_up(options={"activation": "relu"})}  # fmt: skip
+    rows = {
+        "TNet": made_up(levels=(25.0, 25.1, 25.2, 25.3)),
+        "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1"),
+        "UNet (shared decoder)": made_up("UNet", levels=(25.5,), options={"shared_decoder": True}),
+        "TNet, ReLU": made_up(options={"activation": "relu"}),
+    }
     table = tables.table2_differences(comparison(rows, "TNet"))
     texts = shown(table)
     assert texts.loc["TNet+L1"].tolist() == ["-0.03", "-0.50 [-0.50, -0.50]", "24.50", "24.60", "24.70", "–"]
-    assert texts.loc["UNet (shared decoder)", ["paper (dB)", "ours (dB)", "seed 1"]].tolist() == ["-0.08", "+0.50", "–"]
+    columns = ["paper (dB)", "ours (dB)", "seed 1"]
+    assert texts.loc["UNet (shared decoder)", columns].tolist() == ["-0.08", "+0.50", "–"]
     assert texts.loc["TNet, ReLU", "paper (dB)"] == "–"
     line = flat(table).iloc[0]
-    assert line["ours (dB) low"] == pytest.approx(-0.5) and line["ours (dB) n"] == 3 and line["seed 0"] == pytest.approx(24.5)
-    assert tables.table2_differences(comparison({"TNet+L1": made_up()}, "TNet")).empty  # the reference has no run
+    assert line["ours (dB) n"] == 3 and (line["ours (dB) low"], line["seed 0"]) == pytest.approx((-0.5, 24.5))
+    assert tables.table2_differences(comparison({"TNet+L1": made_up()}, "TNet")).empty  # no reference
 
 
 def test_an_ablation_stands_beside_its_reference():
-    rows = comparison({"TNet": made_up(), "TNet without skip connections": made_up(levels=(20.0, 20.1), options={"skips": False})}, "TNet")
+    without = made_up(levels=(20.0, 20.1), options={"skips": False})
+    rows = comparison({"TNet": made_up(), "TNet without skip connections": without}, "TNet")
     texts = shown(tables.ablation(rows), 1)
     assert texts["minus TNet (dB)"].tolist() == ["–", "-5.0"] and texts["#P"].tolist() == ["43.1", "28.7"]
     assert texts["seed 2"].tolist() == ["25.2", "–"] and texts["n"].tolist() == ["3", "2"]
-    assert tables.ablation(comparison({"TNet": made_up()}, "TNet")).empty and tables.ablation(comparison({}, "TNet")).empty
+    assert tables.ablation(comparison({"TNet": made_up()}, "TNet")).empty
+    assert tables.ablation(comparison({}, "TNet")).empty
 
 
 def test_ways_of_training_whose_rows_are_there():
-    rows = comparison({"TNet": made_up(), "UNet": made_up("UNet", levels=(26.0, 26.1, 26.2)), "TNet at 1e-3": made_up(lr=1e-3)}, None)
-    pairs = {"as in Table 2": ("TNet", "UNet"), "both at 1e-3": ("TNet at 1e-3", "UNet"), "both at 5e-4": ("TNet", "UNet at 5e-4")}
+    unet = made_up("UNet", levels=(26.0, 26.1, 26.2))
+    rows = comparison({"TNet": made_up(), "UNet": unet, "TNet at 1e-3": made_up(lr=1e-3)}, None)
+    pairs = {
+        "as in Table 2": ("TNet", "UNet"),
+        "both at 1e-3": ("TNet at 1e-3", "UNet"),
+        "both at 5e-4": ("TNet", "UNet at 5e-4"),
+    }
     table = tables.versus(rows, pairs)
     assert table["training"].tolist() == ["as in Table 2", "both at 1e-3"]
     assert shown(table)["TNet (dB)"].tolist() == ["25.10 ± 0.10"] * 2
@@ -190,9 +202,10 @@ def test_ways_of_training_whose_rows_are_there():
 
 def test_effort_is_relative_to_tnet():
     sizes = tables.networks({"TNet": build("TNet"), "UNet": build("UNet"), "BaseNet": build("BaseNet")})
-    record = {"training": [{"network": n, "loop": loop, "runs": 1, "precision": "fp32", "images/s": speed}
-                           for n, loop, speed in (("TNet", "engine", 2000.4), ("UNet", "engine", 100.0), ("TNet", "plain", 9.0))]}  # fmt: skip
-    texts = shown(tables.effort(sizes, record), 1)
+    timed = (("TNet", "engine", 2000.4), ("UNet", "engine", 100.0), ("TNet", "plain", 9.0))
+    alone = {"runs": 1, "precision": "fp32"}
+    lines = [{"network": name, "loop": loop, "images/s": speed, **alone} for name, loop, speed in timed]
+    texts = shown(tables.effort(sizes, {"training": lines}), 1)
     assert texts["images per second"].tolist() == ["2,000", "100", "–"]
     assert texts["time per image, times TNet's"].tolist() == ["1.0", "20.0", "–"]
     assert texts["MACs, times TNet's"].tolist() == ["1.0", "32.5", "10.4"]
@@ -200,12 +213,13 @@ def test_effort_is_relative_to_tnet():
 
 
 def test_one_sweep_trains_what_chapter_04_compares():
-    for name in ("smoke", "overnight"):
-        profile = PROFILES[name]
-        rows = experiments.ablations(profile, "c" * 16)
-        for table in (experiments.table2, experiments.extras, experiments.architecture, experiments.equal_training):
-            assert table(profile, "c" * 16).items() <= rows.items()
-        assert experiments.equal_training(profile, "c" * 16).items() <= experiments.suspects(profile, "c" * 16).items()
+    own = (experiments.table2, experiments.extras, experiments.architecture, experiments.equal_training)
+    for size in (PROFILES["smoke"], PROFILES["overnight"]):
+        rows, suspects, *tables_ = (
+            table(size, "c" * 16).items() for table in (experiments.ablations, experiments.suspects, *own)
+        )
+        assert all(table <= rows for table in tables_) and tables_[-1] <= suspects
+    assert len(experiments.equal_training(PROFILES["overnight"], "c" * 16)) == 4
     assert experiments.equal_training(PROFILES["smoke"], "c" * 16) == {}
 
 
