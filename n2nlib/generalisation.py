@@ -77,19 +77,19 @@ def transfer(study: Study, here: str, there: str, *, corpus: str = "", noise: st
     """
     try:
         datasets = {here: study.corpus, there: study.open_corpus(corpus or study.corpus.name, noise)}
-        runs = {name: _trained_on(study, dataset) for name, dataset in datasets.items()}
+        runs = {name: _trained_on(study, name, dataset) for name, dataset in datasets.items()}
         return Transfer({name: _judged(study, runs, name, dataset) for name, dataset in datasets.items()})
     except ReportError as why:
         study.absent(f"Transfer to {there} was not measured: {_without_path(why, study)}")
         return Transfer({})
 
 
-def _trained_on(study: Study, dataset: Corpus) -> list[Run]:
+def _trained_on(study: Study, name: str, dataset: Corpus) -> list[Run]:
     specs = initialisations(study.profile, dataset.fingerprint, study.profile.extra_seeds)
     if not all(study.store.has(spec) for spec in specs):
         require(dataset)
     if not (runs := study.prepare(specs)):
-        raise ReportError(f"no run on {label(dataset.name)} is stored, and training is disabled.")
+        raise ReportError(f"no run trained on {name} is stored, and training is disabled.")
     return runs
 
 

@@ -183,13 +183,13 @@ class Study:
         show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
-    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None) -> None:
+    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None, absent: str = "") -> None:
         """Show a matplotlib figure, write it as PDF and PNG, and close it; the caption is completed as a table's.
 
-        None, from a function that has nothing to draw, marks the section as absent.
+        None, from a function that has nothing to draw, marks the section as absent, as an empty table does.
         """
         if fig is None:
-            self.absent(f"*Figure {name} cannot be drawn: none of its runs is stored, and training is disabled.*")
+            self.absent(absent or f"*Figure {name} cannot be drawn: none of its runs is stored, and training is disabled.*")
             return
         from IPython.display import Image, display
         from matplotlib import pyplot as plt

@@ -364,8 +364,10 @@ def transfer(found: Transfer) -> str:
     return f"{told} Everywhere the output is better than the noisy image."
 
 
-def equal_noise(noise: str) -> str:
+def equal_noise(noise: str, found: Transfer) -> str:
     """Which standard deviation gives Gaussian noise the PSNR of the noisy images: `transfer.equal_noise`."""
+    if not found:
+        return ""
     return (
         f"Gaussian noise with a standard deviation of {noise.partition(':')[2]} grey levels has "
         "the PSNR of the sub-pixel noise, before both are quantised to 8 bits."

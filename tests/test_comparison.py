@@ -41,6 +41,12 @@ def test_levels_and_differences():
     assert rows.differences() == {"L1": d}
 
 
+def test_any_two_rows_are_compared_by_name():
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "L1": runs((24.5, 24.6, 24.7)), "BN": runs((24.9, 25.0, 25.1))})
+    found = rows.versus({"BN minus L1": ("BN", "L1"), "absent": ("BN", "UNet")})
+    assert list(found) == ["BN minus L1"] and f"{found['BN minus L1']}" == "+0.40 [+0.40, +0.40]"
+
+
 def test_a_row_of_fewer_seeds_is_compared_with_its_partners_and_says_so():
     rows = comparison({"TNet": runs((25.0, 25.1, 25.2, 26.1)), "L1": runs((24.5, 24.6, 24.7)), "UNet": runs((25.5, 25.6, 25.7), network="UNet")})
     assert rows.difference("L1").value == pytest.approx(-0.5)

@@ -37,6 +37,12 @@ def test_a_new_version_is_computed_again_and_the_same_one_is_not(tmp_path):
     assert new.stored(store, x=4)["value"] == "new" and calls == [3, 3, 4]
 
 
+def test_the_first_version_is_named_where_stored_answers_name_it():
+    assert Measurement("m", 1, dict).inputs({"x": 1}) == {"x": 1}
+    assert Measurement("m", 1, dict, explicit=True).inputs({"x": 1}) == {"x": 1, "version": 1}
+    assert Measurement("m", 2, dict).inputs({"x": 1}) == {"x": 1, "version": 2}
+
+
 def test_arguments_are_named_by_what_defines_them():
     corpus = open_corpus("bundled", n_train=64, n_val=12)
     found = Measurement("m", 1, lambda: {}).inputs({"corpus": corpus, "levels": (0.1, 0.5), "by": {"a": [corpus]}, "text": "abc"})

@@ -64,6 +64,17 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
     assert (study.folder / "tables/t.md").read_text().startswith(markdown)
 
 
+def test_an_empty_table_says_why_it_is_absent(study, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module, "show_markdown", lambda text, mark: shown.append((text, mark["kind"])))
+    study.table(pd.DataFrame(columns=["model"]), "t", "Caption.")
+    study.table(None, "t", "Caption.", absent="No search is stored.")
+    study.figure(None, "f", "Caption.", absent="No photograph is large enough.")
+    assert shown.pop() == ("No photograph is large enough.", "absent")
+    assert "*Table t has no row: none of its runs is stored" in shown[0][0]
+    assert shown[1] == ("No search is stored.", "absent") and not (study.folder / "tables/t.csv").exists()
+
+
 def test_numbers_are_kept_for_the_ledger(study):
     study.number("lr.best", {"value": 25.3, "low": None})
     study.number("lr.n", 5)

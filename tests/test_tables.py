@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as sps
 
-from n2nlib import experiments, paper, tables
+from n2nlib import curves, experiments, paper, tables
 from n2nlib.comparison import Comparison
 from n2nlib.models import build, count_parameters
 from n2nlib.runs import RunStore
@@ -117,6 +119,62 @@ def test_tf32_on_a_cpu_counts_as_fp32(tmp_path):
     assert {run.arithmetic for run in store.all()} == {"bf16", "fp32", "tf32"}
     (row,) = tables.equivalences(tables.precision_effects(store, ["bf16"])).to_dict("records")
     assert row["run"] == "UNet, shared_decoder True, lr 0.001" and row["n"] == 3
+
+
+# --- chapter 06 ---
+
+
+def test_rows_against_a_reference_with_further_columns():
+    rows = comparison({"TNet": made_up(), "swap": made_up(augment=("swap",), levels=(25.1, 25.2))}, "TNet")
+    frame = tables.against_reference(rows, "training", before={"swap": {"kind": "pairs"}}, after=tables.by_seed(rows))
+    assert list(frame) == ["training", "PSNR (dB)", "minus TNet (dB)", "n", "seed 0", "seed 1", "seed 2", "kind"]
+    assert frame["n"].tolist() == [3, 2] and frame["minus TNet (dB)"][0] is None and frame["minus TNet (dB)"][1].value == pytest.approx(0.1)
+    assert frame["seed 1"].tolist() == pytest.approx([25.1, 25.2]) and frame["seed 2"][1] is None
+    assert tables.against_reference(comparison({"TNet": made_up()}, "TNet"), "training").empty  # nothing to compare
+    assert len(tables.against_reference(comparison({"swap": made_up()}, "TNet"), "training")) == 1  # without a reference
+
+
+def test_sizes_of_networks():
+    sizes = tables.network_sizes(comparison({"TNet": made_up(), "SmallNet": made_up("SmallNet")}, "TNet"))
+    assert sizes["TNet"]["parameters"] == 43_064 and 2 < sizes["SmallNet"]["MACs (M)"] / sizes["TNet"]["MACs (M)"] < 5
+
+
+def sized(levels, scheme="noise2noise"):
+    return {str(n): made_up(levels=level, scheme=scheme, n_train=n) for n, level in levels.items()}
+
+
+def test_data_sizes_are_those_with_both_targets():
+    photo = np.array([2, 0, 1, 0, 1, 0, 2, 2])
+    noisy = comparison(sized({2: (24.0, 24.1, 24.2), 4: (24.5, 24.6, 24.7), 8: (25.0, 25.1, 25.2)}), None)
+    clean = comparison(sized({2: (24.5, 24.6, 24.7), 8: (25.1, 25.2, 25.3)}, "noise2clean"), None)
+    frame = tables.data_sizes(noisy, clean, photo)
+    assert frame["pairs"].tolist() == [2, 8] and frame["photographs"].tolist() == [1, 3]
+    assert [round(d.value, 6) for d in frame["gap (dB)"]] == [0.5, 0.1] and f"{frame['gap (dB)'][0]:.1f}".startswith("+0.5 [")
+    fig = curves.data_sizes(frame, noisy, clean)
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["2", "8"]  # not 4, which has one target only
+    plt.close(fig)
+    one = tables.data_sizes(noisy, clean.select("2"), photo)
+    assert one.empty and "gap (dB)" in one and curves.data_sizes(one, noisy, clean) is None
+    assert tables.data_sizes(comparison({}, None), comparison({}, None), photo).empty
+
+
+def test_rows_are_drawn_with_a_line_at_the_reference():
+    rows = comparison({"TNet": made_up(), "swap": made_up(augment=("swap",), levels=(25.1, 25.2))}, "TNet")
+    fig = curves.rows_by_seed(rows)
+    (dashed,) = [line for line in fig.axes[0].lines if line.get_linestyle() == "--"]
+    assert dashed.get_xdata()[0] == pytest.approx(25.1)
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["TNet", "swap"]
+    plt.close(fig)
+    assert curves.rows_by_seed(comparison({"TNet": made_up()}, "TNet")) is None
+
+
+def test_the_best_trials_show_what_differs():
+    tried = pd.DataFrame({"state": ["complete"] * 2, "parameters": [1, 2], "width": 16, "lr": [5e-4, 1e-3], "psnr@1": 20.0, "psnr@9": [24.9, 25.0]})
+    best = tried.iloc[::-1]
+    assert tables.shared_options(best) == {"width": 16} and tables.shared_options(best.head(1)) == {}
+    frame = tables.trials(tried, best)
+    assert list(frame) == ["parameters", "lr", "PSNR (dB)"] and frame["PSNR (dB)"].tolist() == [25.0, 24.9]
+    assert tables.trials(tried.head(0), best.head(0)).empty
 
 
 # --- chapter 04 ---

@@ -150,3 +150,83 @@ def test_windows_of_figure_2(noise, says):
     text = words.examples(pictures, rows)
     assert says in text and "25.00 dB for TNet and 25.50 dB for UNet; the noisy images have 20.70 dB." in text
     assert words.examples({}, rows) == "" and words.examples(pictures, rows.select("TNet")) == ""
+
+
+# --- chapter 06 ---
+
+
+def test_rows_below_the_noisy_image_are_named():
+    rows = comparison({"TNet": runs((25.0, 25.1)), "BaseNet": runs((20.0,)), "worse": runs((19.0,))})
+    assert words.below_noisy(rows) == "The noisy images have 20.70 dB; BaseNet and worse end below that."
+    assert words.below_noisy(rows.select("TNet", "BaseNet")).endswith("BaseNet ends below that.")
+    assert words.below_noisy(rows.select("TNet")).endswith("every row ends above that.")
+    assert words.below_noisy(comparison({})) == ""
+
+
+def sizes_of(first, last, photographs=1):
+    return pd.DataFrame({"pairs": [80, 8000], "photographs": [photographs, 900], "gap (dB)": [first.signed(), last.signed()]})
+
+
+def test_gap():
+    few, sure = Interval(0.5, -0.1, 1.1, 3, "t"), Interval(0.02, 0.01, 0.03, 3, "t")
+    assert words.gap(sizes_of(few, sure)) == (
+        "With 80 pairs from 1 photograph the gap is +0.50 [-0.10, +1.10] dB; with all 8,000 pairs from 900 photographs it is "
+        "+0.02 [+0.01, +0.03] dB. With the whole set, clean targets are significantly better, by 0.03 dB at most."
+    )
+    assert words.gap(sizes_of(few, few)).endswith("clean targets are not significantly better; the interval allows 1.10 dB.")
+    assert words.gap(sizes_of(few, Interval(-0.2, -0.3, -0.1, 3, "t"))).endswith("the interval allows 0.00 dB.")
+    assert words.gap(sizes_of(few, Interval(0.1, None, None, 1, "t"), 2)).endswith("nothing is said of a trend.")
+    assert "from 2 photographs" in words.gap(sizes_of(few, sure, 2))
+    assert words.gap(sizes_of(few, sure).head(0)) == ""
+
+
+def test_schedules_are_not_judged_from_short_runs():
+    short = comparison({"TNet": runs((25.0,), epochs=2), "cosine": runs((25.0,), epochs=2, schedule="cosine")})
+    assert words.schedule_note(short).startswith("These are effects after 100,000 training images.")
+    assert words.schedule_note(comparison({"TNet": runs((25.0,)), "cosine": runs((25.0,))})) == ""
+    assert words.schedule_note(comparison({})) == ""
+
+
+def test_best_single_change():
+    rows = {"TNet": runs((25.0, 25.1, 25.2)), "swap": runs((25.1, 25.2, 25.3)), "mix": runs((25.05, 25.15, 25.25)),
+            "all": runs((25.3, 25.4, 25.5))}  # fmt: skip
+    assert words.best_single(comparison(rows), "all") == (
+        "The largest significant gain of a single change is *swap* with +0.10 dB; the row *all* has +0.30 dB."
+    )
+    assert words.best_single(comparison(rows | {"swap": runs((24.0, 25.1, 27.0))}), "all") == ""  # the largest is not significant
+    assert words.best_single(comparison({k: rows[k] for k in ("TNet", "swap")}), "all") == ""
+    assert words.best_single(comparison({k: v[:2] for k, v in rows.items()}), "all") == ""  # no intervals
+
+
+def test_cost_of_a_network():
+    sizes = {"TNet": {"parameters": 43064, "MACs (M)": 5.5}, "SmallNet": {"parameters": 41607, "MACs (M)": 18.15}}
+    assert words.network_cost(sizes) == "SmallNet has 41,607 parameters and TNet 43,064; an image costs SmallNet 3.3 times TNet's MACs."
+    assert words.network_cost({"TNet": sizes["TNet"]}) == ""
+
+
+def test_small_network():
+    small, more = "SmallNet", words.MORE
+    steps = {"layout": ("U", "TNet"), "correction": (small, "U")}
+    rows = {"TNet": runs((25.0, 25.1, 25.2)), "U": runs((25.1, 25.2, 25.3), network=small, options={"kernel": 0}),
+            small: runs((25.5, 25.6, 25.7), network=small), f"{small}, {more}": runs((25.6, 25.7, 25.8), network=small)}  # fmt: skip
+    text = words.small_network(comparison(rows), steps)
+    assert f"SmallNet, {more} ends above SmallNet (+0.10 [+0.10, +0.10] dB)." in text
+    assert f"TNet, {more} was not run at this size" in text and "Step by step: layout +0.10 [" in text and "; correction +0.40 [" in text
+    both = words.small_network(comparison(rows | {f"TNet, {more}": runs((25.0, 25.1, 25.2))}), steps)
+    assert f"SmallNet, {more} ends above TNet, {more} (+0.60 [" in both and "not run" not in both
+    assert words.small_network(comparison({"TNet": rows["TNet"]}), steps) == ""
+    assert f"{paper.peers().parameters[paper.peers().psnr.idxmax()]:,} parameters" in words.peers()
+
+
+def test_search():
+    tried = pd.DataFrame({"state": ["complete", "too large", "pruned", "complete"], "parameters": 1, "width": [16, 24, 8, 16],
+                          "lr": [5e-4, 1e-3, 1e-3, 2e-3], "psnr@1": 20.0, "psnr@9": [24.9, None, None, 25.0]})  # fmt: skip
+    best = tried[tried["state"] == "complete"].sort_values("psnr@9", ascending=False)
+    assert words.search(tried, best, {"width": 16}) == (
+        "4 trials: 2 trained to the end, 1 stopped early, 1 not trained because they have more parameters than TNet. All of the best "
+        "have width = 16. The first trial is SmallNet as it stands, -0.10 dB from the best. With one seed per trial, the order of the "
+        "first few is chance."
+    )
+    late = tried.assign(state=["pruned", "pruned", "pruned", "complete"])
+    assert words.search(late, late.tail(1), {}).endswith("The first trial is SmallNet as it stands; it was stopped early.")
+    assert words.search(tried.head(0), best.head(0), {}) == ""
