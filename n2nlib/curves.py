@@ -289,7 +289,7 @@ def whole_pictures(whole: WholePhotographs) -> Figure | None:
 
 
 def differences(rows: Comparison) -> Figure | None:
-    """PSNR minus the reference row's (dB): a dot and an interval for each row, a black stroke where it is published.
+    """PSNR minus the reference row's (dB): a dot and an interval for each row, a black stroke if published.
 
     A row further than `FAR` from the reference is pointed to at the edge, unless all are.
     """

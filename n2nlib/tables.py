@@ -390,7 +390,7 @@ def published_difference(label: str, reference: str = "TNet") -> Interval | None
 
 
 def headline(rows: Comparison) -> pd.DataFrame:
-    """Table 2 on one page: differences to the reference row first, then PSNR, and thousands of parameters (#P)."""
+    """Table 2: differences to the reference row first, then PSNR, and thousands of parameters (#P)."""
     if not rows.rows:
         return pd.DataFrame()
     reference, found, both = rows.reference or "TNet", rows.differences(), table2(rows)
@@ -409,13 +409,15 @@ def headline(rows: Comparison) -> pd.DataFrame:
 def basenet(rows: Comparison, zero: float) -> pd.DataFrame:
     """BaseNet's PSNR (dB) as published, trained and never updated, and how far that is above a black image.
 
-    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark the photographs are.
+    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark photographs are.
     """
     names = {"BaseNet": "trained", "BaseNet, never updated": "never updated"}
     theirs = MeanSD(paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd"))
     lines = {"the paper": (theirs, theirs.mean - paper.value("basenet.zero_image_psnr"), {})}
     ours, seeds = rows.select(*names), by_seed(rows.select(*names))
-    lines |= {names[label]: (level := ours.level(label), level.mean - zero, seeds[label]) for label in ours.labels}
+    for label in ours.labels:
+        level = ours.level(label)
+        lines[names[label]] = level, level.mean - zero, seeds[label]
     return pd.DataFrame([
         {"BaseNet": name, "PSNR (dB)": level, "minus a black image (dB)": above, **each}
         for name, (level, above, each) in lines.items()
@@ -423,7 +425,7 @@ def basenet(rows: Comparison, zero: float) -> pd.DataFrame:
 
 
 def l1_and_bn(rows: Comparison) -> pd.DataFrame:
-    """TNet+L1 and TNet+BN minus TNet (dB): as printed, with the two rows exchanged, by other groups, and ours."""
+    """TNet+L1 and TNet+BN minus TNet (dB): printed, with the rows exchanged, by other groups, and ours."""
     labels = ("TNet+L1", "TNet+BN")
     l1, bn = (published_difference(label) for label in labels)
     others = [stats.printed(-paper.value(f"suspects.l1_cost_{end}")) for end in ("low", "high")]
@@ -461,7 +463,8 @@ def filters_question(found: Ledger) -> pd.DataFrame:
 def edges_question(found: Ledger) -> pd.DataFrame:
     """Weight on a pixel's own side of an edge over that on the other side, as chapter 05 measured it."""
     prefix, numbers = "smoothgrad.same_side.", found.evidence.numbers
-    called = {"untrained": "TNet, untrained", "mean": "mean, 3x3", "gaussian": "Gaussian", "nlm": "non-local means"}
+    called = {"untrained": "TNet, untrained", "mean": "mean, 3x3", "gaussian": "Gaussian",
+              "nlm": "non-local means"}  # fmt: skip
     kept = [key for key, value in numbers.items() if key.startswith(prefix) and value is not None]
     return pd.DataFrame([
         {

@@ -302,14 +302,15 @@ def test_published_differences_are_those_of_table2():
 
 
 def test_the_headline_has_differences_levels_and_parameters():
-    rows = {"UNet (shared decoder)": made_up("UNet", levels=(25.5,), options={"shared_decoder": True}), "TNet": made_up(),
-            "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}  # fmt: skip
+    unet = made_up("UNet", levels=(25.5,), options={"shared_decoder": True})
+    rows = {"UNet (shared decoder)": unet, "TNet": made_up(), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
     table = tables.headline(comparison(rows, "TNet"))
     texts = shown(table)
     assert texts.loc["TNet"].tolist() == ["–", "–", "25.32 ± 0.01", "25.10 ± 0.10", "3", "43.00", "43.06"]
     assert texts.loc["TNet+L1"].tolist()[:2] == ["-0.03", "-0.50 [-0.50, -0.50]"]
-    assert texts.loc["UNet (shared decoder)"].tolist() == ["-0.08", "+0.50", "25.24 ± 0.08", "25.50", "1", "991.00", "576.10"]
-    alone = shown(tables.headline(comparison({"TNet+L1": made_up(loss="L1")}, "TNet")))  # the reference has no run
+    shared = ["-0.08", "+0.50", "25.24 ± 0.08", "25.50", "1", "991.00", "576.10"]
+    assert texts.loc["UNet (shared decoder)"].tolist() == shared
+    alone = shown(tables.headline(comparison({"TNet+L1": made_up(loss="L1")}, "TNet")))  # no reference
     assert alone.loc["TNet+L1"].tolist()[:2] == ["-0.03", "–"]
     assert tables.headline(comparison({}, "TNet")).empty
 
@@ -335,7 +336,8 @@ def test_l1_and_bn_stand_beside_the_exchanged_rows():
 
 
 def test_filters_that_were_measured_stand_beside_tnet():
-    found = Kept(filters__mean__psnr={"value": 23.5}, filters__tnet_minus_mean={"value": 1.0, "low": 0.9, "high": 1.1},
+    gain = {"value": 1.0, "low": 0.9, "high": 1.1}
+    found = Kept(filters__mean__psnr={"value": 23.5}, filters__tnet_minus_mean=gain,
                  filters__gaussian__psnr={"value": 24.9}, filters__tnet_minus_gaussian=None)  # fmt: skip
     assert shown(tables.filters_question(found)).to_dict("index") == {
         "mean": {"filter (dB)": "23.50", "TNet minus filter (dB)": "+1.00 [+0.90, +1.10]"}
