@@ -152,7 +152,7 @@ class Comparison:
                 key = len(partners), f"{MeanSD.of([run.psnr.mean() for run in partners]).mean:.2f}"
                 groups.setdefault(key, []).append(label)
         return " ".join(
-            f"{', '.join(labels)}: compared with the same {n} seeds of {self.reference}, whose mean is {level} dB."
+            f"{', '.join(labels)}: compared with the same {n} seed{'s' * (n > 1)} of {self.reference}, whose mean is {level} dB."
             for (n, level), labels in groups.items()
         )
 

@@ -191,6 +191,7 @@ def pair_differences(
         ax.plot(d.value, y, "|", color=ink, markersize=10, markeredgewidth=1.6)
     ax.set(xlabel="TNet minus UNet (dB)", ylabel="", ylim=(len(lines) - 0.4, -0.6))
     ax.grid(axis="y", visible=False)
+    return fig
 
 
 # --- chapter 06 ---
@@ -288,7 +289,7 @@ def whole_pictures(whole: WholePhotographs) -> Figure | None:
 
 
 def differences(rows: Comparison) -> Figure | None:
-    """PSNR minus the reference row's (dB): a dot and an interval for each row, a black stroke where it is published.
+    """PSNR minus the reference row's (dB): a dot and an interval for each row, a black stroke if published.
 
     A row further than `FAR` from the reference is pointed to at the edge, unless all are.
     """

@@ -167,7 +167,7 @@ def never_updated(rows: Comparison, zero: float) -> bool:
 
 
 def basenet(found: Ledger, rows: Comparison, zero: float) -> str:
-    """Whether the published BaseNet is like ours after or before training; zero: PSNR (dB) of black images."""
+    """Whether the published BaseNet is like ours after or before training; zero: PSNR (dB) of black."""
     if not set(BASENETS) <= rows.rows.keys():
         return "The runs that answer this question are not stored at this size."
     fits, still = (like_published(rows, label, zero) for label in BASENETS)
@@ -281,9 +281,9 @@ def why(found: Ledger, *ids: str) -> str:
 
 
 def filters(found: Ledger) -> str:
-    """How TNet compares with tuned filters, by the verdicts, and what runs of this size can say of it."""
+    """How TNet compares with tuned filters, by the verdicts; nothing before chapter 02 has measured it."""
     if found.number("filters.tnet_minus_gaussian") is None:
-        return "Chapter 02 has not left its numbers yet: run it first."
+        return ""
     told = why(found, "filters-gaussian", "filters-mean", "gain-at-detail")
     if found.full_size:
         return told
@@ -294,9 +294,9 @@ def filters(found: Ledger) -> str:
 
 
 def edges(found: Ledger) -> str:
-    """What the verdicts say of the network's awareness of objects and noise."""
+    """Reasons of the verdicts on objects and noise; nothing before chapter 05 has measured them."""
     if not any(key.startswith("smoothgrad.same_side.") for key in found.evidence.numbers):
-        return "Chapter 05 has not left its numbers yet: run it first."
+        return ""
     return why(found, "object-and-background", "changes-noisy-pixels", "loss-gradient-finds-noise",
                "noisy-pixels-weigh-little", "surroundings-weigh-more")  # fmt: skip
 

@@ -297,12 +297,6 @@ def equal_means(means: Sequence[float], sds: Sequence[float], n: int) -> PValue:
     return PValue(sps.f.sf(f, k - 1, k * (n - 1)))
 
 
-def mean_sd(values: Sequence[float], digits: int = 2) -> str:
-    """Return "mean ± sample sd" of values over initialisations as a text; the mean alone of fewer than three."""
-    x = _values(values)
-    return f"{x.mean():.{digits}f} ± {x.std(ddof=1):.{digits}f}" if len(x) >= FEWEST else f"{x.mean():.{digits}f}"
-
-
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Return p values adjusted by Holm's method: the chance of any false finding in the whole family stays at 5 %."""
     return multipletests(p_values, method="holm")[1] if len(p_values) else np.zeros(0)

@@ -16,27 +16,15 @@ from .image_statistics import ImageStatistics
 from .ledger import Ledger
 from .models import build
 from .models.summary import multiply_adds, trace
-from .runs import Run, RunStore
-from .spec import Profile, RunSpec
+from .runs import RunStore
+from .spec import RunSpec
 from .stats import Interval, MeanSD, MeanSE, PValue
-
-Runs = Mapping[str, Sequence[Run]]
 
 #: Half the width (dB) within which training in a lower precision counts as the same.
 EQUIVALENCE_DB = 0.03
 
 #: Rows that stand for the same row of the paper.
 PAPER_ROW = {"UNet (shared decoder)": "UNet"}
-
-
-def psnr(runs: Sequence[Run]) -> list[float]:
-    """Mean PSNR (dB) of each initialisation."""
-    return [float(run.psnr.mean()) for run in runs]
-
-
-def mean_sd(values: Sequence[float], sd: Sequence[float] | float | None = None, digits: int = 2) -> str:
-    """Return "mean ± sd" of values over initialisations; `sd` given: of one published value and its deviation."""
-    return stats.mean_sd(values, digits) if sd is None else f"{values:.{digits}f} ± {sd:.{digits}f}"
 
 
 def table1(rates: Comparison) -> pd.DataFrame:
@@ -103,17 +91,6 @@ def has_skips(network: nn.Module) -> bool:
     return any(len(step.inputs) > 1 for step in trace(network))
 
 
-def pairing_note(rows: Runs, reference: str) -> str:
-    """Return how differences to the reference row were taken, where they are not simply those of the printed means.
-
-    A row of fewer initialisations than the reference is compared with its partners there, whose mean is given.
-    """
-    pairs = [stats.partners(runs, rows[reference]) for label, runs in rows.items() if label != reference]
-    fewer = [others for _, others, together in pairs if together and len(others) < len(rows[reference])]
-    levels = sorted({f"{np.mean(psnr(others)):.2f} dB (n = {len(others)})" for others in fewer})
-    return f"A row of fewer initialisations is compared with the same ones of {reference}, there {listed(levels)}." if levels else ""
-
-
 Effect = tuple[RunSpec, str, Interval]
 
 
@@ -140,43 +117,6 @@ def described(spec: RunSpec) -> str:
     told = {k: v for k, v in spec.to_dict().items() if k not in ("corpus", "n_train", "epochs", "network", "seed", "precision")}
     options = told.pop("options", {})
     return ", ".join([spec.network, *(f"{k} {v}" for k, v in {**options, **told}.items())])
-
-
-def brackets(interval: Interval, spec: str = "+z.2f") -> str:
-    """Return the two ends of an interval as text, a dash where there is none."""
-    return f"[{interval.low:{spec}}, {interval.high:{spec}}]" if interval else "–"
-
-
-def compared(a: str, b: str, found: Interval) -> str:
-    """Return how two rows compare in PSNR, calling it a difference only where the interval (one test alone) shows one."""
-    if not found:
-        return f"no interval, so nothing is said of {a} and {b}"
-    if found.low <= 0 <= found.high:
-        return f"no difference between {a} and {b} is shown ({found:+z.2f} dB)"
-    return f"{a} ends {'above' if found.value > 0 else 'below'} {b} ({found:+z.2f} dB)"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return items as words: "a, b and c"."""
-    *head, last = items
-    return f"{', '.join(head)} and {last}" if head else last
-
-
-def size_note(profile: Profile) -> str:
-    """Return what a report of this size cannot say, in one or two sentences; nothing at the paper's size."""
-    seen, enough, whole = profile.n_train * profile.epochs, paper.value("calibration.gaussian_passed_at"), paper.images()
-    text = ""
-    if seen < enough:
-        text = (
-            f"Each run sees {seen:,} training images; on photographs like the paper's, TNet passes a tuned "
-            f"Gaussian filter only near {enough:,}. The numbers compare networks in the first steps of their training and say "
-            "nothing about the paper's, which were trained to the end. "
-        )
-    elif seen < whole:
-        text = f"Each run sees {seen:,} training images, {100 * seen / whole:.2g} % of the paper's: orders may still change with more training. "
-    if profile.seeds < stats.FEWEST:
-        text += f"With {profile.seeds} initialisations at most there is no interval, and no difference is called one."
-    return text.strip()
 
 
 # --- chapter 04 ---
@@ -233,18 +173,16 @@ def table2(rows: Comparison) -> pd.DataFrame:
 
 def table2_differences(rows: Comparison) -> pd.DataFrame:
     """Each row of Table 2 minus the reference row in dB, the paper's and ours, and PSNR (dB) of each seed."""
-    printed = paper.table2().psnr
     seeds = by_seed(rows)
-    lines = []
-    for label, difference in rows.differences().items():
-        a, b = (PAPER_ROW.get(name, name) for name in (label, rows.reference))
-        lines.append({
+    return pd.DataFrame([
+        {
             f"minus {rows.reference}": label,
-            "paper (dB)": stats.printed(printed[a] - printed[b]) if {a, b} <= set(printed.index) else None,
+            "paper (dB)": published_difference(label, rows.reference),
             "ours (dB)": difference,
             **seeds[label],
-        })  # fmt: skip
-    return pd.DataFrame(lines)
+        }
+        for label, difference in rows.differences().items()
+    ])  # fmt: skip
 
 
 def ablation(rows: Comparison) -> pd.DataFrame:
@@ -354,7 +292,6 @@ def effort(sizes: pd.DataFrame, record: Mapping | None) -> pd.DataFrame:
         }
         for label, macs in zip(sizes["network"], sizes["times TNet's MACs"], strict=True)
     ], dtype=object)  # fmt: skip
-
 
 
 def network_sizes(rows: Comparison) -> dict[str, dict[str, int | float]]:
@@ -847,7 +784,7 @@ def published_difference(label: str, reference: str = "TNet") -> Interval | None
 
 
 def headline(rows: Comparison) -> pd.DataFrame:
-    """Table 2 on one page: differences to the reference row first, then PSNR, and thousands of parameters (#P)."""
+    """Table 2: differences to the reference row first, then PSNR, and thousands of parameters (#P)."""
     if not rows.rows:
         return pd.DataFrame()
     reference, found, both = rows.reference or "TNet", rows.differences(), table2(rows)
@@ -866,13 +803,15 @@ def headline(rows: Comparison) -> pd.DataFrame:
 def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
     """BaseNet's PSNR (dB) as published, trained and never updated, and how far that is above a black image.
 
-    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark the photographs are.
+    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark photographs are.
     """
     names = {"BaseNet": "trained", "BaseNet, never updated": "never updated"}
     theirs = MeanSD(paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd"))
     lines = {"the paper": (theirs, theirs.mean - paper.value("basenet.zero_image_psnr"), {})}
     ours, seeds = rows.select(*names), by_seed(rows.select(*names))
-    lines |= {names[label]: (level := ours.level(label), level.mean - zero, seeds[label]) for label in ours.labels}
+    for label in ours.labels:
+        level = ours.level(label)
+        lines[names[label]] = level, level.mean - zero, seeds[label]
     return pd.DataFrame([
         {"BaseNet": name, "PSNR (dB)": level, "minus a black image (dB)": above, **each}
         for name, (level, above, each) in lines.items()
@@ -880,7 +819,7 @@ def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
 
 
 def l1_and_bn(rows: Comparison) -> pd.DataFrame:
-    """TNet+L1 and TNet+BN minus TNet (dB): as printed, with the two rows exchanged, by other groups, and ours."""
+    """TNet+L1 and TNet+BN minus TNet (dB): printed, with the rows exchanged, by other groups, and ours."""
     labels = ("TNet+L1", "TNet+BN")
     l1, bn = (published_difference(label) for label in labels)
     others = [stats.printed(-paper.value(f"suspects.l1_cost_{end}")) for end in ("low", "high")]
@@ -918,7 +857,8 @@ def filters_question(found: Ledger) -> pd.DataFrame:
 def edges_question(found: Ledger) -> pd.DataFrame:
     """Weight on a pixel's own side of an edge over that on the other side, as chapter 05 measured it."""
     prefix, numbers = "smoothgrad.same_side.", found.evidence.numbers
-    called = {"untrained": "TNet, untrained", "mean": "mean, 3x3", "gaussian": "Gaussian", "nlm": "non-local means"}
+    called = {"untrained": "TNet, untrained", "mean": "mean, 3x3", "gaussian": "Gaussian",
+              "nlm": "non-local means"}  # fmt: skip
     kept = [key for key, value in numbers.items() if key.startswith(prefix) and value is not None]
     return pd.DataFrame([
         {

@@ -11,6 +11,7 @@ from n2nlib import claims, ledger, paper, paths
 from n2nlib.claims import CONTRADICTED, DIRECTION, NO_DATA, NOT_REPRODUCED, REPRODUCED, TOO_SMALL, Evidence, judge
 from n2nlib.errors import ReportError
 from n2nlib.spec import RunSpec
+from n2nlib.text import cell, flat
 
 PHOTO = np.repeat(np.arange(40), 5)
 LEVEL = np.random.default_rng(0).normal(25, 3, len(PHOTO))      # how hard each image is, shared by every network
@@ -256,7 +257,25 @@ def test_claims_json_and_its_review(tmp_path, monkeypatch):
     assert reviewed["verdicts"]["denoises"] == DIRECTION
     table = ledger.table(judged)
     assert isinstance(table, pd.DataFrame) and len(table) == len(judged)
-    assert table.loc[table.claim.str.startswith("TNet has 43,064"), "ours"].item() == "43,064"
+    counted = table.set_index(table.claim.str.partition(" (")[0])
+    assert cell(counted.loc["TNet has 43,064 parameters.", "ours"], 2) == "43,064"
+    assert cell(counted.loc["UNet has 991 thousand parameters.", "ours"], 2) == "991.2"
+    assert counted.loc["UNet has 991 thousand parameters.", ["paper", "unit"]].map(str).tolist() == ["991.00", "thousand"]
+    assert flat(table)["ours"].map(lambda value: value is None or isinstance(value, int | float)).all()
+
+
+def test_a_ledger_finds_claims_by_verdict_topic_and_name():
+    evidence = Evidence({"TNet": runs(-3.0, n=2, size=QUICK)}, {"known": 0.5, "null": None}, LEVEL - 4, PHOTO, 12_000)
+    found = ledger.Ledger(judge(evidence), evidence)
+    assert found["denoises"].verdict == DIRECTION and found["denoises"] in found.of(DIRECTION)
+    assert sum(len(found.of(v)) for v in claims.VERDICTS) == len(found.judged) == len(paper.claims())
+    assert {j.claim.topic for j in found.about("levels")} == {"levels"} and not found.about("nothing")
+    assert found.number("known").value == 0.5 and found.number("null") is None is found.number("unknown")
+    assert not found.full_size and found.tests == sum(j.p is not None for j in found.judged)
+
+
+def test_rows_are_named_in_words():
+    assert claims.row_name("1e-4") == "TNet at 1e-4" and claims.row_name("UNet at 5e-4") == "UNet at 5e-4"
 
 
 def test_unreadable_ledgers_are_a_sentence(tmp_path, capsys):

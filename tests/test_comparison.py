@@ -62,6 +62,14 @@ def test_a_comparison_without_rows_is_false_and_has_nothing_to_say():
     assert not comparison({"L1": runs((25.0,))}).differences()  # the reference has no run
 
 
+def test_a_comparison_that_lacks_a_row_is_not_whole():
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "L1": runs((24.5,))})
+    assert rows.whole.labels == ["TNet", "L1"] and rows.whole.sample == rows.sample
+    partial = comparison(rows.rows, absent=["BN"])
+    assert partial.whole.labels == [] and partial.whole.sample == "" and not partial.whole
+    assert partial.select("TNet", "L1").whole.labels == ["TNet", "L1"]  # BN was not asked for
+
+
 def test_frames_hold_a_line_for_each_run():
     rows = comparison({"TNet": runs((25.0, 25.2)), "L1": runs((24.5,))})
     assert rows.frame[["row", "seed"]].to_numpy().tolist() == [["TNet", 0], ["TNet", 1], ["L1", 0]]

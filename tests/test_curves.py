@@ -112,3 +112,27 @@ def test_the_same_data_give_the_same_picture(tmp_path):
     rows = comparison({"TNet": runs((25.0, 25.0, 25.2)), "TNet, ReLU": runs((24.9, 24.91)), "far": runs((19.0, 19.2))})
     one, two = (figures.save(curves.around_reference(rows), tmp_path / name)[1] for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
+
+
+# --- chapter 07 ---
+
+
+def test_differences_have_an_interval_and_the_published_value():
+    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "TNet+L1": runs((24.5, 24.65, 24.7)),
+                       "TNet+BN": runs((25.1,)), "TNet, ReLU": runs((20.0, 20.1, 20.2))})  # fmt: skip
+    (ax,) = curves.differences(rows).axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == rows.others
+    lines = [tuple(line.get_xdata()) for line in ax.lines]
+    d = rows.difference("TNet+L1")
+    assert (d.low, d.high) in lines
+    published = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "|"]
+    printed = paper.table2().psnr
+    assert published == pytest.approx([printed[label] - printed["TNet"] for label in ("TNet+L1", "TNet+BN")])
+    assert [t.get_text() for t in ax.texts] == ["← −5.0"]  # further than 1 dB: no dot, an arrow
+    assert curves.differences(comparison({"TNet": runs((25.0,))})) is None
+    assert curves.differences(comparison({"TNet+L1": runs((25.0,))})) is None
+
+
+def test_differences_that_are_all_far_are_drawn():
+    (ax,) = curves.differences(comparison({"TNet": runs((25.0,)), "TNet+L1": runs((20.0,))})).axes
+    assert not ax.texts and ax.get_xlim()[0] < -5

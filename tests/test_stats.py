@@ -9,8 +9,8 @@ from scipy import stats as sps
 
 from n2nlib.errors import ReportError
 from n2nlib.spec import RunSpec
-from n2nlib.stats import (Interval, cluster_bootstrap, crossed, equal_means, equivalence, holm, mean_interval,
-                          mean_sd, paired, psnr_difference, same_start, welch)
+from n2nlib.stats import (Interval, MeanSD, cluster_bootstrap, crossed, equal_means, equivalence, holm, mean_interval,
+                          paired, psnr_difference, same_start, welch)
 
 DRAWS = 4_000
 
@@ -147,8 +147,8 @@ def test_equal_means_is_anova():
 
 
 def test_mean_and_sd_as_text():
-    assert mean_sd([25.31, 25.32, 25.33]) == "25.32 ± 0.01"
-    assert mean_sd([25.31, 25.33]) == "25.32"      # no spread is printed from two
+    assert f"{MeanSD.of([25.31, 25.32, 25.33])}" == "25.32 ± 0.01"
+    assert f"{MeanSD.of([25.31, 25.33])}" == "25.32"      # no spread is printed from two
 
 
 def test_prints_with_its_interval():

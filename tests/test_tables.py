@@ -79,34 +79,6 @@ def test_ranges_are_those_of_whole_trios():
     assert found["p, equal means"][1] == pytest.approx(sps.f_oneway(*([24.9 + x for x in r] for r in ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.1, 0.3, 0.2)))).pvalue)
 
 
-def test_the_note_on_pairing_gives_the_partners_level():
-    """Three of the reference's four initialisations are shared: 25.1, and not the 25.2 that stands in its row."""
-    rows = {"TNet": made_up(levels=(25.0, 25.1, 25.2, 25.5)), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
-    assert "there 25.10 dB (n = 3)" in tables.pairing_note(rows, "TNet")
-    assert tables.pairing_note({"TNet": rows["TNet"][:3], "TNet+L1": rows["TNet+L1"]}, "TNet") == ""
-    assert tables.pairing_note({"TNet": rows["TNet"], "UNet": made_up("UNet")}, "TNet") == ""
-
-
-def test_a_rounded_zero_has_no_minus_sign():
-    assert tables.brackets(Interval(0.1, -0.001, 0.2, 5, "t")) == "[+0.00, +0.20]"
-
-
-def test_no_interval_no_difference():
-    """Two seeds: the table has a value, and no sentence calls it a difference."""
-    rows = {"TNet": made_up(levels=(25.0, 25.1)), "TNet+BN": made_up(levels=(20.0, 20.1), options={"batch_norm": True})}
-    found = comparison(rows, "TNet").difference("TNet+BN")
-    assert tables.brackets(found) == "–"
-    assert "no interval" in tables.compared("TNet+BN", "TNet", found)
-
-
-def test_what_a_size_cannot_say():
-    assert tables.size_note(PROFILES["paper"]) == ""
-    seen = PROFILES["quick"].n_train * PROFILES["quick"].epochs
-    overnight, quick = tables.size_note(PROFILES["overnight"]), tables.size_note(PROFILES["quick"])
-    assert "first steps of their training" in quick and f"{seen:,}" in quick and "no interval" in quick
-    assert "first steps of their training" in overnight and "no interval" not in overnight
-
-
 def stored(store, precision, psnrs, env=None, **spec):
     for seed, psnr in enumerate(psnrs):
         run = RunSpec("c" * 16, 64, 1, seed=seed, precision=precision, **spec)
@@ -198,7 +170,7 @@ def test_differences_of_table2_stand_beside_the_papers():
     texts = shown(table)
     assert texts.loc["TNet+L1"].tolist() == ["-0.03", "-0.50 [-0.50, -0.50]", "24.50", "24.60", "24.70", "–"]
     columns = ["paper (dB)", "ours (dB)", "seed 1"]
-    assert texts.loc["UNet (shared decoder)", columns].tolist() == ["-0.08", "+0.35", "–"]
+    assert texts.loc["UNet (shared decoder)", columns].tolist() == ["-0.08", "+0.50", "–"]  # the same seed of both
     assert texts.loc["TNet, ReLU", "paper (dB)"] == "–"
     line = flat(table).iloc[0]
     assert line["ours (dB) n"] == 3 and (line["ours (dB) low"], line["seed 0"]) == pytest.approx((-0.5, 24.5))
@@ -209,7 +181,7 @@ def test_an_ablation_stands_beside_its_reference():
     without = made_up(levels=(20.0, 20.1), options={"skips": False})
     rows = comparison({"TNet": made_up(), "TNet without skip connections": without}, "TNet")
     texts = shown(tables.ablation(rows), 1)
-    assert texts["minus TNet (dB)"].tolist() == ["–", "-5.1"] and texts["#P"].tolist() == ["43.1", "28.7"]
+    assert texts["minus TNet (dB)"].tolist() == ["–", "-5.0"] and texts["#P"].tolist() == ["43.1", "28.7"]
     assert texts["seed 2"].tolist() == ["25.2", "–"] and texts["n"].tolist() == ["3", "2"]
     assert tables.ablation(comparison({"TNet": made_up()}, "TNet")).empty
     assert tables.ablation(comparison({}, "TNet")).empty
@@ -397,3 +369,185 @@ def test_windows_and_datasets():
         "records"
     )
     assert lines[0]["photographs"] is lines[0]["smallest window side"] is None and lines[0]["pairs"] == 64
+
+
+# --- chapter 04 ---
+
+
+def shown(table, digits=2):
+    """A table's cells as they are printed, by its first column."""
+    return table.map(lambda value: cell(value, digits)).set_index(table.columns[0])
+
+
+def test_networks_are_counted_once_and_at_each_use():
+    built = {"TNet": build("TNet"), "UNet": build("UNet"), "shared": build("UNet", shared_decoder=True)}
+    table = tables.networks(built).set_index("network")
+    assert table["parameters"].tolist() == [43_064, 991_203, 576_099]
+    assert table["counted at each use"].tolist() == [43_064, 991_203, 991_203]
+    assert table["MACs per image"].tolist() == [5_474_304, 178_119_936, 178_119_936]
+    assert table["times TNet's"].tolist() == pytest.approx([1, 991_203 / 43_064, 576_099 / 43_064])
+    assert table["times TNet's MACs"]["shared"] == pytest.approx(178_119_936 / 5_474_304)
+
+
+def test_table2_reads_the_networks():
+    rows = {
+        "BaseNet": made_up("BaseNet"),
+        "UNet (shared decoder)": made_up("UNet", options={"shared_decoder": True}),
+        "TNet": made_up(),
+        "TNet+BN": made_up(options={"batch_norm": True}),
+        "TNet without skip connections": made_up(options={"skips": False}),
+    }
+    table = tables.table2(comparison(rows, "TNet"))
+    texts = shown(table, 1)
+    assert list(texts["#P, ours"]) == ["166.9", "576.1", "43.1", "43.5", "28.7"]
+    assert list(texts["Res"]) == ["No", "Yes", "Yes", "Yes", "No"]
+    assert list(texts["BN"]) == ["No", "No", "No", "Yes", "No"]
+    assert texts.loc["UNet (shared decoder)", "PSNR, paper"] == "25.24 ± 0.08"  # the paper's one UNet row
+    assert texts.loc["TNet without skip connections", ["#P, paper", "PSNR, paper"]].tolist() == ["–", "–"]
+    assert texts.loc["TNet", "PSNR, ours"] == "25.10 ± 0.10" and table["n"].tolist() == [3] * 5
+    assert {"PSNR, ours", "PSNR, ours sd", "PSNR, paper n"} <= set(flat(table).columns)
+    assert tables.table2(comparison({}, "TNet")).empty
+
+
+def test_differences_of_table2_stand_beside_the_papers():
+    rows = {
+        "TNet": made_up(levels=(25.0, 25.1, 25.2, 25.3)),
+        "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1"),
+        "UNet (shared decoder)": made_up("UNet", levels=(25.5,), options={"shared_decoder": True}),
+        "TNet, ReLU": made_up(options={"activation": "relu"}),
+    }
+    table = tables.table2_differences(comparison(rows, "TNet"))
+    texts = shown(table)
+    assert texts.loc["TNet+L1"].tolist() == ["-0.03", "-0.50 [-0.50, -0.50]", "24.50", "24.60", "24.70", "–"]
+    columns = ["paper (dB)", "ours (dB)", "seed 1"]
+    assert texts.loc["UNet (shared decoder)", columns].tolist() == ["-0.08", "+0.50", "–"]
+    assert texts.loc["TNet, ReLU", "paper (dB)"] == "–"
+    line = flat(table).iloc[0]
+    assert line["ours (dB) n"] == 3 and (line["ours (dB) low"], line["seed 0"]) == pytest.approx((-0.5, 24.5))
+    assert tables.table2_differences(comparison({"TNet+L1": made_up()}, "TNet")).empty  # no reference
+
+
+def test_an_ablation_stands_beside_its_reference():
+    without = made_up(levels=(20.0, 20.1), options={"skips": False})
+    rows = comparison({"TNet": made_up(), "TNet without skip connections": without}, "TNet")
+    texts = shown(tables.ablation(rows), 1)
+    assert texts["minus TNet (dB)"].tolist() == ["–", "-5.0"] and texts["#P"].tolist() == ["43.1", "28.7"]
+    assert texts["seed 2"].tolist() == ["25.2", "–"] and texts["n"].tolist() == ["3", "2"]
+    assert tables.ablation(comparison({"TNet": made_up()}, "TNet")).empty
+    assert tables.ablation(comparison({}, "TNet")).empty
+
+
+def test_ways_of_training_whose_rows_are_there():
+    unet = made_up("UNet", levels=(26.0, 26.1, 26.2))
+    rows = comparison({"TNet": made_up(), "UNet": unet, "TNet at 1e-3": made_up(lr=1e-3)}, None)
+    pairs = {
+        "as in Table 2": ("TNet", "UNet"),
+        "both at 1e-3": ("TNet at 1e-3", "UNet"),
+        "both at 5e-4": ("TNet", "UNet at 5e-4"),
+    }
+    table = tables.versus(rows, pairs)
+    assert table["training"].tolist() == ["as in Table 2", "both at 1e-3"]
+    assert shown(table)["TNet (dB)"].tolist() == ["25.10 ± 0.10"] * 2
+    assert table["n, UNet"].tolist() == [3, 3] and table["TNet minus UNet (dB)"][0].value == pytest.approx(-1)
+    assert tables.versus(comparison({}, None), pairs).empty
+
+
+def test_effort_is_relative_to_tnet():
+    sizes = tables.networks({"TNet": build("TNet"), "UNet": build("UNet"), "BaseNet": build("BaseNet")})
+    timed = (("TNet", "engine", 2000.4), ("UNet", "engine", 100.0), ("TNet", "plain", 9.0))
+    alone = {"runs": 1, "precision": "fp32"}
+    lines = [{"network": name, "loop": loop, "images/s": speed, **alone} for name, loop, speed in timed]
+    texts = shown(tables.effort(sizes, {"training": lines}), 1)
+    assert texts["images per second"].tolist() == ["2,000", "100", "–"]
+    assert texts["time per image, times TNet's"].tolist() == ["1.0", "20.0", "–"]
+    assert texts["MACs, times TNet's"].tolist() == ["1.0", "32.5", "10.4"]
+    assert shown(tables.effort(sizes, None))["images per second"].tolist() == ["–"] * 3
+
+
+def test_one_sweep_trains_what_chapter_04_compares():
+    own = (experiments.table2, experiments.extras, experiments.architecture, experiments.equal_training)
+    for size in (PROFILES["smoke"], PROFILES["overnight"]):
+        rows, suspects, *tables_ = (
+            table(size, "c" * 16).items() for table in (experiments.ablations, experiments.suspects, *own)
+        )
+        assert all(table <= rows for table in tables_) and tables_[-1] <= suspects
+    assert len(experiments.equal_training(PROFILES["overnight"], "c" * 16)) == 4
+    assert experiments.equal_training(PROFILES["smoke"], "c" * 16) == {}
+
+
+# --- chapter 07 ---
+
+
+class Kept:
+    """The numbers that chapters kept, as `ledger.Ledger` gives them."""
+
+    def __init__(self, **numbers):
+        self.evidence = SimpleNamespace(numbers={k.replace("__", "."): v for k, v in numbers.items()})
+
+    def number(self, name):
+        kept = self.evidence.numbers.get(name)
+        return None if kept is None else Interval(kept["value"], kept.get("low"), kept.get("high"), 3, "t")
+
+
+def test_published_differences_are_those_of_table2():
+    assert f"{tables.published_difference('TNet+L1')}" == "-0.03"
+    assert f"{tables.published_difference('UNet (shared decoder)')}" == "-0.08"  # the paper's one UNet row
+    assert tables.published_difference("TNet") is None is tables.published_difference("TNet, ReLU")
+
+
+def test_the_headline_has_differences_levels_and_parameters():
+    unet = made_up("UNet", levels=(25.5,), options={"shared_decoder": True})
+    rows = {"UNet (shared decoder)": unet, "TNet": made_up(), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
+    table = tables.headline(comparison(rows, "TNet"))
+    texts = shown(table)
+    assert texts.loc["TNet"].tolist() == ["–", "–", "25.32 ± 0.01", "25.10 ± 0.10", "3", "43.00", "43.06"]
+    assert texts.loc["TNet+L1"].tolist()[:2] == ["-0.03", "-0.50 [-0.50, -0.50]"]
+    shared = ["-0.08", "+0.50", "25.24 ± 0.08", "25.50", "1", "991.00", "576.10"]
+    assert texts.loc["UNet (shared decoder)"].tolist() == shared
+    alone = shown(tables.headline(comparison({"TNet+L1": made_up(loss="L1")}, "TNet")))  # no reference
+    assert alone.loc["TNet+L1"].tolist()[:2] == ["-0.03", "–"]
+    assert tables.headline(comparison({}, "TNet")).empty
+
+
+def test_basenet_is_measured_from_a_black_image():
+    rows = comparison({"TNet": made_up(), "BaseNet": made_up("BaseNet", levels=(15.0, 15.2)),
+                       "BaseNet, never updated": made_up("BaseNet", levels=(6.4,))}, "TNet")  # fmt: skip
+    texts = shown(tables.basenet(rows, zero=6.0))
+    assert texts.loc["the paper"].tolist() == ["6.95 ± 0.32", "0.75", "–", "–"]
+    assert texts.loc["trained"].tolist() == ["15.10", "9.10", "15.00", "15.20"]
+    assert texts.loc["never updated"].tolist() == ["6.40", "0.40", "6.40", "–"]
+    assert shown(tables.basenet(comparison({}, "TNet"), zero=6.0)).index.tolist() == ["the paper"]
+
+
+def test_l1_and_bn_stand_beside_the_exchanged_rows():
+    rows = comparison({"TNet": made_up(), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}, "TNet")
+    texts = shown(tables.l1_and_bn(rows))
+    assert texts.loc["the paper, as printed"].tolist() == ["-0.03", "-0.87"]
+    assert texts.loc["the paper, rows exchanged"].tolist() == ["-0.87", "-0.03"]
+    assert texts.loc["ours"].tolist() == ["-0.50 [-0.50, -0.50]", "–"]
+    low, high = (float(texts.loc[f"other groups, {which} cost", "+L1"]) for which in ("smallest", "largest"))
+    assert high < low < 0
+
+
+def test_filters_that_were_measured_stand_beside_tnet():
+    gain = {"value": 1.0, "low": 0.9, "high": 1.1}
+    found = Kept(filters__mean__psnr={"value": 23.5}, filters__tnet_minus_mean=gain,
+                 filters__gaussian__psnr={"value": 24.9}, filters__tnet_minus_gaussian=None)  # fmt: skip
+    assert shown(tables.filters_question(found)).to_dict("index") == {
+        "mean": {"filter (dB)": "23.50", "TNet minus filter (dB)": "+1.00 [+0.90, +1.10]"}
+    }
+    assert tables.filters_question(Kept()).empty
+
+
+def test_edges_that_were_measured():
+    same_side = {"value": 1.0, "low": 0.98, "high": 1.02, "images": 209}
+    found = Kept(smoothgrad__same_side__TNet=same_side, smoothgrad__same_side__nlm=same_side,
+                 smoothgrad__same_side__UNet=None, smoothgrad__other=same_side)  # fmt: skip
+    table = shown(tables.edges_question(found), 3)
+    assert table.index.tolist() == ["TNet", "non-local means"]
+    assert table.loc["TNet"].tolist() == ["1.000 [0.980, 1.020]", "209"]
+    assert tables.edges_question(Kept()).empty
+
+
+def test_peers_are_those_of_the_papers_data():
+    assert {"network", "parameters", "PSNR (dB)", "what helped"} == set(tables.peers().columns)
