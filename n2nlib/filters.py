@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ from . import classical, measurements, stats
 from .comparison import Comparison, validation_sample
 from .errors import MissingPackage
 from .stats import Interval
-from .study import Study
+
+if TYPE_CHECKING:
+    from .study import Study
 
 
 def measured(study: Study, name: str) -> dict[str, Any]:

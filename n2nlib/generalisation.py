@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -18,8 +20,10 @@ from .filters import tuned
 from .runs import Run
 from .spec import RunSpec
 from .stats import Interval, MeanSD
-from .study import Study
 from .transfer import CELLS, label, require
+
+if TYPE_CHECKING:
+    from .study import Study
 
 
 @dataclass(frozen=True)
