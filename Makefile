@@ -1,4 +1,4 @@
-# All that a reader needs; `make help` lists it. What is stale is decided by content in n2nlib.report, not by make.
+# `make help` lists the targets. n2nlib decides from content hashes what is out of date, not make.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -31,10 +31,10 @@ help:       ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 report: $(READY)     ## make the report: results/<corpus>-<profile>/report.html and report.pdf
-	@$(train) $(PY) -m n2nlib.report make $(options)
+	@$(train) $(PY) -m n2nlib report $(options)
 
 plan: $(READY)       ## say what `make report` would do, and why
-	@$(train) $(PY) -m n2nlib.report plan $(options)
+	@$(train) $(PY) -m n2nlib plan $(options)
 
 test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
 	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
@@ -47,19 +47,19 @@ lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with
 	    $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop (DEVICE=)
-	@$(PY) -m n2nlib.bench $(device)
+	@$(PY) -m n2nlib bench $(device)
 
 verify: $(READY)     ## retrain a sample of the stored runs and compare (CORPUS=, DEVICE=)
-	@$(PY) -m n2nlib.verify $(corpus) $(device)
+	@$(PY) -m n2nlib verify $(corpus) $(device)
 
 search: $(READY)     ## look for a better small network on training photographs (PROFILE=, CORPUS=, DEVICE=)
-	@$(PY) -m n2nlib.search $(size)
+	@$(PY) -m n2nlib search $(size)
 
 notebooks: $(READY)  ## execute the chapters in place at smoke size, so that they are committed with their outputs
-	@$(PY) -m n2nlib.report notebooks
+	@$(PY) -m n2nlib notebooks
 
 clean:               ## remove every report and cache; stored runs stay
-	@$(PYTHON) -m n2nlib.report clean
+	@$(PYTHON) -m n2nlib clean
 
 # An environment says in .ready where it was made; in another place it is repaired.
 MOVED := $(shell [ "$$(head -n 1 $(READY) 2>/dev/null)" = "$$(pwd)/$(VENV)" ] || [ "$$(head -n 1 $(READY) 2>/dev/null)" = "$(VENV)" ] || echo FORCE)

@@ -35,7 +35,7 @@ def pytest_configure(config):
 def pytest_ignore_collect(collection_path):
     """Leave out notebooks that are a reader's own; None leaves the decision to pytest."""
     if collection_path.suffix == ".ipynb" and collection_path.parent == ROOT / "notebooks":
-        from n2nlib.report.tidy import tracked
+        from n2nlib.tools.tidy import tracked
 
         return collection_path not in tracked() or None
     return None
@@ -53,7 +53,8 @@ def pytest_collectstart(collector):
 def _collect_committed(path, collect):
     """Collect a notebook's cells from its committed version if JupyterLab has saved it since."""
     import nbformat
-    from n2nlib.report.tidy import as_committed
+
+    from n2nlib.tools.tidy import as_committed
 
     notebook = nbformat.reads(json.dumps(as_committed(path)), as_version=4)
     with mock.patch("nbformat.read", return_value=notebook):
@@ -63,7 +64,7 @@ def _collect_committed(path, collect):
 def pytest_report_header(config):
     """Name the notebooks whose committed version is tested instead of the file."""
     from n2nlib.report.closure import load_notebook
-    from n2nlib.report.tidy import as_committed, tracked
+    from n2nlib.tools.tidy import as_committed, tracked
 
     saved = [path.name for path in tracked() if as_committed(path) != load_notebook(path)]
     sentence = "saved by JupyterLab, so that the committed version is tested: "

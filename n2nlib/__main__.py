@@ -1,23 +1,38 @@
-"""The command line behind the make targets: `python -m n2nlib.report make|plan|diff|notebooks|clean|kernel|readme`."""
+"""The one command line: `n2n COMMAND`, or `python -m n2nlib COMMAND`; the make targets call it."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from importlib import import_module
 
-from .. import paths
-from ..errors import ReportError, unknown_name
+from n2nlib import paths
+from n2nlib.errors import ReportError, unknown_name
+
+#: Commands with arguments of their own: name -> module that has `main(arguments)`, and what it does.
+TOOLS = {
+    "bench": ("n2nlib.tools.bench", "time the training engine beside a textbook loop"),
+    "verify": ("n2nlib.tools.verify", "retrain a sample of the stored runs and compare"),
+    "search": ("n2nlib.tools.search", "search for a better small network"),
+    "accept": ("n2nlib.analysis.ledger", "take the verdicts of a report as reviewed"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status (2 for what the caller got wrong, in one sentence)."""
-    args = parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
     for name in ("N2N_ROOT", "N2N_RESULTS", "N2N_CACHE", "N2N_PHOTOS"):
         if os.environ.get(name):  # kernels start in another folder
             os.environ[name] = paths.absolute(os.environ[name])
     try:
+        if argv and argv[0] in TOOLS:
+            return import_module(TOOLS[argv[0]][0]).main(argv[1:])
+        args = parser().parse_args(argv)
         return args.run(args) or 0
+    except BrokenPipeError:  # as in `make plan | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -31,18 +46,32 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="python -m n2nlib.report", description=__doc__)
+    top = argparse.ArgumentParser(prog="n2n", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for name, run, text in [("make", _make, "make what is stale"), ("plan", _plan, "say what is stale and why")]:
+    for name, run, text in [
+        ("report", _make, "bring a report up to date"),
+        ("plan", _plan, "say what is out of date and why"),
+    ]:
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
-        command.add_argument("--corpus", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH")
-        command.add_argument("--profile", help="smoke, quick, overnight, paper or paper-bf16 (default: paper with a GPU, quick without)")
+        command.add_argument(
+            "--corpus", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH"
+        )
+        command.add_argument(
+            "--profile",
+            help="smoke, quick, overnight, paper or paper-bf16 (default: paper with a GPU, quick without)",
+        )
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
-        command.add_argument("--executor", default="local", help="where runs are trained: local, dask or dask:tcp://HOST:PORT")
+        command.add_argument(
+            "--executor", default="local", help="where runs are trained: local, dask or dask:tcp://HOST:PORT"
+        )
         command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
-        command.add_argument("--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it")
-        command.add_argument("--fresh", action="store_true", help="execute every chapter again and retrain the report's runs")
+        command.add_argument(
+            "--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it"
+        )
+        command.add_argument(
+            "--fresh", action="store_true", help="execute every chapter again and retrain the report's runs"
+        )
     diff = commands.add_parser("diff", help="compare the numbers of two reports")
     diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
     diff.set_defaults(run=_diff)
@@ -53,18 +82,22 @@ def parser() -> argparse.ArgumentParser:
         ("readme", _readme, "copy the tracked tables into the README"),
     ]:
         commands.add_parser(name, help=text).set_defaults(run=run)
+    for name, (_, text) in TOOLS.items():
+        commands.add_parser(name, help=text)
     return top
 
 
 def _settings(args):
-    from ..device import resolve
-    from ..sweep import EXECUTORS
-    from . import plan
+    from n2nlib.device import resolve
+    from n2nlib.report import plan
+    from n2nlib.runs.sweep import EXECUTORS
 
     kind, _, address = args.executor.partition(":")
     if kind not in EXECUTORS:
         raise unknown_name("executor", args.executor, EXECUTORS)
-    device = resolve("auto" if address else args.device)  # a scheduler's workers may have what this machine lacks
+    device = resolve(
+        "auto" if address else args.device
+    )  # a scheduler's workers may have what this machine lacks
     profile = args.profile or ("paper" if device == "cuda" else "quick")
     plan.spec.profile(profile)
     kind, _, where = args.corpus.partition(":")
@@ -72,7 +105,7 @@ def _settings(args):
 
 
 def _make(args):
-    from . import plan, run
+    from n2nlib.report import plan, run
 
     settings = _settings(args)
     _say_damage()
@@ -83,8 +116,8 @@ def _make(args):
 
 
 def _plan(args):
-    from ..progress import duration
-    from . import plan
+    from n2nlib.report import plan
+    from n2nlib.runs.progress import duration
 
     settings = _settings(args)
     _say_damage()
@@ -93,43 +126,45 @@ def _plan(args):
         print(f"{step.name:<28}{step.reason or 'up to date'}")
     missing = plan.missing_runs(settings)
     expected = plan.training_seconds(missing, settings.device) if missing else 0
-    about = f", about {duration(expected)} (an estimate from the speed measured on this machine)" * bool(missing)
+    about = f", about {duration(expected)} (an estimate from the speed measured on this machine)" * bool(
+        missing
+    )
     print(f"{len(missing)} training runs missing{about}")
 
 
 def _say_damage():
-    from ..runs import RunStore
+    from n2nlib.runs.store import RunStore
 
     if damage := RunStore().damage():
         print(f"note: {damage}", file=sys.stderr)
 
 
 def _diff(args):
-    from ..compare import main as compare
+    from n2nlib.tools.compare import main as compare
 
     return compare(*args.reports)
 
 
 def _notebooks(args):
-    from .tidy import tidy_all
+    from n2nlib.tools.tidy import tidy_all
 
     tidy_all()
 
 
 def _clean(args):
-    from .clean import clean
+    from n2nlib.tools.clean import clean
 
     clean()
 
 
 def _kernel(args):
-    from . import kernel
+    from n2nlib.report import kernel
 
     kernel.install()
 
 
 def _readme(args):
-    from . import readme
+    from n2nlib.tools import readme
 
     print("README.md was brought up to date" if readme.update() else "README.md is up to date")
 

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from .errors import ReportError, unknown_name
+from n2nlib.errors import ReportError, unknown_name
 
 #: Seconds that PyTorch may take to start and to run one small kernel on the GPU.
 TRIAL_SECONDS = 180

@@ -30,7 +30,9 @@ class MissingPackage(ReportError):
     """An optional package that is not installed."""
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str], error: type[ReportError] = ReportError) -> ReportError:
+def unknown_name(
+    kind: str, name: object, known: Iterable[str], error: type[ReportError] = ReportError
+) -> ReportError:
     """Return the error for a name that is not one of `known`, naming the nearest one."""
     known = sorted(known)
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .spec import PROFILES, Profile, RunSpec
+from n2nlib.spec import PROFILES, Profile, RunSpec
 
 Rows = dict[str, list[RunSpec]]
 
@@ -26,7 +26,9 @@ PAIR_AUGMENT = ("flip", "mix", "rotate")
 AUGMENTED = {"lr": UNET_LR, "schedule": "cosine", "augment": PAIR_AUGMENT}
 
 
-def initialisations(profile: Profile, fingerprint: str, n: int | None = None, first: int = 0, **changes) -> list[RunSpec]:
+def initialisations(
+    profile: Profile, fingerprint: str, n: int | None = None, first: int = 0, **changes
+) -> list[RunSpec]:
     """Return the same run at `n` initialisations (the profile's `seeds` unless given), numbered from `first`."""
     n = profile.seeds if n is None else n
     return [profile.spec(fingerprint, seed=seed, **changes) for seed in range(first, first + n)]
@@ -34,7 +36,10 @@ def initialisations(profile: Profile, fingerprint: str, n: int | None = None, fi
 
 def learning_rates(profile: Profile, fingerprint: str) -> Rows:
     """Table 1: TNet at three learning rates."""
-    return {f"{lr:.0e}".replace("e-0", "e-"): initialisations(profile, fingerprint, lr=lr) for lr in LEARNING_RATES}
+    return {
+        f"{lr:.0e}".replace("e-0", "e-"): initialisations(profile, fingerprint, lr=lr)
+        for lr in LEARNING_RATES
+    }
 
 
 def one_rate_three_times(profile: Profile, fingerprint: str) -> Rows:
@@ -45,7 +50,9 @@ def one_rate_three_times(profile: Profile, fingerprint: str) -> Rows:
     if profile.seeds < FEWEST:
         return {}
     names = ("first set", "second set", "third set")
-    return {name: initialisations(profile, fingerprint, first=i * profile.seeds) for i, name in enumerate(names)}
+    return {
+        name: initialisations(profile, fingerprint, first=i * profile.seeds) for i, name in enumerate(names)
+    }
 
 
 def table2(profile: Profile, fingerprint: str) -> Rows:
@@ -75,7 +82,9 @@ def baselines(profile: Profile, fingerprint: str) -> Rows:
 
 def networks() -> dict[str, tuple[str, Mapping]]:
     """Table 2's rows as networks: (name, options) by row, the same at every size."""
-    return {label: (specs[0].network, specs[0].options) for label, specs in table2(PROFILES["smoke"], "").items()}
+    return {
+        label: (specs[0].network, specs[0].options) for label, specs in table2(PROFILES["smoke"], "").items()
+    }
 
 
 def extras(profile: Profile, fingerprint: str) -> Rows:
@@ -111,7 +120,11 @@ def suspects(profile: Profile, fingerprint: str) -> Rows:
     One learning rate three times: two more sets of initialisations at 5e-4 are what Table 1 would hold if Adam had
     never seen the learning rate that was set.
     """
-    rows = {"BaseNet, never updated": initialisations(profile, fingerprint, network="BaseNet", optimiser="never-updated")}
+    rows = {
+        "BaseNet, never updated": initialisations(
+            profile, fingerprint, network="BaseNet", optimiser="never-updated"
+        )
+    }
     if profile.seeds < 3:
         return rows
     n = profile.seeds
@@ -177,9 +190,16 @@ def training_tricks(profile: Profile, fingerprint: str) -> Rows:
         "shuffled order": row(augment=("shuffle",)),
         "cosine schedule": row(schedule="cosine"),
         "weight averaging": row(averaging=averaging),
-        "all together": row(augment=("flip", "mix", "rotate", "shuffle"), schedule="cosine", averaging=averaging),
+        "all together": row(
+            augment=("flip", "mix", "rotate", "shuffle"), schedule="cosine", averaging=averaging
+        ),
     }
-    few = ("TNet", "pixel mixing", "flips and quarter turns", "all together")  # where no interval can be given anyway
+    few = (
+        "TNet",
+        "pixel mixing",
+        "flips and quarter turns",
+        "all together",
+    )  # where no interval can be given anyway
     return rows if profile.seeds >= 3 else {label: rows[label] for label in few}
 
 
@@ -216,7 +236,13 @@ def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict
         epochs = max(1, round(profile.n_train * profile.epochs / n))
         for scheme in out:
             out[scheme][str(n)] = initialisations(
-                profile, fingerprint, profile.extra_seeds, n_train=n, n_photos=fewest, epochs=epochs, scheme=scheme
+                profile,
+                fingerprint,
+                profile.extra_seeds,
+                n_train=n,
+                n_photos=fewest,
+                epochs=epochs,
+                scheme=scheme,
             )
     return out
 
@@ -243,7 +269,11 @@ def all_runs(profile: Profile, corpus) -> list[RunSpec]:
     """Return every training run on the report's own corpus, so that one sweep makes them before the chapters ask."""
     tables = (learning_rates, table2, extras, architecture, suspects, schemes, training_tricks, small_network)
     rows = [table(profile, corpus.fingerprint) for table in tables]
-    return [s for s in unique(*rows, *data_sizes(profile, corpus.fingerprint, corpus.train_photo).values()) if possible(s, corpus)]
+    return [
+        s
+        for s in unique(*rows, *data_sizes(profile, corpus.fingerprint, corpus.train_photo).values())
+        if possible(s, corpus)
+    ]
 
 
 def possible(spec: RunSpec, corpus) -> bool:

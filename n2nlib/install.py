@@ -22,12 +22,17 @@ REDIRECTS = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "
 def main(venv: str = ".venv") -> int:
     """Bring the environment up to date; return the exit status (2 with one sentence for what the caller can change)."""
     if sys.version_info < OLDEST:
-        print(f"error: this needs Python {_dotted(OLDEST)} or later, and `{sys.executable}` is {_dotted(sys.version_info[:2])}: "
-              "name another one, as in `make PYTHON=python3.12`.", file=sys.stderr)
+        print(
+            f"error: this needs Python {_dotted(OLDEST)} or later, and `{sys.executable}` is {_dotted(sys.version_info[:2])}: "
+            "name another one, as in `make PYTHON=python3.12`.",
+            file=sys.stderr,
+        )
         return 2
     if sys.version_info[:2] > NEWEST:
-        print(f"note: Python {_dotted(sys.version_info[:2])} is newer than the tested ones ({_dotted(OLDEST)} to {_dotted(NEWEST)}).",
-              file=sys.stderr)
+        print(
+            f"note: Python {_dotted(sys.version_info[:2])} is newer than the tested ones ({_dotted(OLDEST)} to {_dotted(NEWEST)}).",
+            file=sys.stderr,
+        )
     folder, root = Path(venv).absolute(), Path(__file__).absolute().parent.parent
     try:
         place, wanted = made_at(folder)
@@ -37,12 +42,18 @@ def main(venv: str = ".venv") -> int:
             make(folder, root)
         (folder / ".ready").write_text(f"{folder}\n{wanted_by(root)}\n", encoding="utf-8")
     except subprocess.CalledProcessError as error:
-        print(f"error: the environment {folder} could not be made: `{' '.join(map(str, error.cmd))}` ended with "
-              f"{error.returncode}; its message is above. Run the same command again after fixing the cause.", file=sys.stderr)
+        print(
+            f"error: the environment {folder} could not be made: `{' '.join(map(str, error.cmd))}` ended with "
+            f"{error.returncode}; its message is above. Run the same command again after fixing the cause.",
+            file=sys.stderr,
+        )
         return 2
     except OSError as error:
-        print(f"error: the environment {folder} could not be made ({error}): check permissions and free space, or name "
-              "another folder, as in `make VENV=/elsewhere/venv`.", file=sys.stderr)
+        print(
+            f"error: the environment {folder} could not be made ({error}): check permissions and free space, or name "
+            "another folder, as in `make VENV=/elsewhere/venv`.",
+            file=sys.stderr,
+        )
         return 2
     return 0
 
@@ -53,7 +64,11 @@ def made_at(folder: Path) -> tuple[Path | None, str]:
         place, wanted, *_ = [*(folder / ".ready").read_text(encoding="utf-8").splitlines(), "", ""]
         if not place:  # made before the place was noted; the activation script knows it
             lines = (folder / "bin" / "activate").read_text(encoding="utf-8").splitlines()
-            place = next(line.split("=", 1)[1].strip("\"' ") for line in lines if line.strip().startswith("VIRTUAL_ENV="))
+            place = next(
+                line.split("=", 1)[1].strip("\"' ")
+                for line in lines
+                if line.strip().startswith("VIRTUAL_ENV=")
+            )
     except (OSError, StopIteration):
         return None, ""
     return Path(place), wanted
@@ -72,22 +87,36 @@ def make(folder: Path, root: Path) -> None:
         _run(sys.executable, "-m", "venv", folder)
     print("installing the pinned packages (one to three minutes and 2 GB, once)", flush=True)
     pip(folder, "-c", root / "requirements.lock", "-e", f"{root}[all]")
-    _run(python(folder), "-m", "n2nlib.report", "kernel")
+    _run(python(folder), "-m", "n2nlib", "kernel")
 
 
 def repair(folder: Path, old: Path, root: Path) -> None:
     """Let an environment that was copied or moved from `old` know its new place."""
     print(f"the environment was made in {old} and is now {folder}: repairing it", flush=True)
     for script in (folder / "bin").iterdir():
-        if script.is_file() and not script.is_symlink() and (text := _text(script)) is not None and str(old) in text:
+        if (
+            script.is_file()
+            and not script.is_symlink()
+            and (text := _text(script)) is not None
+            and str(old) in text
+        ):
             script.write_text(text.replace(str(old), str(folder)), encoding="utf-8")
     pip(folder, "--no-deps", "--no-build-isolation", "-e", root)
-    _run(python(folder), "-m", "n2nlib.report", "kernel")
+    _run(python(folder), "-m", "n2nlib", "kernel")
 
 
 def pip(folder: Path, *arguments: object) -> None:
     """Install into the environment, whatever target a reader's pip settings name."""
-    _run(python(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-user", *arguments)
+    _run(
+        python(folder),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-user",
+        *arguments,
+    )
 
 
 def python(folder: Path) -> Path:

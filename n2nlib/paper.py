@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import ReportError, unknown_name
+from n2nlib.errors import ReportError, unknown_name
 
 _FILE = Path(__file__).with_name("paper.toml")
 
@@ -24,8 +24,10 @@ def value(key: str) -> Any:
     """
     node, _ = _walk(key)
     if isinstance(node, Mapping):
-        raise ReportError(f"paper.value({key!r}) is a group, not a number: choose one of "
-                          f"{', '.join(f'{key}.{k}' for k in node if k != 'place')}.")
+        raise ReportError(
+            f"paper.value({key!r}) is a group, not a number: choose one of "
+            f"{', '.join(f'{key}.{k}' for k in node if k != 'place')}."
+        )
     return copy.deepcopy(node)
 
 
@@ -125,7 +127,9 @@ def _walk(key: str) -> tuple[Any, str]:
     walked = []
     for part in key.split("."):
         if not isinstance(node, Mapping):
-            raise ReportError(f"unknown published number {key!r}: {'.'.join(walked)!r} holds nothing inside it.")
+            raise ReportError(
+                f"unknown published number {key!r}: {'.'.join(walked)!r} holds nothing inside it."
+            )
         if part not in node:
             prefix = ".".join(walked)
             known = [f"{prefix}.{k}" if prefix else k for k in node if k != "place"]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import ReportError
+from n2nlib.errors import ReportError
 
 
 def root() -> Path:
@@ -91,4 +91,6 @@ def write(path: Path, content: str | bytes) -> None:
         with writing(path) as file:
             file.write(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        raise ReportError(f"{path} cannot be written ({error}): free some space or check the permissions.") from error
+        raise ReportError(
+            f"{path} cannot be written ({error}): free some space or check the permissions."
+        ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
-from .errors import ReportError, unknown_name
+from n2nlib.errors import ReportError, unknown_name
 
 #: Raised by hand whenever the same RunSpec would train to other weights (tests/test_semantics.py watches it).
 SEMANTICS = 1
@@ -59,7 +59,11 @@ class RunSpec:
                 raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: give a text.")
         object.__setattr__(self, "options", _frozen(self.options))
         names = self.augment
-        if not isinstance(names, Collection) or isinstance(names, str) or not all(isinstance(a, str) for a in names):
+        if (
+            not isinstance(names, Collection)
+            or isinstance(names, str)
+            or not all(isinstance(a, str) for a in names)
+        ):
             raise ReportError(f"RunSpec.augment is {names!r}: give a list of names, like ['mix'].")
         object.__setattr__(self, "augment", tuple(sorted(set(names))))
         for kind, name, known in [
@@ -77,9 +81,17 @@ class RunSpec:
             if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
                 raise ReportError(f"RunSpec.{name} is {value!r}: give a whole number of at least {least}.")
             object.__setattr__(self, name, int(value))  # NumPy's are no JSON
-        for name, what in (("lr", "a learning rate between 0 and 1"), ("averaging", "a decay of 0 (none) up to below 1")):
+        for name, what in (
+            ("lr", "a learning rate between 0 and 1"),
+            ("averaging", "a decay of 0 (none) up to below 1"),
+        ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1 or (name == "lr" and value == 0):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, Real)
+                or not 0 <= value < 1
+                or (name == "lr" and value == 0)
+            ):
                 raise ReportError(f"RunSpec.{name} is {value!r}: give {what}.")
             object.__setattr__(self, name, float(value))
 
@@ -101,7 +113,13 @@ class RunSpec:
             value = getattr(self, f.name)
             default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
             if value != default:
-                out[f.name] = dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
+                out[f.name] = (
+                    dict(value)
+                    if isinstance(value, Mapping)
+                    else list(value)
+                    if isinstance(value, tuple)
+                    else value
+                )
         return out
 
     @classmethod
@@ -115,7 +133,9 @@ class RunSpec:
 
     def replace(self, **changes) -> RunSpec:
         """Return the spec with some fields changed."""
-        return self.from_dict({**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
+        return self.from_dict(
+            {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes}
+        )
 
 
 def _frozen(options: Mapping[str, Any]) -> _Frozen:
@@ -128,10 +148,14 @@ def _frozen(options: Mapping[str, Any]) -> _Frozen:
         return int(value) if (value := float(text)).is_integer() else value
 
     try:
-        text = json.dumps({**options}, allow_nan=False, default=lambda value: value.item())  # NumPy's are no JSON
+        text = json.dumps(
+            {**options}, allow_nan=False, default=lambda value: value.item()
+        )  # NumPy's are no JSON
         return _Frozen(json.loads(text, parse_float=number))
     except (AttributeError, TypeError, ValueError):
-        raise ReportError(f"RunSpec.options is {options!r}: give plain values by name, like {{'dropout': 0.1}}.") from None
+        raise ReportError(
+            f"RunSpec.options is {options!r}: give plain values by name, like {{'dropout': 0.1}}."
+        ) from None
 
 
 class _Frozen(dict):
@@ -181,14 +205,68 @@ class Profile:
 PROFILES = {
     p.name: p
     for p in (
-        Profile("smoke", n_train=256, n_val=40, epochs=2, seeds=2, unet_seeds=1, extra_seeds=1, saliency=8, slow=2, trials=2),
-        Profile("quick", n_train=3_250, n_val=200, epochs=4, seeds=2, unet_seeds=1, extra_seeds=1, saliency=40, slow=8, trials=4),
-        Profile("overnight", n_train=8_000, n_val=1_000, epochs=10, seeds=5, unet_seeds=3, extra_seeds=3, saliency=200,
-                slow=50, trials=12),
-        Profile("paper", n_train=50_000, n_val=1_000, epochs=50, seeds=5, unet_seeds=5, extra_seeds=3, saliency=200,
-                slow=50, trials=48, precision="tf32"),
-        Profile("paper-bf16", n_train=50_000, n_val=1_000, epochs=50, seeds=5, unet_seeds=3, extra_seeds=3, saliency=200,
-                slow=50, trials=12, precision="bf16"),
+        Profile(
+            "smoke",
+            n_train=256,
+            n_val=40,
+            epochs=2,
+            seeds=2,
+            unet_seeds=1,
+            extra_seeds=1,
+            saliency=8,
+            slow=2,
+            trials=2,
+        ),
+        Profile(
+            "quick",
+            n_train=3_250,
+            n_val=200,
+            epochs=4,
+            seeds=2,
+            unet_seeds=1,
+            extra_seeds=1,
+            saliency=40,
+            slow=8,
+            trials=4,
+        ),
+        Profile(
+            "overnight",
+            n_train=8_000,
+            n_val=1_000,
+            epochs=10,
+            seeds=5,
+            unet_seeds=3,
+            extra_seeds=3,
+            saliency=200,
+            slow=50,
+            trials=12,
+        ),
+        Profile(
+            "paper",
+            n_train=50_000,
+            n_val=1_000,
+            epochs=50,
+            seeds=5,
+            unet_seeds=5,
+            extra_seeds=3,
+            saliency=200,
+            slow=50,
+            trials=48,
+            precision="tf32",
+        ),
+        Profile(
+            "paper-bf16",
+            n_train=50_000,
+            n_val=1_000,
+            epochs=50,
+            seeds=5,
+            unet_seeds=3,
+            extra_seeds=3,
+            saliency=200,
+            slow=50,
+            trials=12,
+            precision="bf16",
+        ),
     )
 }
 

@@ -12,25 +12,28 @@ from typing import Any
 
 import pandas as pd
 
-from . import figures, paths
-from .comparison import Comparison, Rows
-from .corpus import Corpus, Pairs, open_corpus
-from .device import resolve
-from .errors import ReportError, unknown_name
-from .experiments import possible
-from .measurements import Measurement, validation_images
-from .runs import Run, RunStore, environment, json_text, may_train
-from .spec import Profile, RunSpec
-from .spec import profile as profile_of
-from .stats import Interval, MeanSD
-from .sweep import sweep
-from .text import cell, flat, latex_table, literal, pipe_table, visible
+from n2nlib import paths
+from n2nlib.analysis.comparison import Comparison, Rows
+from n2nlib.analysis.measurements import Measurement, validation_images
+from n2nlib.analysis.stats import Interval, MeanSD
+from n2nlib.data import Corpus, Pairs, open_corpus
+from n2nlib.device import resolve
+from n2nlib.display import figures
+from n2nlib.errors import ReportError, unknown_name
+from n2nlib.experiments import possible
+from n2nlib.runs.store import Run, RunStore, environment, json_text, may_train
+from n2nlib.runs.sweep import sweep
+from n2nlib.spec import Profile, RunSpec
+from n2nlib.spec import profile as profile_of
+from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible
 
 
 class Study:
     """One chapter's view of one report; `Study.open` makes it from the notebook's parameters."""
 
-    def __init__(self, chapter: str, corpus: Corpus, profile: Profile, device: str, executor: str, store: RunStore):
+    def __init__(
+        self, chapter: str, corpus: Corpus, profile: Profile, device: str, executor: str, store: RunStore
+    ):
         self.chapter, self.corpus, self.profile = chapter, corpus, profile
         self.device, self.executor, self.store = device, executor, store
         self.folder = paths.report(corpus.name, profile.name)
@@ -53,7 +56,9 @@ class Study:
         size = profile_of(profile)
         opened = open_corpus(corpus, n_train=size.n_train, n_val=size.n_val)
         figures.style()
-        return cls(chapter, opened, size, resolve(device), os.environ.get("N2N_EXECUTOR", "local"), RunStore())
+        return cls(
+            chapter, opened, size, resolve(device), os.environ.get("N2N_EXECUTOR", "local"), RunStore()
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -66,7 +71,7 @@ class Study:
         An option that repeats the network's default is left out: one network has one identity, however it is asked for.
         Raises ReportError for a field, network or option that does not exist or fit.
         """
-        from .models import own_options
+        from n2nlib.models import own_options
 
         spec = self.profile.spec(self.fingerprint, **changes)
         return spec.replace(options=own_options(spec.network, spec.options))
@@ -79,7 +84,9 @@ class Study:
         """
         for spec in specs:
             if not self._possible(spec):
-                raise ReportError(f"{self._corpora[spec.corpus].name} holds no clean training images for {spec.scheme}: ask for another scheme or corpus.")
+                raise ReportError(
+                    f"{self._corpora[spec.corpus].name} holds no clean training images for {spec.scheme}: ask for another scheme or corpus."
+                )
         missing = [] if may_train() else [s for s in specs if not self.store.has(s)]
         if missing:
             first = missing[0]
@@ -121,8 +128,13 @@ class Study:
         size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
         return open_corpus("bundled", **size).val
 
-    def measure(self, what: Measurement | str, inputs: Mapping[str, Any] | None = None, compute: Callable[[], dict[str, Any]] | None = None,
-                **arguments) -> dict[str, Any]:
+    def measure(
+        self,
+        what: Measurement | str,
+        inputs: Mapping[str, Any] | None = None,
+        compute: Callable[[], dict[str, Any]] | None = None,
+        **arguments,
+    ) -> dict[str, Any]:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
         The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
@@ -160,8 +172,16 @@ class Study:
         """Whether it is known which validation images come from one photograph."""
         return self.corpus.photographs_known
 
-    def table(self, frame: pd.DataFrame | None, name: str, caption: str, *, of: Comparison | None = None,
-              digits: int | Mapping[str, int] = 2, absent: str = "") -> None:
+    def table(
+        self,
+        frame: pd.DataFrame | None,
+        name: str,
+        caption: str,
+        *,
+        of: Comparison | None = None,
+        digits: int | Mapping[str, int] = 2,
+        absent: str = "",
+    ) -> None:
         """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
 
         frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
@@ -173,7 +193,9 @@ class Study:
             unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
             self.absent(absent or unstored)
             return
-        words = " ".join(filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())]))
+        words = " ".join(
+            filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())])
+        )
         caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.corpus.name)))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
@@ -196,10 +218,14 @@ class Study:
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = " ".join(filter(None, [*caption.split(), of.sample if of is not None else "", self._made_of(self.title)]))
+        caption = " ".join(
+            filter(None, [*caption.split(), of.sample if of is not None else "", self._made_of(self.title)])
+        )
         _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
         plt.close(fig)
-        display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
+        display(
+            Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}}
+        )
         show_markdown(f"*Figure {name}.* {caption}", {"kind": "caption"})
 
     def say(self, text: str) -> None:
@@ -290,4 +316,10 @@ def refuse_unknown_parameters() -> None:
 def _assigned(source: str) -> set[str]:
     """Return the names that a cell assigns at its top level."""
     tree = ast.parse(source)
-    return {t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
+    return {
+        t.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+        if isinstance(t, ast.Name)
+    }

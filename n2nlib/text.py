@@ -21,7 +21,9 @@ def visible(name: str, longest: int = 120) -> str:
         name = os.fsencode(name).decode("utf-8", "replace")
 
     def one(c: str) -> str:
-        return c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
+        return (
+            c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
+        )
 
     shown = "".join(map(one, name))
     half = longest // 2
@@ -79,14 +81,33 @@ _NUMBER = re.compile(r"(?:< )?[+\u2212-]?[\d,]*\.?\d+(e[+-]?\d+)?( %)?( ± [\d.]
 def pipe_table(texts: pd.DataFrame) -> str:
     """Return a frame of texts as a Markdown pipe table; columns of numbers and dashes alone are set to the right."""
     numeric = [all(t in ("", "–") or _NUMBER.fullmatch(t) for t in texts[c]) for c in texts.columns]
-    rows = [[str(c) for c in texts.columns], ["--:" if n else ":--" for n in numeric], *texts.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(t.replace("|", "\\|").replace("\n", " ") for t in row) + " |" for row in rows)
+    rows = [
+        [str(c) for c in texts.columns],
+        ["--:" if n else ":--" for n in numeric],
+        *texts.to_numpy().tolist(),
+    ]
+    return "\n".join(
+        "| " + " | ".join(t.replace("|", "\\|").replace("\n", " ") for t in row) + " |" for row in rows
+    )
 
 
 def latex_table(texts: pd.DataFrame, name: str, caption: str) -> str:
     """Return a frame of texts as a LaTeX table (booktabs)."""
-    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-    special |= {"±": r"$\pm$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "–": "--", "σ": r"$\sigma$", "→": r"$\rightarrow$"}
+    special = {c: f"\\{c}" for c in "&%$#_{}"} | {
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+    }
+    special |= {
+        "±": r"$\pm$",
+        "−": "$-$",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
+        "×": r"$\times$",
+        "–": "--",
+        "σ": r"$\sigma$",
+        "→": r"$\rightarrow$",
+    }
 
     def escape(text: str) -> str:
         return "".join(special.get(c, c) for c in text)

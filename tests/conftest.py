@@ -16,6 +16,7 @@ def results(tmp_path, monkeypatch):
 def fake_report(tmp_path, results, monkeypatch):
     """A project of three small chapters that train nothing; return its settings."""
     import fake_chapters
+
     from n2nlib.report import plan, run
 
     monkeypatch.setenv("N2N_ROOT", str(tmp_path))

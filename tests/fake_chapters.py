@@ -47,10 +47,14 @@ TABLE = """| Model | #P (k) | Loss | PSNR (dB) |
 
 WIDE = "\n".join(
     ["| Claim of the paper | Where | Published | Measured | Verdict |", "|:--|:--|--:|--:|:--|"]
-    + [f"| Claim {i}: TNet outperforms UNet while using twenty times fewer parameters | Table {i} | 25.32 ± 0.01 | 24.9 | not tested at this size |" for i in range(9)]
+    + [
+        f"| Claim {i}: TNet outperforms UNet while using twenty times fewer parameters | Table {i} | 25.32 ± 0.01 | 24.9 | not tested at this size |"
+        for i in range(9)
+    ]
 )
 
-PROSE = """Each pair has the same clean image, so that $E[y_1] = E[y_2] = x$ and
+PROSE = (
+    """Each pair has the same clean image, so that $E[y_1] = E[y_2] = x$ and
 
 $$\\arg\\min_\\theta E\\,\\lVert f_\\theta(y_1) - y_2 \\rVert^2 = \\arg\\min_\\theta E\\,\\lVert f_\\theta(y_1) - x \\rVert^2 .$$
 
@@ -58,14 +62,21 @@ What follows from it:
 - the network never sees a clean image, and it needs none;
 - the loss does not go below the variance of the noise, about ~5 % of it.
 
-""" + "A mean of many draws comes close to the clean image, one draw does not. " * 6
+"""
+    + "A mean of many draws comes close to the clean image, one draw does not. " * 6
+)
 
 
 def notebook(*cells: tuple[str, str] | tuple[str, str, list[str]]) -> dict:
     """Return a notebook of (type, source[, tags]) cells with ids `cell-0`, `cell-1`, ..."""
     out = []
     for i, (kind, source, *tags) in enumerate(cells):
-        cell = {"cell_type": kind, "id": f"cell-{i}", "metadata": {"tags": tags[0]} if tags else {}, "source": source}
+        cell = {
+            "cell_type": kind,
+            "id": f"cell-{i}",
+            "metadata": {"tags": tags[0]} if tags else {},
+            "source": source,
+        }
         out.append(cell | ({"outputs": [], "execution_count": None} if kind == "code" else {}))
     kernel = {"name": "n2n", "display_name": "Python (n2n)", "language": "python"}
     return {"cells": out, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from n2nlib import figures, paths
+from n2nlib import paths
 from n2nlib import spec as specs
+from n2nlib.display import figures
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.plan import Settings, chapters
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from n2nlib import bench
+from n2nlib.tools import bench
 
 
 def test_a_device_without_a_record_says_not_measured(results):
@@ -33,7 +33,11 @@ def test_every_rate_is_measured(monkeypatch, capsys):
         assert row["core for core"] is None if row["loop"] == "plain" else 0 < row["core for core"] < np.inf
     assert len(bench.table(record, "cpu")) == 4
     lines = capsys.readouterr().err
-    assert "TNet: repetition 3 of 3 done" in lines and "TNet, engine, 1 run, bf16: " in lines and "(3 repetitions)" in lines
+    assert (
+        "TNet: repetition 3 of 3 done" in lines
+        and "TNet, engine, 1 run, bf16: " in lines
+        and "(3 repetitions)" in lines
+    )
 
 
 def test_bf16_is_left_out_with_a_sentence_where_it_is_emulated(results, monkeypatch, capsys):
@@ -46,9 +50,13 @@ def test_bf16_is_left_out_with_a_sentence_where_it_is_emulated(results, monkeypa
     monkeypatch.setattr(bench, "cores", lambda: 1)
     assert bench.main(["--device", "cpu"]) == 0
     record = bench.records()["cpu"]
-    assert {r["precision"] for r in record["training"]} == {"as PyTorch", "fp32"} and record["skipped"] == [bench.NO_BF16]
+    assert {r["precision"] for r in record["training"]} == {"as PyTorch", "fp32"} and record["skipped"] == [
+        bench.NO_BF16
+    ]
     shown = capsys.readouterr()
-    assert bench.NO_BF16 in shown.err and bench.NO_BF16 in shown.out and "Medians of 3 repetitions" in shown.out
+    assert (
+        bench.NO_BF16 in shown.err and bench.NO_BF16 in shown.out and "Medians of 3 repetitions" in shown.out
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +77,10 @@ def test_the_budget_is_kept_by_many_slow_rows():
     """Six rows of UNet on two slow cores, 0.5 to 1 s per step: the plan takes no longer than the budget."""
     first = {("engine", "fp32", n): n * 32 / 0.8 for n in range(1, 7)}
     repetitions, steps = bench._plan(first, 64, bench.BUDGET, bench.REPETITIONS, bench.LEAST)
-    assert repetitions >= bench.LEAST and repetitions * sum(0.8 * (1 + s) for s in steps.values()) <= bench.BUDGET
+    assert (
+        repetitions >= bench.LEAST
+        and repetitions * sum(0.8 * (1 + s) for s in steps.values()) <= bench.BUDGET
+    )
 
 
 def test_a_machine_that_gets_busier_ends_with_the_third_repetition():

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from n2nlib import training
-from n2nlib.corpus import open_corpus
+from n2nlib.data import open_corpus
 from n2nlib.errors import TrainingError
-from n2nlib.runs import RunStore
+from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
-from n2nlib.training import BufferedStep, train
+from n2nlib.training import engine as training
+from n2nlib.training.engine import BufferedStep, train
 
 N = 150
 

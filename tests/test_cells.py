@@ -361,7 +361,7 @@ def test_links_lead_into_the_report_to_the_web_or_nowhere(project):
     )  # fmt: skip
     page = html(report)
     checked(page)
-    found = dict((words, link) for link, words in re.findall(r'<a href="([^"]*)"[^>]*>([a-k])</a>', page))
+    found = {words: link for link, words in re.findall(r'<a href="([^"]*)"[^>]*>([a-k])</a>', page)}
     assert found == {
         "a": "#noise-of-pairs",
         "b": "#noise-of-pairs",
@@ -615,12 +615,18 @@ def test_a_readers_chapter_from_its_notebook_to_both_documents(fake_report, tmp_
     base = base64.b64encode(png()).decode()
     own = notebook(
         ("markdown", "# Mine\n\n![pasted](attachment:image.png) See **model**.py"),
-        ("code", "%matplotlib inline\nimport matplotlib.pyplot as plt\nimport pandas as pd\nwords = !echo shelled\nwords"),
+        (
+            "code",
+            "%matplotlib inline\nimport matplotlib.pyplot as plt\nimport pandas as pd\nwords = !echo shelled\nwords",
+        ),
         ("code", "if True:\n    !echo indented\n    plt.plot([1, 2])\n    plt.show()"),
         ("code", "%%bash\necho bashed"),
         ("code", "%%html\n<b onclick='x'>bold</b>"),
         ("code", "pd?"),
-        ("code", "%time x = 1\nimport asyncio\nawait asyncio.sleep(0)\npd.DataFrame({'name': ['a'], 'psnr': [25.5]})"),
+        (
+            "code",
+            "%time x = 1\nimport asyncio\nawait asyncio.sleep(0)\npd.DataFrame({'name': ['a'], 'psnr': [25.5]})",
+        ),
         ("code", "from tqdm.auto import tqdm\nfor i in tqdm(range(3)): pass"),
     )
     own["cells"][0]["attachments"] = {"image.png": {"image/png": base}}

@@ -10,8 +10,9 @@ import tarfile
 
 import pytest
 
-from n2nlib import paths, runs
-from n2nlib.runs import RunStore, whole
+from n2nlib import paths
+from n2nlib.runs import store as runs
+from n2nlib.runs.store import RunStore, whole
 
 ROOT = paths.root()
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -19,8 +20,12 @@ IDENTITY = ["-c", "user.name=A Reader", "-c", "user.email=reader@example.org", "
 
 
 def git(folder, *words: str) -> str:
-    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {"GIT_CONFIG_GLOBAL": os.devnull}
-    return subprocess.run(["git", *IDENTITY, *words], cwd=folder, env=env, capture_output=True, text=True, check=True).stdout.strip()
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {
+        "GIT_CONFIG_GLOBAL": os.devnull
+    }
+    return subprocess.run(
+        ["git", *IDENTITY, *words], cwd=folder, env=env, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -51,7 +56,11 @@ def test_a_clone_with_converted_line_endings(repository, tmp_path, attributes):
         assert store.damage() == ""
         return
     damage = store.damage()
-    assert "1 runs or measurements" in damage and "converted line endings" in damage and "core.autocrlf=true" in damage
+    assert (
+        "1 runs or measurements" in damage
+        and "converted line endings" in damage
+        and "core.autocrlf=true" in damage
+    )
     advice = damage.split("`")[1]
     shutil.copy(ROOT / ".gitattributes", clone)
     env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull}
@@ -66,7 +75,12 @@ def test_a_damaged_run_is_set_aside_and_not_deleted(tmp_path, capsys):
     for name in (run.name, f"{run.name}.1"):
         shutil.copytree(run, tmp_path / "runs" / run.name)
         (tmp_path / "runs" / run.name / "metrics.json").write_text("{}\n")
-        store._place(tmp_path / "runs" / run.name, lambda part: shutil.copytree(run, part, ignore=shutil.ignore_patterns("FINISHED"), dirs_exist_ok=True))
+        store._place(
+            tmp_path / "runs" / run.name,
+            lambda part: shutil.copytree(
+                run, part, ignore=shutil.ignore_patterns("FINISHED"), dirs_exist_ok=True
+            ),
+        )
         assert whole(tmp_path / "runs" / run.name)
         assert json.loads((tmp_path / "set-aside" / "runs" / name / "metrics.json").read_text()) == {}
         assert "has altered files (metrics.json): it was moved to" in capsys.readouterr().err

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 from skimage import data
 
-from n2nlib import classical
 from n2nlib.errors import MissingPackage, ReportError
+from n2nlib.evaluation import classical
 
 TUNABLE = [name for name, f in classical.FILTERS.items() if f.grid and not f.slow]
 
@@ -90,7 +90,11 @@ def test_every_limit_can_be_reached(name):
                 assert axis.limits[0] <= following <= axis.limits[1] and sign * (following - values[end]) > 0
                 values.insert(0 if end == 0 else len(values), following)
             limit, step = axis.limits[end], axis.step
-            there = abs(limit - values[end]) < step if step else abs(np.log(limit / values[end])) < np.log(axis.values[1] / axis.values[0]) + 0.01
+            there = (
+                abs(limit - values[end]) < step
+                if step
+                else abs(np.log(limit / values[end])) < np.log(axis.values[1] / axis.values[0]) + 0.01
+            )
             assert there, (name, values[end], limit)
 
 
@@ -107,7 +111,9 @@ def test_graphics_without_noise_can_be_tuned_on(name, parameter, side):
 
 def test_without_noise_the_identity_wins_and_says_so(pairs):
     t = classical.tune("mean", SimpleNamespace(a=pairs.a, b=pairs.a), 8)
-    assert t.parameters == {"size": 1} and t.at_limit == {"size": "the identity"} and t.curve["mse"].min() == 0
+    assert (
+        t.parameters == {"size": 1} and t.at_limit == {"size": "the identity"} and t.curve["mse"].min() == 0
+    )
 
 
 @pytest.mark.parametrize("name", ["mean", "gaussian", "median", "bilateral", "nlm"])
@@ -130,7 +136,9 @@ def test_mean_and_gaussian_are_their_definitions():
     assert classical.filter_float("mean", impulse, size=3)[0, 0, 15:18, 15:18] == pytest.approx(1 / 9)
     kernel = classical.filter_float("gaussian", impulse, sigma=1.3)[0, 0]
     # A sampled Gaussian of this width has the variance of the continuous one to 1e-4.
-    assert kernel.sum() == pytest.approx(1) and kernel.sum(0) @ (np.arange(33) - 16) ** 2 == pytest.approx(1.69, rel=1e-3)
+    assert kernel.sum() == pytest.approx(1) and kernel.sum(0) @ (np.arange(33) - 16) ** 2 == pytest.approx(
+        1.69, rel=1e-3
+    )
 
 
 def test_bilateral_is_its_formula_and_becomes_a_gaussian(pairs):

@@ -17,12 +17,12 @@ import time
 import pytest
 from processes import comes_true
 
-from n2nlib import cluster
-from n2nlib.corpus import open_corpus
+from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError, StoreError, TrainingError
-from n2nlib.runs import RunStore
+from n2nlib.runs import cluster
+from n2nlib.runs.store import RunStore
+from n2nlib.runs.sweep import sweep
 from n2nlib.spec import RunSpec
-from n2nlib.sweep import sweep
 
 distributed = pytest.importorskip("dask.distributed", reason="dask is an optional extra")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from n2nlib import stats
-from n2nlib.comparison import Comparison
+from n2nlib.analysis import stats
+from n2nlib.analysis.comparison import Comparison
 from n2nlib.spec import PROFILES
 
 PHOTO = np.repeat(np.arange(5), 2)
@@ -37,18 +37,28 @@ def test_levels_and_differences():
     d = rows.difference("L1")
     assert d.value == pytest.approx(-0.5) and f"{d}" == "-0.50 [-0.50, -0.50]"
     assert rows.difference("L1", metric="loss").value == pytest.approx(0.0055)
-    assert rows.difference("TNet", "L1").value == pytest.approx(0.5) and f"{rows.difference('TNet', 'L1')}".startswith("+0.50")
+    assert rows.difference("TNet", "L1").value == pytest.approx(
+        0.5
+    ) and f"{rows.difference('TNet', 'L1')}".startswith("+0.50")
     assert rows.differences() == {"L1": d}
 
 
 def test_any_two_rows_are_compared_by_name():
-    rows = comparison({"TNet": runs((25.0, 25.1, 25.2)), "L1": runs((24.5, 24.6, 24.7)), "BN": runs((24.9, 25.0, 25.1))})
+    rows = comparison(
+        {"TNet": runs((25.0, 25.1, 25.2)), "L1": runs((24.5, 24.6, 24.7)), "BN": runs((24.9, 25.0, 25.1))}
+    )
     found = rows.versus({"BN minus L1": ("BN", "L1"), "absent": ("BN", "UNet")})
     assert list(found) == ["BN minus L1"] and f"{found['BN minus L1']}" == "+0.40 [+0.40, +0.40]"
 
 
 def test_a_row_of_fewer_seeds_is_compared_with_its_partners_and_says_so():
-    rows = comparison({"TNet": runs((25.0, 25.1, 25.2, 26.1)), "L1": runs((24.5, 24.6, 24.7)), "UNet": runs((25.5, 25.6, 25.7), network="UNet")})
+    rows = comparison(
+        {
+            "TNet": runs((25.0, 25.1, 25.2, 26.1)),
+            "L1": runs((24.5, 24.6, 24.7)),
+            "UNet": runs((25.5, 25.6, 25.7), network="UNet"),
+        }
+    )
     assert rows.difference("L1").value == pytest.approx(-0.5)
     assert rows.pairing == "L1, UNet: compared with the same 3 seeds of TNet, whose mean is 25.10 dB."
     assert rows.difference("UNet").value == pytest.approx(25.6 - 25.1)  # another network: equal sets of seeds
@@ -79,8 +89,14 @@ def test_frames_hold_a_line_for_each_run():
 
 def test_the_sample_says_what_is_known_of_photographs():
     rows = {"TNet": runs((25.0, 25.2)), "L1": runs((24.5,))}
-    assert comparison(rows).sample == "After 2,500,000 training images, on 10 validation images of 5 photographs; n = 1 to 2 seeds."
-    assert "10 validation images (photographs unknown: intervals take images as independent)" in comparison(rows, photos_known=False).sample
+    assert (
+        comparison(rows).sample
+        == "After 2,500,000 training images, on 10 validation images of 5 photographs; n = 1 to 2 seeds."
+    )
+    assert (
+        "10 validation images (photographs unknown: intervals take images as independent)"
+        in comparison(rows, photos_known=False).sample
+    )
 
 
 def test_a_selection_keeps_order_and_sample():
@@ -91,11 +107,19 @@ def test_a_selection_keeps_order_and_sample():
 
 
 def test_numbers_are_formatted_last():
-    assert f"{stats.MeanSD(25.316, 0.0149):.2f}" == "25.32 ± 0.01" and f"{stats.MeanSD(25.316, None)}" == "25.32"
+    assert (
+        f"{stats.MeanSD(25.316, 0.0149):.2f}" == "25.32 ± 0.01" and f"{stats.MeanSD(25.316, None)}" == "25.32"
+    )
     d = stats.Interval(0.123, 0.1, 0.15, 5, "t")
     assert f"{d}" == "0.12 [0.10, 0.15]" and f"{d.signed()}" == "+0.12 [+0.10, +0.15]"
-    assert f"{stats.Interval(-0.001, None, None, 1, 't').signed()}" == "+0.00"  # a rounded zero has no minus sign
-    assert f"{stats.PValue(0.0004)}" == "< 0.001" and f"{stats.PValue(0.047)}" == "0.047" and f"{stats.PValue(0.234)}" == "0.23"
+    assert (
+        f"{stats.Interval(-0.001, None, None, 1, 't').signed()}" == "+0.00"
+    )  # a rounded zero has no minus sign
+    assert (
+        f"{stats.PValue(0.0004)}" == "< 0.001"
+        and f"{stats.PValue(0.047)}" == "0.047"
+        and f"{stats.PValue(0.234)}" == "0.23"
+    )
 
 
 def test_named_pairs_are_compared_without_a_reference():

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from n2nlib.corpus import bench_pairs, building, open_corpus, photos, sampling
-from n2nlib.corpus.bench import bench_plain
+from n2nlib.data import bench_pairs, building, open_corpus, photos, sampling
+from n2nlib.data.bench import bench_plain
 from n2nlib.errors import CorpusError
 
 
@@ -35,7 +35,10 @@ def test_unknown_names_are_refused(name, sentence):
         open_corpus(name)
 
 
-@pytest.mark.parametrize("sizes", [{"n_train": 0}, {"n_val": -1}, {"n_train": 2.5}, {"n_val": True}, {"seed": -1}, {"n_train": "9"}])
+@pytest.mark.parametrize(
+    "sizes",
+    [{"n_train": 0}, {"n_val": -1}, {"n_train": 2.5}, {"n_val": True}, {"seed": -1}, {"n_train": "9"}],
+)
 def test_impossible_sizes_are_refused(sizes):
     with pytest.raises(CorpusError, match="give a whole number of at least"):
         open_corpus("bundled", **sizes)
@@ -52,15 +55,20 @@ def test_opening_builds_nothing_and_building_is_cached(own_cache, monkeypatch):
     def never(*_, **__):
         raise AssertionError("built twice")
 
-    monkeypatch.setattr("n2nlib.corpus.build", never)
+    monkeypatch.setattr("n2nlib.data.build", never)
     again = open_corpus("bundled", 40, 10).train
     assert np.array_equal(again.a, train.a) and np.array_equal(again.photo, train.photo)
 
 
 def test_fingerprint_changes_with_everything_that_changes_the_bytes(monkeypatch):
     first = open_corpus("bundled", 40, 10)
-    others = [open_corpus("bundled", 41, 10), open_corpus("bundled", 40, 11), open_corpus("bundled", 40, 10, seed=1),
-              open_corpus("bundled", 40, 10, noise="impulse:0.1"), open_corpus("imagenet-sample", 40, 10)]
+    others = [
+        open_corpus("bundled", 41, 10),
+        open_corpus("bundled", 40, 11),
+        open_corpus("bundled", 40, 10, seed=1),
+        open_corpus("bundled", 40, 10, noise="impulse:0.1"),
+        open_corpus("imagenet-sample", 40, 10),
+    ]
     monkeypatch.setattr(sampling, "SAMPLER_VERSION", 10**6)
     others.append(open_corpus("bundled", 40, 10))
     assert len({c.fingerprint for c in [first, *others]}) == 7
@@ -85,7 +93,9 @@ def test_subset_takes_the_first_pairs_of_the_first_photographs():
     few = pairs.subset(12, n_photos=2)
     assert len(few) == 12 and set(few.photo) <= {0, 1}
     assert np.array_equal(few.clean, pairs.clean[np.isin(pairs.photo, [0, 1])][:12])
-    with pytest.raises(CorpusError, match="holds 20 pairs of its first 2 photographs, fewer than the 21 asked for"):
+    with pytest.raises(
+        CorpusError, match="holds 20 pairs of its first 2 photographs, fewer than the 21 asked for"
+    ):
         pairs.subset(21, n_photos=2)
     with pytest.raises(CorpusError, match="holds 50 pairs, fewer than the 51"):
         pairs.subset(51)
@@ -110,8 +120,15 @@ def test_a_half_written_or_foreign_cache_is_made_anew(own_cache):
         if data is not None:
             (place / name).write_bytes(data)
 
-    for name, data in [("a.npy", whole[: len(whole) // 2]), ("a.npy", b""), ("clean.npy", None), ("meta.json", None),
-                       ("meta.json", b"{}"), ("b.npy", b"junk"), ("photo.npy", whole)]:
+    for name, data in [
+        ("a.npy", whole[: len(whole) // 2]),
+        ("a.npy", b""),
+        ("clean.npy", None),
+        ("meta.json", None),
+        ("meta.json", b"{}"),
+        ("b.npy", b"junk"),
+        ("photo.npy", whole),
+    ]:
         damage(name, data)
         again = open_corpus("bundled", 40, 10).train
         assert np.array_equal(again.a, expected) and again.clean.shape == (40, 3, 32, 32), (name, data)
@@ -129,14 +146,18 @@ def test_another_version_of_the_decoder_builds_anew(own_cache, monkeypatch):
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(own_cache):
     # A limit on file size, as a real failing write: pairs of 40 images need 123 kB a file.
     code = (
-        "import resource; from n2nlib.corpus import open_corpus; from n2nlib.errors import CorpusError\n"
+        "import resource; from n2nlib.data import open_corpus; from n2nlib.errors import CorpusError\n"
         "corpus = open_corpus('bundled', 40, 10)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "try:\n    corpus.train\nexcept CorpusError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "could not be written" in done.stdout and "set N2N_CACHE" in done.stdout and done.stdout.count("\n") == 1
+    assert (
+        "could not be written" in done.stdout
+        and "set N2N_CACHE" in done.stdout
+        and done.stdout.count("\n") == 1
+    )
     assert not [p for p in (own_cache / "corpora").rglob("*") if p.is_file()]
     assert open_corpus("bundled", 40, 10).train.a.shape == (40, 3, 32, 32)
 

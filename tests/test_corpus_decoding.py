@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from n2nlib.corpus import decoding
+from n2nlib.data import decoding
 from n2nlib.errors import CorpusError
 
 

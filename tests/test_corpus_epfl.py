@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from n2nlib.corpus import epfl, open_corpus, write_epfl
+from n2nlib.data import epfl, open_corpus, write_epfl
 from n2nlib.errors import CorpusError, ReportError
 
 
@@ -49,8 +49,15 @@ def test_files_that_are_not_the_authors_are_a_warning_and_theirs_are_not(files, 
     corpus = open_corpus(f"epfl:{files}", 10, 4)
     assert len(corpus.warnings) == 3 and not corpus.authentic
     assert "train_data.pkl is not the authors' train_data.pkl" in corpus.warnings[0]
-    sums = {split: (len((files / name).read_bytes()), corpus.recipe["epfl"][split]) for split, name in epfl.FILES.items()}
-    published = {f"files.{s}_{what}": v for s, pair in sums.items() for what, v in zip(("bytes", "sha256"), pair, strict=True)}
+    sums = {
+        split: (len((files / name).read_bytes()), corpus.recipe["epfl"][split])
+        for split, name in epfl.FILES.items()
+    }
+    published = {
+        f"files.{s}_{what}": v
+        for s, pair in sums.items()
+        for what, v in zip(("bytes", "sha256"), pair, strict=True)
+    }
     monkeypatch.setattr(epfl.paper, "value", published.__getitem__)
     theirs = open_corpus(f"epfl:{files}", 10, 4)
     assert theirs.warnings == [epfl.UNKNOWN_PHOTOGRAPHS] and theirs.authentic
@@ -69,7 +76,9 @@ def test_missing_files_too_many_pairs_and_other_noise_are_refused(files, tmp_pat
     with pytest.raises(CorpusError, match="no clean training images"):
         open_corpus(f"epfl:{files}", 5, 4, noise="gaussian:25")
     (files / "val_data.pkl").unlink()
-    with pytest.raises(CorpusError, match="val_data.pkl cannot be read.*must hold train_data.pkl and val_data.pkl"):
+    with pytest.raises(
+        CorpusError, match="val_data.pkl cannot be read.*must hold train_data.pkl and val_data.pkl"
+    ):
         open_corpus(f"epfl:{files}", 5, 4)
 
 
@@ -97,8 +106,14 @@ class Evil:
         return (os.mkdir, (os.environ["N2N_EVIL"],))
 
 
-@pytest.mark.parametrize("write", [torch.save, lambda x, path: path.write_bytes(pickle.dumps(x)),
-                                   lambda x, path: torch.save(x, path, _use_new_zipfile_serialization=False)])
+@pytest.mark.parametrize(
+    "write",
+    [
+        torch.save,
+        lambda x, path: path.write_bytes(pickle.dumps(x)),
+        lambda x, path: torch.save(x, path, _use_new_zipfile_serialization=False),
+    ],
+)
 def test_code_in_a_pickle_is_never_run(files, tmp_path, monkeypatch, write):
     monkeypatch.setenv("N2N_EVIL", str(tmp_path / "evil"))
     write((images(4), Evil()), files / "train_data.pkl")
@@ -113,7 +128,11 @@ def test_a_copy_in_torchs_old_format_is_read(files):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cut=st.floats(0, 0.99), junk=st.binary(max_size=40), mode=st.sampled_from(["cut", "junk", "append to cut"]))
+@given(
+    cut=st.floats(0, 0.99),
+    junk=st.binary(max_size=40),
+    mode=st.sampled_from(["cut", "junk", "append to cut"]),
+)
 def test_truncated_or_foreign_bytes_are_refused(tmp_path_factory, cut, junk, mode):
     path = tmp_path_factory.mktemp("broken") / "train_data.pkl"
     torch.save((images(4, 1), images(4, 2)), path)

@@ -19,8 +19,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from n2nlib import study as study_module
-from n2nlib.corpus import building, decoding, folder, open_corpus, photos, sampling
-from n2nlib.corpus.sampling import generator, permutation
+from n2nlib.data import building, decoding, folder, open_corpus, photos, sampling
+from n2nlib.data.sampling import generator, permutation
 from n2nlib.errors import CorpusError
 from n2nlib.report import plan
 
@@ -292,8 +292,7 @@ def test_ranges_one_colour_and_profiles_are_said(album):
     said = " ".join(open_corpus(f"folder:{album}").warnings)
     assert (
         "1 photograph read as 12-bit values in files of 16 bits, as the largest value in each file "
-        "suggests: twelve.tif."
-        in said
+        "suggests: twelve.tif." in said
     )
     assert "1 photograph nearly of one colour" in said and "have no noise: black.png." in said
     assert "1 photograph with a colour profile other than sRGB" in said
@@ -432,7 +431,7 @@ def test_the_command_line_refuses_a_path_that_is_not_utf8(album):
     command = [
         sys.executable,
         "-m",
-        "n2nlib.report",
+        "n2nlib",
         "plan",
         "--profile",
         "smoke",

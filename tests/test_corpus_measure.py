@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from n2nlib.corpus import Pairs, measure, open_corpus, sampling
+from n2nlib.data import Pairs, measure, open_corpus, sampling
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,11 @@ def test_correlations_that_were_put_in_are_found(gaussian):
     spatial = measure.spatial_correlation(blurred, reach=2)
     assert spatial.shape == (5, 5) and spatial[2, 2] == pytest.approx(1)
     assert np.allclose(spatial, spatial[::-1, ::-1])
-    assert spatial[2, 3] == pytest.approx(0.5, abs=0.01) and abs(spatial[2, 4]) < 0.01 and abs(spatial[3, 2]) < 0.01
+    assert (
+        spatial[2, 3] == pytest.approx(0.5, abs=0.01)
+        and abs(spatial[2, 4]) < 0.01
+        and abs(spatial[3, 2]) < 0.01
+    )
     sheared = gaussian[..., 1:, 1:] + gaussian[..., :-1, :-1]
     spatial = measure.spatial_correlation(sheared, reach=1)
     assert spatial[2, 2] == pytest.approx(0.5, abs=0.01) and abs(spatial[2, 0]) < 0.01
@@ -108,7 +112,11 @@ def test_summary_of_a_corpus_and_of_one_noisy_image():
     assert min(found["channels"].values()) > 0.7 and found["kurtosis"] > 6
     assert found["arrays"]["histogram"].sum() == val.a.size
     alone = measure.summary(Pairs(val.name, val.a, None, val.clean, val.photo))
-    assert alone["pair_correlation"] is None and alone["given_a"] is None and alone["kurtosis"] == found["kurtosis"]
+    assert (
+        alone["pair_correlation"] is None
+        and alone["given_a"] is None
+        and alone["kurtosis"] == found["kurtosis"]
+    )
 
 
 def test_what_does_not_vary_has_no_correlation_and_no_tails():
@@ -138,7 +146,7 @@ def test_other_noises_keep_their_promise_unclipped():
 
 
 def test_pictures_are_drawn(tmp_path):
-    from n2nlib import data_figures, figures
+    from n2nlib.display import data_figures, figures
 
     figures.style()
     corpus = open_corpus("bundled", 20, 12)
@@ -150,8 +158,12 @@ def test_pictures_are_drawn(tmp_path):
         data_figures.noise(found),
         data_figures.averaging(table, means, sampling.box_mean(image), [1, 4], found["given_a"]),
         data_figures.averaging(table, means, sampling.box_mean(image), [1, 4], None),
-        data_figures.noise(measure.summary(Pairs("flat", *[np.full((6, 3, 32, 32), 90, np.uint8)] * 3, np.arange(6)))),
-        data_figures.averaging(table, means, sampling.box_mean(image), [1, 4], {"x": [], "mean": [], "se": [], "sd": []}),
+        data_figures.noise(
+            measure.summary(Pairs("flat", *[np.full((6, 3, 32, 32), 90, np.uint8)] * 3, np.arange(6)))
+        ),
+        data_figures.averaging(
+            table, means, sampling.box_mean(image), [1, 4], {"x": [], "mean": [], "se": [], "sd": []}
+        ),
     ]
     for i, fig in enumerate(drawn):
         pdf, png = figures.save(fig, tmp_path / str(i))

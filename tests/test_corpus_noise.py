@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from n2nlib.corpus import noise, open_corpus
-from n2nlib.corpus.sampling import generator
+from n2nlib.data import noise, open_corpus
+from n2nlib.data.sampling import generator
 from n2nlib.errors import CorpusError
 
 N = 40_000  # samples of each value
@@ -64,7 +64,9 @@ def test_impulse_is_not_zero_mean_and_says_so():
         check(out[:, channel], mean, second - mean**2, kurtosis=fourth / (second - mean**2) ** 2)
     hit = (out != value).any(axis=1, keepdims=True).repeat(3, axis=1)
     colours = out.transpose(1, 0, 2, 3)[:, hit[:, 0]]
-    assert abs(np.corrcoef(colours)[0, 1]) < 4 / np.sqrt(colours.shape[1])  # channels of a colour are independent
+    assert abs(np.corrcoef(colours)[0, 1]) < 4 / np.sqrt(
+        colours.shape[1]
+    )  # channels of a colour are independent
     assert noise.NOISES["impulse"][3] is False
     assert all(zero_mean for *_, zero_mean in (v for k, v in noise.NOISES.items() if k != "impulse"))
 
@@ -81,7 +83,9 @@ def test_clipping_biases_the_mean():
     assert dark.dtype == np.uint8
     # Half of a centred Gaussian is cut away: the mean becomes sigma / sqrt(2 pi); its spread is below sigma.
     assert abs(dark.mean() - 25 / np.sqrt(2 * np.pi)) < 4 * 25 / np.sqrt(3 * N)
-    assert np.array_equal(noise.to_uint8_clipped(np.array([-3.0, 0.5, 1.5, 254.6, 300.0])), [0, 0, 2, 255, 255])
+    assert np.array_equal(
+        noise.to_uint8_clipped(np.array([-3.0, 0.5, 1.5, 254.6, 300.0])), [0, 0, 2, 255, 255]
+    )
 
 
 def test_draws_do_not_depend_on_how_many_are_drawn_together():

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from n2nlib.corpus import decoding, open_corpus, photos
+from n2nlib.data import decoding, open_corpus, photos
 from n2nlib.errors import CorpusError
 
 
@@ -91,7 +91,9 @@ def test_palette_cmyk_and_bilevel_are_read_as_rgb():
     assert np.array_equal(decoding.decode(encoded(image.quantize(4)), "x"), flat)
     assert np.array_equal(decoding.decode(encoded(image.convert("CMYK"), "TIFF"), "x"), flat)
     bilevel = Image.fromarray(flat[:, :, 0] > 0)
-    assert np.array_equal(decoding.decode(encoded(bilevel), "x")[:, :, 0], np.where(flat[:, :, 0] > 0, 255, 0))
+    assert np.array_equal(
+        decoding.decode(encoded(bilevel), "x")[:, :, 0], np.where(flat[:, :, 0] > 0, 255, 0)
+    )
 
 
 def test_first_frame_of_an_animation():
@@ -105,8 +107,15 @@ def test_exif_rotation_is_undone(orientation):
     upright = pixels(40, 64)
     image = Image.fromarray(upright)
     # What a camera held that way would have stored: the inverse of what the tag asks for.
-    inverse = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
-               7: "TRANSVERSE", 8: "ROTATE_270"}
+    inverse = {
+        2: "FLIP_LEFT_RIGHT",
+        3: "ROTATE_180",
+        4: "FLIP_TOP_BOTTOM",
+        5: "TRANSPOSE",
+        6: "ROTATE_90",
+        7: "TRANSVERSE",
+        8: "ROTATE_270",
+    }
     if orientation > 1:
         image = image.transpose(Image.Transpose[inverse[orientation]])
     exif = Image.Exif()
@@ -144,7 +153,12 @@ def test_one_broken_file_is_skipped_named_and_counted(album):
     corpus = open_corpus(f"folder:{album}")
     (warning,) = corpus.warnings
     assert warning.startswith("4 files of folder:")
-    for part in ("broken.jpg cannot be read", "empty.png cannot be read", "small.png is 90x20 pixels", "dangling.png cannot be read"):
+    for part in (
+        "broken.jpg cannot be read",
+        "empty.png cannot be read",
+        "small.png is 90x20 pixels",
+        "dangling.png cannot be read",
+    ):
         assert part in warning
     assert "notes.txt" not in warning
     assert names(corpus) == {"one.png", "two.PNG", "below/three.png"}
@@ -161,7 +175,10 @@ def test_images_of_kinds_that_are_not_read_are_counted(album):
     for _ in range(2):  # the second time the list of readable ones comes from the cache
         corpus = open_corpus(f"folder:{album}")
         (warning,) = corpus.warnings
-        assert warning.startswith("3 files of folder:") and "(2 .heic, 1 .nef): convert them to one of .bmp, .gif, .jpeg" in warning
+        assert (
+            warning.startswith("3 files of folder:")
+            and "(2 .heic, 1 .nef): convert them to one of .bmp, .gif, .jpeg" in warning
+        )
         assert names(corpus) == {"one.png", "two.PNG", "below/three.png"}
 
 
@@ -170,7 +187,10 @@ def test_a_folder_of_such_images_alone_says_why_nothing_is_there(tmp_path):
     base.mkdir()
     for i in range(7):
         (base / f"IMG_{i}.HEIC").write_bytes(b"a telephone's own")
-    with pytest.raises(CorpusError, match=r"holds 0 readable photographs, .* 7 files .* \(7 .heic\): convert them to one of .*\.png"):
+    with pytest.raises(
+        CorpusError,
+        match=r"holds 0 readable photographs, .* 7 files .* \(7 .heic\): convert them to one of .*\.png",
+    ):
         open_corpus(f"folder:{base}")
 
 
@@ -179,8 +199,14 @@ def test_of_many_broken_files_a_few_are_named(album):
         (album / f"broken{i}.jpg").write_bytes(b"broken")
         (album / f"copy{i}.png").write_bytes((album / "one.png").read_bytes())
     faults, copies = open_corpus(f"folder:{album}").warnings
-    assert faults.startswith("200 files of") and faults.count("cannot be read") == 5 and faults.endswith("And 195 more.")
-    assert copies.startswith("200 files of") and copies.count(".png") == 5 and copies.endswith("and 195 more.")
+    assert (
+        faults.startswith("200 files of")
+        and faults.count("cannot be read") == 5
+        and faults.endswith("And 195 more.")
+    )
+    assert (
+        copies.startswith("200 files of") and copies.count(".png") == 5 and copies.endswith("and 195 more.")
+    )
 
 
 def test_copies_of_a_photograph_count_once_and_never_straddle_the_split(album):
@@ -189,7 +215,10 @@ def test_copies_of_a_photograph_count_once_and_never_straddle_the_split(album):
     corpus = open_corpus(f"folder:{album}")
     sums = [p.sha256 for split in ("train", "val") for p in corpus.photographs(split)]
     assert len(sums) == len(set(sums)) == 3
-    assert corpus.warnings[0].startswith("6 files of folder:") and "identical to another one" in corpus.warnings[0]
+    assert (
+        corpus.warnings[0].startswith("6 files of folder:")
+        and "identical to another one" in corpus.warnings[0]
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -199,7 +228,9 @@ def test_a_folder_with_too_few_photographs_is_refused(tmp_path, count):
     (base / "bad.png").write_bytes(b"bad")
     for i in range(count):
         (base / f"{i}.png").write_bytes(encoded(pixels(seed=i)))
-    with pytest.raises(CorpusError, match=rf"holds {count} readable photographs?, and at least 2 are needed.*bad.png"):
+    with pytest.raises(
+        CorpusError, match=rf"holds {count} readable photographs?, and at least 2 are needed.*bad.png"
+    ):
         open_corpus(f"folder:{base}")
     with pytest.raises(CorpusError, match="there is no such folder"):
         open_corpus(f"folder:{base}/nowhere")
@@ -277,7 +308,7 @@ def test_bundled_split_is_disjoint_also_for_the_two_views_of_one_scene():
 
 
 def test_bundled_validation_is_not_one_texture():
-    from n2nlib.metrics import psnr
+    from n2nlib.evaluation.metrics import psnr
 
     corpus = open_corpus("bundled", 1_500, 900)
     train, val = (psnr(p.clean, p.a, 255) for p in (corpus.train, corpus.val))
@@ -309,7 +340,9 @@ def test_imagenet_sample_is_known_without_its_photographs(monkeypatch, tmp_path)
     train, val = ({sha for _, sha, _ in corpus.recipe[s]} for s in ("train", "val"))
     assert len(train) == 900 and len(val) == 100 and not train & val
     assert len(pickle.dumps(corpus)) < 300_000
-    with pytest.raises(CorpusError, match=f"N2N_PHOTOS={tmp_path} lacks 100 of 100 photographs.*or unset N2N_PHOTOS"):
+    with pytest.raises(
+        CorpusError, match=f"N2N_PHOTOS={tmp_path} lacks 100 of 100 photographs.*or unset N2N_PHOTOS"
+    ):
         elsewhere.val  # noqa: B018
 
 
@@ -343,7 +376,9 @@ class TestDownload:
             def log_message(self, *_):
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=self.site))
+        server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(Handler, directory=self.site)
+        )
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(photos, "IMAGENET_URL", f"http://127.0.0.1:{server.server_port}/")
         self.files = []
@@ -383,16 +418,21 @@ class TestDownload:
         assert not self.files[2].path.exists()
 
 
-@pytest.mark.skipif(not os.environ.get("N2N_PHOTOS"), reason="N2N_PHOTOS does not name a folder with the photographs of imagenet-sample")
+@pytest.mark.skipif(
+    not os.environ.get("N2N_PHOTOS"),
+    reason="N2N_PHOTOS does not name a folder with the photographs of imagenet-sample",
+)
 def test_imagenet_sample_stands_in_for_the_authors_data():
     from n2nlib import paper
-    from n2nlib.metrics import psnr
+    from n2nlib.evaluation.metrics import psnr
 
     corpus = open_corpus("imagenet-sample", 9_000, 1_000)
-    values = np.concatenate([psnr(p.clean, p.a, 255) for p in (corpus.train, corpus.val)])  # ten pairs a photograph
+    values = np.concatenate(
+        [psnr(p.clean, p.a, 255) for p in (corpus.train, corpus.val)]
+    )  # ten pairs a photograph
     # Within a photograph the PSNR of a window has a standard deviation of 1.6 dB or so: 0.016 dB on this mean.
     assert abs(values.mean() - paper.value("noise.noisy_psnr")) < 0.1
-    assert not set(p.sha256 for p in corpus.photographs("train")) & set(p.sha256 for p in corpus.photographs("val"))
+    assert not {p.sha256 for p in corpus.photographs("train")} & {p.sha256 for p in corpus.photographs("val")}
 
 
 def test_decoder_remarks_are_silenced_and_filters_restored():

@@ -6,10 +6,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from n2nlib.corpus import photos, sampling
-from n2nlib.corpus.bench import plain_pair
-from n2nlib.corpus.building import build
-from n2nlib.corpus.sampling import box_mean, subsample
+from n2nlib.data import photos, sampling
+from n2nlib.data.bench import plain_pair
+from n2nlib.data.building import build
+from n2nlib.data.sampling import box_mean, subsample
 from n2nlib.errors import CorpusError
 
 
@@ -21,8 +21,12 @@ def photograph():
 
 def exact_means(image):
     rows, columns = (np.arange(33) * side // 32 for side in image.shape[:2])
-    return np.array([[image[rows[i] : rows[i + 1], columns[j] : columns[j + 1]].mean(axis=(0, 1))
-                      for j in range(32)] for i in range(32)]).transpose(2, 0, 1)
+    return np.array(
+        [
+            [image[rows[i] : rows[i + 1], columns[j] : columns[j + 1]].mean(axis=(0, 1)) for j in range(32)]
+            for i in range(32)
+        ]
+    ).transpose(2, 0, 1)
 
 
 def test_edges_cover_the_window_once():
@@ -109,7 +113,9 @@ def test_windows_keep_to_their_fractions_and_to_the_photograph():
     fraction = width / 450
     assert abs(fraction.mean() - 0.71) < 4 * 0.48 / np.sqrt(12 * n) + 1 / 450
     assert abs(flip.mean() - 0.5) < 4 * 0.5 / np.sqrt(n)
-    assert np.array_equal(box[:7], sampling.windows((300, 450), 7, (0.47, 0.95), sampling.generator(0, "windows")))
+    assert np.array_equal(
+        box[:7], sampling.windows((300, 450), 7, (0.47, 0.95), sampling.generator(0, "windows"))
+    )
     assert (sampling.windows((40, 500), 100, (0.2, 0.3), sampling.generator(0, "small"))[:, 2] == 32).all()
 
 
@@ -141,7 +147,7 @@ def test_number_of_threads_and_batch_size_change_no_byte(monkeypatch):
     chosen = photos.bundled().train[:3]
     one = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, threads=1)
     two = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, threads=2)
-    monkeypatch.setattr("n2nlib.corpus.building._CHUNK", 7)
+    monkeypatch.setattr("n2nlib.data.building._CHUNK", 7)
     small = build(chosen, 300, fractions=(0.2, 1.0), split="train", seed=0, threads=3)
     for name in one:
         assert one[name].tobytes() == two[name].tobytes() == small[name].tobytes(), name
@@ -167,8 +173,10 @@ def test_too_small_images_and_wrong_types_are_refused():
 
 
 def test_generators_differ_by_seed_purpose_and_index():
-    first = {sampling.words(sampling.generator(*key), 1)[0]
-             for key in [(0, "a", 0), (0, "a", 1), (0, "b", 0), (1, "a", 0), (1, "a", 1)]}
+    first = {
+        sampling.words(sampling.generator(*key), 1)[0]
+        for key in [(0, "a", 0), (0, "a", 1), (0, "b", 0), (1, "a", 0), (1, "a", 1)]
+    }
     assert len(first) == 5
     # Philox' raw stream itself is pinned: it is what all bytes rest on.
     assert hex(sampling.words(sampling.generator(0, "pinned"), 1)[0]) == "0x6e5573adb4881abb"

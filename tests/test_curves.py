@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from test_comparison import comparison, runs
 
-from n2nlib import curves, figures, paper, stats
+from n2nlib import paper
+from n2nlib.analysis import stats
+from n2nlib.display import curves, figures
 
 PAIRS = {"as in Table 2": ("TNet", "UNet"), "both at 1e-3": ("TNet at 1e-3", "UNet")}
 
@@ -109,7 +111,9 @@ def test_equal_values_are_drawn_without_warnings(tmp_path):
 
 
 def test_the_same_data_give_the_same_picture(tmp_path):
-    rows = comparison({"TNet": runs((25.0, 25.0, 25.2)), "TNet, ReLU": runs((24.9, 24.91)), "far": runs((19.0, 19.2))})
+    rows = comparison(
+        {"TNet": runs((25.0, 25.0, 25.2)), "TNet, ReLU": runs((24.9, 24.91)), "far": runs((19.0, 19.2))}
+    )
     one, two = (figures.save(curves.around_reference(rows), tmp_path / name)[1] for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 

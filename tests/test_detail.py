@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from n2nlib import detail
+from n2nlib.analysis import detail
 
 RNG = np.random.default_rng(0)
 CLEAN = RNG.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)

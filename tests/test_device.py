@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from n2nlib import device
+from n2nlib.__main__ import _settings, parser
 from n2nlib.errors import ReportError
-from n2nlib.report.__main__ import _settings, parser
 
 
 @pytest.fixture

@@ -24,7 +24,10 @@ def declared() -> list[Requirement]:
     """Return what pyproject.toml asks for: its dependencies and those of the extras that `all` names."""
     extras = PROJECT["optional-dependencies"]
     (everything,) = map(Requirement, extras["all"])
-    return [Requirement(line) for line in (*PROJECT["dependencies"], *(r for e in sorted(everything.extras) for r in extras[e]))]
+    return [
+        Requirement(line)
+        for line in (*PROJECT["dependencies"], *(r for e in sorted(everything.extras) for r in extras[e]))
+    ]
 
 
 def locked() -> dict[str, list[Requirement]]:
@@ -98,17 +101,31 @@ def test_conda_gets_the_same_list():
 
 def test_what_the_library_imports_is_declared():
     """Import names of the library against its dependencies and extras."""
-    names = {"skimage": "scikit-image", "sklearn": "scikit-learn", "PIL": "pillow", "pywt": "pywavelets", "pypandoc": "pypandoc-binary"}
+    names = {
+        "skimage": "scikit-image",
+        "sklearn": "scikit-learn",
+        "PIL": "pillow",
+        "pywt": "pywavelets",
+        "pypandoc": "pypandoc-binary",
+    }
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = {canonicalize_name(Requirement(line).name) for lines in lists for line in lines}
     brought = {"IPython", "distributed"}  # by ipykernel and dask[distributed]
     for path in (ROOT / "n2nlib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            modules = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom) and not node.level
+                else []
+            )
             for top in (m.partition(".")[0] for m in modules):
                 if top in sys.stdlib_module_names or top == "n2nlib" or top in brought:
                     continue
-                assert canonicalize_name(names.get(top, top)) in declared, f"{path.name} imports {top}, which pyproject.toml does not declare"
+                assert canonicalize_name(names.get(top, top)) in declared, (
+                    f"{path.name} imports {top}, which pyproject.toml does not declare"
+                )
 
 
 def test_versions_agree():
@@ -126,5 +143,7 @@ def test_installed_packages_agree_with_one_another():
 def test_make_help_names_every_target():
     makefile = (ROOT / "Makefile").read_text()
     phony = makefile.split(".PHONY:")[1].splitlines()[0].split()
-    told = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert [line.split()[0] for line in told.splitlines()] == phony

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from n2nlib import figures
+from n2nlib.display import figures
 from n2nlib.errors import ReportError
 
 
@@ -22,7 +22,9 @@ def styled():
 
 def draw():
     ramp = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
-    return figures.picture_grid([[ramp, (ramp * 255).astype(np.uint8)]], ["float", "8-bit"], psnr=[[21.5, None]])
+    return figures.picture_grid(
+        [[ramp, (ramp * 255).astype(np.uint8)]], ["float", "8-bit"], psnr=[[21.5, None]]
+    )
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):

@@ -9,9 +9,12 @@ import pytest
 from test_comparison import PHOTO, comparison, runs
 from test_detail import errors
 
-from n2nlib import classical, detail, figures_filters, paper, tables, words
-from n2nlib.filters import Filters
-from n2nlib.stats import Interval
+from n2nlib import paper
+from n2nlib.analysis import detail
+from n2nlib.analysis.filters import Filters
+from n2nlib.analysis.stats import Interval
+from n2nlib.display import figures_filters, tables, words
+from n2nlib.evaluation import classical
 
 ENOUGH = paper.value("calibration.gaussian_passed_at")
 LEVELS = {"zero": 6.0, "noisy": 20.7, "mean": 23.5, "gaussian": 24.9, "linear": 25.0}
@@ -23,14 +26,14 @@ def filters(absent=None, **levels):
     found = {}
     for name, level in (LEVELS | levels).items():
         values = [0.2, 0.3, 0.4]
-        curve = {p: values for p in classical.FILTERS[name].grid} | {
+        curve = dict.fromkeys(classical.FILTERS[name].grid, values) | {
             "mse": [0.03, 0.01, 0.02] if classical.FILTERS[name].grid else [0.04]
         }
         images = IMAGES[:4] if classical.FILTERS[name].slow else IMAGES
         parameters = (
             {"weights": np.eye(5).tolist(), "bias": 0.0}
             if name == "linear"
-            else {p: 0.3 for p in classical.FILTERS[name].grid}
+            else dict.fromkeys(classical.FILTERS[name].grid, 0.3)
         )
         found[name] = {
             "parameters": parameters,
@@ -166,7 +169,9 @@ def test_gains_are_judged_only_after_enough_images():
     ],
 )
 def test_sides(d, text):
-    assert tables.ahead("TNet", d) == text and tables.ahead("TNet", d, judged=False) == "not tested at this size"
+    assert (
+        tables.ahead("TNet", d) == text and tables.ahead("TNet", d, judged=False) == "not tested at this size"
+    )
 
 
 def test_tuning_tells_limits():

@@ -24,7 +24,9 @@ def project(tmp_path):
     venv = root / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     packages = Path(sysconfig.get_path("purelib"))
-    (Path(_run(venv, "import sysconfig; print(sysconfig.get_path('purelib'))")) / "packages.pth").write_text(f"{packages}\n")
+    (Path(_run(venv, "import sysconfig; print(sysconfig.get_path('purelib'))")) / "packages.pth").write_text(
+        f"{packages}\n"
+    )
     install.pip(venv, "--no-deps", "--no-build-isolation", "-e", root)
     (venv / "bin" / "tool").write_text(f"#!{venv}/bin/python\nprint('works')\n")
     (venv / ".ready").write_text(f"{venv}\n{install.wanted_by(root)}\n")
@@ -33,7 +35,9 @@ def project(tmp_path):
 
 def _run(venv: Path, code: str) -> str:
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run([venv / "bin" / "python", "-c", code], cwd="/", env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [venv / "bin" / "python", "-c", code], cwd="/", env=env, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 
@@ -42,18 +46,30 @@ def test_an_environment_that_was_moved_is_repaired(project):
     new = project.rename(project.with_name("new place"))
     venv = new / ".venv"
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, "-m", "n2nlib.install", ".venv"], cwd=new, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "n2nlib.install", ".venv"], cwd=new, env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0 and "was made in" in done.stdout, done.stdout + done.stderr
     assert Path(_run(venv, "import n2nlib; print(n2nlib.__file__)")) == new / "n2nlib" / "__init__.py"
-    assert subprocess.run([venv / "bin" / "python", venv / "bin" / "tool"], capture_output=True, text=True).stdout == "works\n"
-    assert str(new) in (venv / "bin" / "tool").read_text() and "old place" not in (venv / "bin" / "activate").read_text()
+    assert (
+        subprocess.run(
+            [venv / "bin" / "python", venv / "bin" / "tool"], capture_output=True, text=True
+        ).stdout
+        == "works\n"
+    )
+    assert (
+        str(new) in (venv / "bin" / "tool").read_text()
+        and "old place" not in (venv / "bin" / "activate").read_text()
+    )
     assert str(new) in (venv / "share" / "jupyter" / "kernels" / "n2n" / "kernel.json").read_text()
     assert install.made_at(venv) == (venv, install.wanted_by(new))
 
 
 def test_a_new_list_is_installed_and_the_same_list_is_not(tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(install, "make", lambda folder, root: (folder.mkdir(exist_ok=True), made.append(folder)))
+    monkeypatch.setattr(
+        install, "make", lambda folder, root: (folder.mkdir(exist_ok=True), made.append(folder))
+    )
     for _ in range(2):
         assert install.main(str(tmp_path / "venv")) == 0
     assert len(made) == 1
@@ -64,7 +80,7 @@ def test_a_new_list_is_installed_and_the_same_list_is_not(tmp_path, monkeypatch)
 
 def test_the_place_of_an_environment_of_an_earlier_version_is_known(tmp_path):
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "activate").write_text("# a comment\n    VIRTUAL_ENV=\"/some where/.venv\"\n")
+    (tmp_path / "bin" / "activate").write_text('# a comment\n    VIRTUAL_ENV="/some where/.venv"\n')
     (tmp_path / ".ready").touch()
     assert install.made_at(tmp_path) == (Path("/some where/.venv"), "")
 
@@ -83,6 +99,8 @@ def test_settings_of_pip_do_not_lead_elsewhere(tmp_path, monkeypatch):
     for name in ("PIP_TARGET", "PIP_USER", "PIP_PREFIX"):
         monkeypatch.setenv(name, str(tmp_path))
     seen = {}
-    monkeypatch.setattr(install.subprocess, "run", lambda command, env, **_: seen.update(command=command, env=env))
+    monkeypatch.setattr(
+        install.subprocess, "run", lambda command, env, **_: seen.update(command=command, env=env)
+    )
     install.pip(tmp_path, "something")
     assert not [name for name in seen["env"] if name in install.REDIRECTS] and "--no-user" in seen["command"]

@@ -33,7 +33,13 @@ def installed(tmp_path_factory):
 def executed(folder, env) -> list:
     """Execute CODE by the kernel `n2n` in a folder; return what it printed, as a list."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE)])
-    client = NotebookClient(notebook, kernel_name="n2n", timeout=120, startup_timeout=120, resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        notebook,
+        kernel_name="n2n",
+        timeout=120,
+        startup_timeout=120,
+        resources={"metadata": {"path": str(folder)}},
+    )
     client.execute(env=env)
     (output,) = notebook.cells[0].outputs
     return eval(output["text"])  # noqa: S307 (the test's own list)
@@ -59,7 +65,9 @@ def test_a_readers_settings_do_not_act(tmp_path, installed, monkeypatch):
         file.write_text(text)
     other = home / "jupyter" / "kernels" / "n2n"
     other.mkdir(parents=True)
-    (other / "kernel.json").write_text('{"argv": ["false"], "display_name": "not ours", "language": "python"}')
+    (other / "kernel.json").write_text(
+        '{"argv": ["false"], "display_name": "not ours", "language": "python"}'
+    )
     monkeypatch.setenv("JUPYTER_PATH", str(home / "jupyter"))
     monkeypatch.setattr(kernel.sys, "prefix", str(installed))
     monkeypatch.setenv("JUPYTER_PATH", kernel.environment()["JUPYTER_PATH"])  # looks in ours first
@@ -69,7 +77,10 @@ def test_a_readers_settings_do_not_act(tmp_path, installed, monkeypatch):
         "MATPLOTLIBRC": str(home), "MPLBACKEND": "TkAgg", "IPYTHONDIR": str(home / ".ipython"), "PYTHONPATH": str(paths.root()),
     }  # fmt: skip
     before, after, started, variable, backend, utf8, optimize, library = executed(notebooks, env)
-    assert before == {"text.usetex": True, "image.origin": "lower"}  # matplotlib looks beside the notebook first
+    assert before == {
+        "text.usetex": True,
+        "image.origin": "lower",
+    }  # matplotlib looks beside the notebook first
     assert after == {"text.usetex": False, "image.origin": "upper"}
     assert not started and variable is None
     assert "inline" in backend and utf8 == 1 and optimize == 0
@@ -86,16 +97,23 @@ def test_the_library_is_that_of_the_notebooks_own_checkout(tmp_path):
         f"use_library_beside(Path({str(tmp_path / 'copy' / 'notebooks')!r}))\n"
         "import n2nlib; print(n2nlib.copied)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=paths.root(), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=paths.root(), capture_output=True, text=True, check=True
+    )
     assert done.stdout == "True\n"
 
 
 def test_figures_begin_from_matplotlibs_defaults(monkeypatch):
     import matplotlib
 
-    from n2nlib import figures
+    from n2nlib.display import figures
 
-    for key, value in {"text.usetex": True, "image.origin": "lower", "figure.dpi": 17.0, "axes.facecolor": "red"}.items():
+    for key, value in {
+        "text.usetex": True,
+        "image.origin": "lower",
+        "figure.dpi": 17.0,
+        "axes.facecolor": "red",
+    }.items():
         monkeypatch.setitem(matplotlib.rcParams, key, value)
     figures.style()
     assert not matplotlib.rcParams["text.usetex"] and matplotlib.rcParams["image.origin"] == "upper"

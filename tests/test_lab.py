@@ -16,13 +16,15 @@ import pytest
 
 from n2nlib import paths
 from n2nlib.report import kernel
-from n2nlib.report.tidy import committed
+from n2nlib.tools.tidy import committed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: `apt-get install chromium` to test JupyterLab in a browser")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM, reason="no chromium: `apt-get install chromium` to test JupyterLab in a browser"
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,9 @@ def run_all(browser, address: str, folder: Path, name: str) -> list[dict]:
     base, token = address.split("/lab?")
     page.goto(f"{base}/lab/tree/notebooks/{name}.ipynb?reset&{token}")
     # A kernel that is not idle yet would lose the click.
-    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"Python \(n2n\) \| Idle")).wait_for(timeout=60_000)
+    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"Python \(n2n\) \| Idle")).wait_for(
+        timeout=60_000
+    )
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     path = folder / "notebooks" / f"{name}.ipynb"

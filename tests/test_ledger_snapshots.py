@@ -1,6 +1,6 @@
 """Reviewed verdicts: every claim of a report that is here must still be measured, and get the verdict that somebody has looked at.
 
-After looking at what changed, `python -m n2nlib.ledger results/<corpus>-<profile>` takes the new verdicts as reviewed.
+After looking at what changed, `python -m n2nlib.analysis.ledger results/<corpus>-<profile>` takes the new verdicts as reviewed.
 """
 
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from n2nlib import ledger
-from n2nlib.runs import RunStore
+from n2nlib.analysis import ledger
+from n2nlib.runs.store import RunStore
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOTS = sorted((ROOT / "tests" / "ledger").glob("*.json"))
@@ -33,10 +33,18 @@ def test_verdicts_are_the_reviewed_ones(file, monkeypatch):
     judged = {j.claim.id: j for j in ledger.judge_again(reviewed["corpus"], reviewed["profile"], ReadOnly())}
     assert judged.keys() == reviewed["verdicts"].keys(), "claims came or went: review the ledger again"
     made = (ROOT / "results" / file.stem / "claims.json").exists()
-    if not made:  # not every report is tracked: then its runs are not here, and only what needs none is judged
+    if (
+        not made
+    ):  # not every report is tracked: then its runs are not here, and only what needs none is judged
         judged = {key: j for key, j in judged.items() if j.ours is not None}
-    changed = [f"{key}: {reviewed['verdicts'][key]} -> {j.verdict}. {j.why}" for key, j in judged.items() if j.verdict != reviewed["verdicts"][key]]
+    changed = [
+        f"{key}: {reviewed['verdicts'][key]} -> {j.verdict}. {j.why}"
+        for key, j in judged.items()
+        if j.verdict != reviewed["verdicts"][key]
+    ]
     assert not changed, "verdicts changed; look at them, then accept them:\n" + "\n".join(changed)
     measured = {key for key, j in judged.items() if j.ours is not None}
-    assert measured == set(reviewed["measured"]) or not made, "a report's claims are no longer measured as when they were reviewed: its runs or numbers are gone"
+    assert measured == set(reviewed["measured"]) or not made, (
+        "a report's claims are no longer measured as when they were reviewed: its runs or numbers are gone"
+    )
     assert measured, "nothing is judged"

@@ -8,9 +8,9 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from n2nlib.errors import ReportError
-from n2nlib.losses import LOSSES, l1, l2, l_hdr
-from n2nlib.metrics import MSE_FLOOR, denoise, global_psnr, mse, psnr, ssim, to_uint8
+from n2nlib.evaluation.metrics import MSE_FLOOR, denoise, global_psnr, mse, psnr, ssim, to_uint8
 from n2nlib.models import build
+from n2nlib.training.losses import LOSSES, l1, l2, l_hdr
 
 
 def pictures(n=7, seed=0):
@@ -31,7 +31,9 @@ def test_psnr_is_that_of_scikit_image():
 
 def test_ssim_is_that_of_scikit_image():
     clean, noisy = pictures(3)
-    theirs = [structural_similarity(c, n, channel_axis=0, data_range=255) for c, n in zip(clean, noisy, strict=True)]
+    theirs = [
+        structural_similarity(c, n, channel_axis=0, data_range=255) for c, n in zip(clean, noisy, strict=True)
+    ]
     np.testing.assert_allclose(ssim(clean, noisy, data_range=255), theirs, rtol=1e-12)
 
 
@@ -69,7 +71,14 @@ def test_shapes_must_agree():
         psnr(clean[0], noisy[0], data_range=255)
 
 
-@pytest.mark.parametrize("image", [np.zeros((1, 3, 32, 32), np.float32), np.zeros((3, 32, 32), np.uint8), torch.zeros(1, 1, 32, 32, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((1, 3, 32, 32), np.float32),
+        np.zeros((3, 32, 32), np.uint8),
+        torch.zeros(1, 1, 32, 32, dtype=torch.uint8),
+    ],
+)
 def test_denoise_takes_8_bit_colour_images_only(image):
     """Floats in [0, 1] would be divided by 255 once more and come out nearly black."""
     with pytest.raises(ReportError, match="give uint8 images"):
@@ -130,7 +139,9 @@ def test_losses_by_hand():
     assert float(l2(y, target)) == pytest.approx((0.16 + 0.01) / 2, rel=1e-6)
     assert float(l1(y, target)) == pytest.approx((0.4 + 0.1) / 2, rel=1e-6)
     assert float(l_hdr(y, target)) == pytest.approx((0.16 / 0.51**2 + 0.01 / 0.21**2) / 2, rel=1e-6)
-    assert list(LOSSES) == ["L2", "L1", "L_HDR"] and all(loss(y, target).ndim == 0 for loss in LOSSES.values())
+    assert list(LOSSES) == ["L2", "L1", "L_HDR"] and all(
+        loss(y, target).ndim == 0 for loss in LOSSES.values()
+    )
 
 
 def test_the_denominator_of_hdr_carries_no_gradient():
@@ -156,5 +167,10 @@ def test_what_a_loss_settles_on(loss, statistic):
     """Against many noisy targets of one pixel, L2 is least at their mean and L1 at their median (section 2.3.2)."""
     targets = np.random.default_rng(0).exponential(0.2, 2_001)
     grid = np.linspace(0, 1, 2_001)
-    losses = [float(loss(torch.full((2_001,), float(g), dtype=torch.float64), torch.from_numpy(targets))) for g in grid]
-    assert grid[int(np.argmin(losses))] == pytest.approx(statistic(targets), abs=1 / 2_000)  # one step of the grid
+    losses = [
+        float(loss(torch.full((2_001,), float(g), dtype=torch.float64), torch.from_numpy(targets)))
+        for g in grid
+    ]
+    assert grid[int(np.argmin(losses))] == pytest.approx(
+        statistic(targets), abs=1 / 2_000
+    )  # one step of the grid

@@ -15,11 +15,11 @@ from types import FunctionType, ModuleType
 import numpy as np
 import pytest
 
-import n2nlib.saliency_measurements  # noqa: F401  registers its kinds
-from n2nlib import measurements
-from n2nlib.corpus import open_corpus
-from n2nlib.measurements import KINDS, Measurement
-from n2nlib.runs import Run, RunStore
+import n2nlib.analysis.saliency_measurements  # noqa: F401  registers its kinds
+from n2nlib.analysis import measurements
+from n2nlib.analysis.measurements import KINDS, Measurement
+from n2nlib.data import open_corpus
+from n2nlib.runs.store import Run, RunStore
 from n2nlib.spec import PROFILES
 
 PINS = Path(__file__).with_name("measurements.json")
@@ -42,15 +42,26 @@ def test_the_first_version_is_named_where_stored_answers_name_it():
     assert Measurement("m", 1, dict).inputs({"x": 1}) == {"x": 1}
     assert Measurement("m", 1, dict, explicit=True).inputs({"x": 1}) == {"x": 1, "version": 1}
     assert Measurement("m", 2, dict).inputs({"x": 1}) == {"x": 1, "version": 2}
+
+
 def test_a_kind_whose_stored_answers_name_version_1_keeps_naming_it():
-    assert Measurement("m", 1, dict).inputs({"x": 1}) == {"x": 1} and Measurement("m", 2, dict).inputs({}) == {"version": 2}
+    assert Measurement("m", 1, dict).inputs({"x": 1}) == {"x": 1} and Measurement("m", 2, dict).inputs(
+        {}
+    ) == {"version": 2}
     assert Measurement("m", 1, dict, explicit=True).inputs({"x": 1}) == {"x": 1, "version": 1}
 
 
 def test_arguments_are_named_by_what_defines_them():
     corpus = open_corpus("bundled", n_train=64, n_val=12)
-    found = Measurement("m", 1, lambda: {}).inputs({"corpus": corpus, "levels": (0.1, 0.5), "by": {"a": [corpus]}, "text": "abc"})
-    assert found == {"corpus": corpus.fingerprint, "levels": [0.1, 0.5], "by": {"a": [corpus.fingerprint]}, "text": "abc"}
+    found = Measurement("m", 1, dict).inputs(
+        {"corpus": corpus, "levels": (0.1, 0.5), "by": {"a": [corpus]}, "text": "abc"}
+    )
+    assert found == {
+        "corpus": corpus.fingerprint,
+        "levels": [0.1, 0.5],
+        "by": {"a": [corpus.fingerprint]},
+        "text": "abc",
+    }
 
 
 # --- chapter 04 ---
@@ -87,7 +98,12 @@ def source_of(function) -> str:
         tree = ast.parse(textwrap.dedent(inspect.getsource(item)))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
-            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            if (
+                isinstance(body, list)
+                and body
+                and isinstance(body[0], ast.Expr)
+                and isinstance(body[0].value, ast.Constant)
+            ):
                 del body[0]
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 node.decorator_list = []
@@ -100,7 +116,9 @@ def source_of(function) -> str:
                 package = sys.modules[item.__module__].__package__.rsplit(".", node.level - 1)[0]
                 # Imported here, or the hash would depend on what else has been imported so far.
                 module = importlib.import_module(f"{package}.{node.module}" if node.module else package)
-                queue += [getattr(module, a.name) for a in node.names if callable(getattr(module, a.name, None))]
+                queue += [
+                    getattr(module, a.name) for a in node.names if callable(getattr(module, a.name, None))
+                ]
         for name in used & names.keys():
             value = names[name]
             if isinstance(value, ModuleType) and value.__name__.startswith("n2nlib"):
@@ -115,7 +133,9 @@ def test_a_changed_function_has_a_raised_version(kind):
     """`python tests/test_measurements.py` writes the pins again, once versions were raised where the result changes."""
     pinned = json.loads(PINS.read_text())
     found = {"version": KINDS[kind].version, "source": source_of(KINDS[kind].function)}
-    assert found == pinned.get(kind), f"what {kind!r} computes has changed: raise its version if its result does, then pin it again"
+    assert found == pinned.get(kind), (
+        f"what {kind!r} computes has changed: raise its version if its result does, then pin it again"
+    )
 
 
 def test_a_change_of_a_helper_is_seen(monkeypatch):
@@ -125,4 +145,10 @@ def test_a_change_of_a_helper_is_seen(monkeypatch):
 
 
 if __name__ == "__main__":
-    PINS.write_text(json.dumps({k: {"version": m.version, "source": source_of(m.function)} for k, m in sorted(KINDS.items())}, indent=1) + "\n")
+    PINS.write_text(
+        json.dumps(
+            {k: {"version": m.version, "source": source_of(m.function)} for k, m in sorted(KINDS.items())},
+            indent=1,
+        )
+        + "\n"
+    )

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch.utils.flop_counter import FlopCounterMode
 
+from n2nlib.display.figures_network import diagram, network_figure
 from n2nlib.errors import ReportError
-from n2nlib.figures_network import diagram, network_figure
 from n2nlib.models import BaseNet, TNet, UNet, build, count_parameters
 from n2nlib.models.layers import ConvAfterDoubling, Upsample
 from n2nlib.models.summary import summary, trace
@@ -69,7 +69,11 @@ def test_pooling_before_the_activation_gives_the_same_numbers(batch_norm):
     The activation never decreases, so max and activation exchange exactly: the output must agree to the bit. Gradients
     are sums taken in another order: float32 to 1e-5 of the largest one.
     """
-    network, x, target = build("TNet", seed=3, batch_norm=batch_norm), images(4, 3, 32, 32), images(4, 3, 32, 32, seed=1)
+    network, x, target = (
+        build("TNet", seed=3, batch_norm=batch_norm),
+        images(4, 3, 32, 32),
+        images(4, 3, 32, 32, seed=1),
+    )
     network.conv6.textbook = True
     theirs = literal(network, x)["y"]
     F.mse_loss(theirs, target).backward()
@@ -82,11 +86,16 @@ def test_pooling_before_the_activation_gives_the_same_numbers(batch_norm):
         assert torch.allclose(p.grad, w, rtol=0, atol=1e-5 * float(w.abs().max()))
 
 
-@pytest.mark.parametrize(("low", "skip", "outputs"), [(16, 16, 3), (96, 3, 64), (16, 0, 3)], ids=["TNet", "UNet", "no skip"])
+@pytest.mark.parametrize(
+    ("low", "skip", "outputs"), [(16, 16, 3), (96, 3, 64), (16, 0, 3)], ids=["TNet", "UNet", "no skip"]
+)
 def test_doubling_and_convolving_at_once_gives_the_same_numbers(low, skip, outputs):
     """Float32 sums in another order: outputs and gradients agree to 1e-5 of the largest, a hundred roundings."""
     conv, up = build_layer(low + skip, outputs), Upsample(2)
-    inputs = [images(2, low, 8, 10).requires_grad_(), *([images(2, skip, 16, 20, seed=1).requires_grad_()] if skip else [])]
+    inputs = [
+        images(2, low, 8, 10).requires_grad_(),
+        *([images(2, skip, 16, 20, seed=1).requires_grad_()] if skip else []),
+    ]
     wanted = images(2, outputs, 16, 20, seed=2)
     found = []
     for conv.textbook in (True, False):
@@ -106,7 +115,9 @@ def build_layer(inputs: int, outputs: int) -> ConvAfterDoubling:
 
 def test_average_pooling_is_not_exchanged_with_the_activation():
     network, x = build("TNet", seed=0, pool="average"), images(2, 3, 32, 32)
-    inside = network.conv2(F.avg_pool2d(F.leaky_relu(network.norm1(F.leaky_relu(network.conv1(x), 0.1)), 0.1), 2))
+    inside = network.conv2(
+        F.avg_pool2d(F.leaky_relu(network.norm1(F.leaky_relu(network.conv1(x), 0.1)), 0.1), 2)
+    )
     seen = []
     network.conv2.register_forward_hook(lambda m, i, o: seen.append(o))
     network(x)
@@ -120,7 +131,14 @@ def test_tnet_shapes():
         "x5": (64, 16, 16), "x6": (32, 32, 32), "x7": (3, 32, 32), "y": (3, 32, 32),
     }  # fmt: skip
     seen = {s.name: s.shape for s in trace(TNet())}
-    for layer, key in {"conv1": "x1", "conv2": "x2", "conv3": "x3", "pool3": "z", "conv6": "x7", "conv7": "y"}.items():
+    for layer, key in {
+        "conv1": "x1",
+        "conv2": "x2",
+        "conv3": "x3",
+        "pool3": "z",
+        "conv6": "x7",
+        "conv7": "y",
+    }.items():
         assert seen[layer] == shapes[key]
     joined = [s.shape for s in trace(TNet()) if s.kind == "concatenation"]
     assert joined == [shapes["x4"], shapes["x5"], shapes["x6"], (6, 32, 32)]
@@ -150,7 +168,9 @@ def test_state_is_in_layer_order(name, options, _):
     """The order of the state is the order in which an image meets the layers, so that weights can be read in order."""
     network = build(name, seed=0, **options)
     state = list(dict.fromkeys(key.rpartition(".")[0] for key in network.state_dict()))
-    with_parameters = {name for name, m in network.named_modules() if next(m.parameters(recurse=False), None) is not None}
+    with_parameters = {
+        name for name, m in network.named_modules() if next(m.parameters(recurse=False), None) is not None
+    }
     met = list(dict.fromkeys(step.name for step in trace(network) if step.name in with_parameters))
     assert state == met
 
@@ -204,7 +224,9 @@ def test_summary_counts(name, options, parameters):
     assert total["parameters"] == rows["parameters"].sum() == parameters
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network.eval()(images(1, 3, 32, 32))
-    norms = sum(np.prod(s.shape) for s in trace(network) if s.kind == "normalisation")  # which PyTorch does not count
+    norms = sum(
+        np.prod(s.shape) for s in trace(network) if s.kind == "normalisation"
+    )  # which PyTorch does not count
     assert total["MACs"] == rows["MACs"].sum() == counter.get_total_flops() // 2 + norms
 
 
@@ -214,7 +236,10 @@ def test_summary_marks_what_is_used_again():
     assert list(again["layer"]) == ["decode3.0.0 (again)", "decode3.1.0 (again)"] * 2
     assert (again["parameters"] == 0).all() and (again["MACs"] > 0).all()
     # counted at each use, the shared network's weights are the unshared one's
-    at_each_use = sum(table.loc[table["layer"] == row.removesuffix(" (again)"), "parameters"].item() for row in again["layer"])
+    at_each_use = sum(
+        table.loc[table["layer"] == row.removesuffix(" (again)"), "parameters"].item()
+        for row in again["layer"]
+    )
     assert table["parameters"].iloc[-1] + at_each_use == 991_203
 
 
@@ -268,7 +293,9 @@ def test_another_network_is_another_drawing():
     assert diagram(TNet(skips=False)).skips == []
     assert channels(TNet(embedding=64))[5:8] == [64, 64, 128]
     assert {a.kind for a in diagram(TNet(pool="stride")).arrows} == {"convolution", "strided", "upsampling"}
-    assert diagram(TNet(activation="relu")).activations == ["ReLU"] and plain.activations == ["LeakyReLU(0.1)"]
+    assert diagram(TNet(activation="relu")).activations == ["ReLU"] and plain.activations == [
+        "LeakyReLU(0.1)"
+    ]
     assert sum("batch normalisation" in b.marks for b in diagram(TNet(batch_norm=True)).blocks) == 6
     assert sum("dropout 0.1" in b.marks for b in diagram(TNet(dropout=0.1)).blocks) == 5
     assert sum(a.kind == "shared" for a in diagram(UNet(shared_decoder=True)).arrows) == 6
@@ -304,4 +331,9 @@ def test_nothing_is_drawn_outside_the_page():
         page = fig.bbox
         for artist in [*fig.axes[0].texts, *fig.axes[0].patches, fig.axes[0].get_legend()]:
             box = artist.get_window_extent()
-            assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1 and box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1, artist
+            assert (
+                box.x0 >= page.x0 - 1
+                and box.x1 <= page.x1 + 1
+                and box.y0 >= page.y0 - 1
+                and box.y1 <= page.y1 + 1
+            ), artist

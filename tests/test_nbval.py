@@ -15,7 +15,7 @@ from fake_chapters import write
 from n2nlib import paths
 from n2nlib.report import plan
 from n2nlib.report.closure import load_notebook
-from n2nlib.report.tidy import KEPT, as_committed, committed, is_tidy, tracked
+from n2nlib.tools.tidy import KEPT, as_committed, committed, is_tidy, tracked
 
 NOTEBOOKS = {path.stem: path for path in tracked()}
 CHECK = "nbval-check-output"
@@ -49,7 +49,11 @@ def test_has_a_title_one_parameters_cell_and_stable_ids(notebook):
     (parameters,) = [c for c in cells if "parameters" in tags(c)]
     values = {}
     exec("".join(parameters["source"]), values)  # noqa: S102 (the project's own notebook)
-    assert {name: values[name] for name in ("corpus", "profile", "device")} == {"corpus": "bundled", "profile": "smoke", "device": "auto"}
+    assert {name: values[name] for name in ("corpus", "profile", "device")} == {
+        "corpus": "bundled",
+        "profile": "smoke",
+        "device": "auto",
+    }
     ids = [c["id"] for c in cells]
     assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", i) for i in ids)
 
@@ -74,7 +78,18 @@ def test_nbval_sees_an_altered_value(tmp_path, altered):
         text = "".join(output["text"])
         output["text"] = re.sub(r"(\d)(\D*)$", lambda m: str((int(m[1]) + 1) % 10) + m[2], text)
     path.write_text(json.dumps(content))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--nbval-lax", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "--nbval-lax",
+        str(path),
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == int(altered), done.stdout[-2000:]
     assert ("mismatch" in done.stdout) == altered
@@ -83,14 +98,27 @@ def test_nbval_sees_an_altered_value(tmp_path, altered):
 def as_jupyterlab_saves(notebook: dict) -> dict:
     """Return a notebook as JupyterLab saves it after some cells were run again, out of order, at another size."""
     cells = [
-        {**cell, "metadata": {**cell["metadata"], "trusted": True, "collapsed": False, "execution": {"iopub.execute_input": "2026-01-01"}}}
+        {
+            **cell,
+            "metadata": {
+                **cell["metadata"],
+                "trusted": True,
+                "collapsed": False,
+                "execution": {"iopub.execute_input": "2026-01-01"},
+            },
+        }
         | ({"execution_count": None, "outputs": []} if cell["cell_type"] == "code" and i % 2 else {})
         for i, cell in enumerate(notebook["cells"])
     ]
     language = {"name": "python", "version": "3.13.1", "codemirror_mode": {"name": "ipython", "version": 3}}
     widgets = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    return {**notebook, "cells": cells, "metadata": {"kernelspec": kernel, "language_info": language, "widgets": widgets}, "nbformat_minor": 5}
+    return {
+        **notebook,
+        "cells": cells,
+        "metadata": {"kernelspec": kernel, "language_info": language, "widgets": widgets},
+        "nbformat_minor": 5,
+    }
 
 
 @pytest.fixture
@@ -102,7 +130,11 @@ def checkout(tmp_path, monkeypatch):
     cells = [{"cell_type": "markdown", "id": "title", "metadata": {}, "source": ["# One"]},
              {"cell_type": "code", "id": "count", "metadata": {"tags": [CHECK]}, "source": ["print(3)"], "execution_count": 1, "outputs": [count]}]  # fmt: skip
     for name in ("01_one", "explore"):
-        write(tmp_path / "notebooks", name, {"cells": cells, "metadata": KEPT, "nbformat": 4, "nbformat_minor": 5})
+        write(
+            tmp_path / "notebooks",
+            name,
+            {"cells": cells, "metadata": KEPT, "nbformat": 4, "nbformat_minor": 5},
+        )
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["add", "notebooks"], [*who, "commit", "-q", "-m", "x"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
@@ -110,7 +142,17 @@ def checkout(tmp_path, monkeypatch):
 
 
 def nbval(folder) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "--nbval-lax", "notebooks"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "--nbval-lax",
+        "notebooks",
+    ]
     environment = {**os.environ, "N2N_ROOT": str(folder.parent)}
     return subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True)
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from n2nlib import sweep as sweeps
-from n2nlib.corpus import photos
+from n2nlib.data import photos
 from n2nlib.experiments import initialisations
 from n2nlib.report import kernel, run
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.plan import Settings, chapters, wanted_runs
+from n2nlib.runs import sweep as sweeps
 from n2nlib.spec import profile
 
 
@@ -153,7 +153,9 @@ def test_photographs_of_one_colour(album, monkeypatch):
     settings = album(flat, 4)
     texts, numbers = all_chapters(settings, monkeypatch)
     assert "These images have no noise" in texts and "carries none of the Gaussian's squared error" in texts
-    assert "| correlation between channels, lowest | – |" in texts and "| kurtosis (Gaussian: 3) | – |" in texts
+    assert (
+        "| correlation between channels, lowest | – |" in texts and "| kurtosis (Gaussian: 3) | – |" in texts
+    )
     assert "4 photographs nearly of one colour" in texts
     assert (
         "12 validation images of 1 photograph " in texts or "12 validation images of 1 photograph." in texts

@@ -38,8 +38,9 @@ def test_table2_as_printed():
 
 
 def test_training_as_described():
-    assert [paper.value(f"training.{k}") for k in ("pairs", "epochs", "validation_images", "initialisations")] == [
-        50_000, 50, 1_000, 5]
+    assert [
+        paper.value(f"training.{k}") for k in ("pairs", "epochs", "validation_images", "initialisations")
+    ] == [50_000, 50, 1_000, 5]
     assert paper.value("training.lr") == 5e-4 and paper.value("training.lr_unet") == 1e-3
 
 
@@ -54,7 +55,11 @@ def test_individual_runs_make_the_table(row):
 
 def test_published_loss_is_an_mse():
     """0.709 = 1563 x MSE / 32, to the printed digits."""
-    loss = paper.value("published_loss.mse") * paper.value("published_loss.batches") / paper.value("published_loss.batch")
+    loss = (
+        paper.value("published_loss.mse")
+        * paper.value("published_loss.batches")
+        / paper.value("published_loss.batch")
+    )
     assert loss == pytest.approx(paper.value("published_loss.value"), abs=5e-4)
 
 
@@ -70,8 +75,14 @@ def test_every_number_has_its_place():
     assert paper.place("initialisations.TNet") == "the authors' public notebooks"
 
 
-@pytest.mark.parametrize("key, near", [("table2.Tnet.psnr", "table2.TNet"), ("tabel1.5e-4", "table1"),
-                                       ("table1.5e-4.pnsr", "table1.5e-4.psnr")])
+@pytest.mark.parametrize(
+    "key, near",
+    [
+        ("table2.Tnet.psnr", "table2.TNet"),
+        ("tabel1.5e-4", "table1"),
+        ("table1.5e-4.pnsr", "table1.5e-4.psnr"),
+    ],
+)
 def test_unknown_key_names_the_nearest(key, near):
     with pytest.raises(ReportError, match=f"did you mean '{near}'"):
         paper.value(key)

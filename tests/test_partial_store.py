@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from n2nlib import paths
-from n2nlib.corpus import open_corpus
+from n2nlib.data import open_corpus
 from n2nlib.experiments import initialisations
-from n2nlib.runs import RunStore
+from n2nlib.runs.store import RunStore
 from n2nlib.spec import profile
 
 
@@ -27,7 +27,7 @@ def make(tmp_path):
             folder = RunStore().get(spec).folder
             shutil.copytree(folder, tmp_path / "store" / "runs" / folder.name)
         env = os.environ | {"N2N_RESULTS": str(tmp_path), "N2N_CACHE": str(paths.cache()), "N2N_TRAIN": "0"}
-        command = [sys.executable, "-m", "n2nlib.report", "make", "--profile", "smoke", "--device", "cpu"]
+        command = [sys.executable, "-m", "n2nlib", "report", "--profile", "smoke", "--device", "cpu"]
         return subprocess.run(command, env=env, cwd=paths.root(), capture_output=True, text=True, timeout=240)
 
     return run
@@ -39,7 +39,9 @@ def test_tnet_alone_makes_a_report(make, tmp_path):
     folder = tmp_path / "bundled-smoke"
     rows = (folder / "tables" / "headline.csv").read_text()
     assert "TNet" in rows and "UNet" not in rows
-    assert (folder / "report.html").stat().st_size > 100_000 and (folder / "report.pdf").stat().st_size > 50_000
+    assert (folder / "report.html").stat().st_size > 100_000 and (
+        folder / "report.pdf"
+    ).stat().st_size > 50_000
     assert len(list((tmp_path / "store" / "runs").iterdir())) == 2, "nothing was trained"
 
 

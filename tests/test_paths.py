@@ -31,7 +31,9 @@ def test_a_full_disk_leaves_the_file_that_was_there(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ReportError, match="t.csv cannot be written .*No space left on device.*free some space"):
+    with pytest.raises(
+        ReportError, match="t.csv cannot be written .*No space left on device.*free some space"
+    ):
         paths.write(path, "new")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 

@@ -14,13 +14,15 @@ import time
 import pytest
 from filelock import FileLock
 
-from n2nlib import locks, progress, speed, training
-from n2nlib.corpus import open_corpus
+from n2nlib import locks
+from n2nlib.data import open_corpus
 from n2nlib.errors import StoreError, TrainingError
-from n2nlib.progress import Meter, Progress, duration
-from n2nlib.runs import RunStore
+from n2nlib.runs import progress, speed
+from n2nlib.runs.progress import Meter, Progress, duration
+from n2nlib.runs.store import RunStore
+from n2nlib.runs.sweep import sweep
 from n2nlib.spec import RunSpec
-from n2nlib.sweep import sweep
+from n2nlib.training import engine as training
 
 N = 64
 
@@ -159,8 +161,8 @@ def test_a_bar_is_shown_where_somebody_can_see_it_move(monkeypatch):
 
 @pytest.mark.parametrize("small", [10**6, 0], ids=["in this process", "in a pool"])
 def test_a_sweep_in_a_log_reports_its_runs(cache, tmp_path, monkeypatch, capsys, small):
-    monkeypatch.setattr("n2nlib.sweep.SMALL", small)
-    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    monkeypatch.setattr("n2nlib.runs.sweep.SMALL", small)
+    monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
     monkeypatch.setattr(progress, "FIRST", 0.0)
     monkeypatch.setattr(progress, "GAP", 0.0)
     corpus = open_corpus("bundled", n_train=N, n_val=12)

@@ -8,13 +8,15 @@ import pytest
 
 from n2nlib import paths
 from n2nlib.errors import ReportError
-from n2nlib.report.readme import BLOCKS, filled
+from n2nlib.tools.readme import BLOCKS, filled
 
 README = paths.root() / "README.md"
 
 
 def test_its_tables_are_those_of_the_results():
-    assert filled(README.read_text(), paths.root() / "results") == README.read_text(), "run `python -m n2nlib.report readme`"
+    assert filled(README.read_text(), paths.root() / "results") == README.read_text(), (
+        "run `python -m n2nlib readme`"
+    )
 
 
 def test_an_altered_number_is_put_right():
@@ -35,5 +37,7 @@ def test_a_missing_result_or_mark_says_so(tmp_path):
 
 
 def test_its_links_and_pictures_are_there():
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text()) + re.findall(r'src="([^"]+)"', README.read_text()):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text()) + re.findall(
+        r'src="([^"]+)"', README.read_text()
+    ):
         assert (paths.root() / target).exists(), target

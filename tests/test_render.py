@@ -14,9 +14,7 @@ from n2nlib.report import document, pandoc, pdf, plan, tree
 from n2nlib.report.html import html
 from n2nlib.report.markdown import DIALECT
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 #: A page of one blue square, small enough to write by hand.
 PDF = (
     b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
@@ -35,7 +33,12 @@ def shown(kind: str, data: dict, **mark) -> dict:
 
 
 def figure(name: str) -> dict:
-    return shown("figure", {"image/png": PNG, "text/plain": "<Image>"}, name=name, caption=f"The *{name}* figure, $x^2$.")
+    return shown(
+        "figure",
+        {"image/png": PNG, "text/plain": "<Image>"},
+        name=name,
+        caption=f"The *{name}* figure, $x^2$.",
+    )
 
 
 def table(name: str, text: str) -> dict:
@@ -43,7 +46,14 @@ def table(name: str, text: str) -> dict:
 
 
 def code(source: str, *outputs: dict) -> dict:
-    return {"cell_type": "code", "id": "c", "metadata": {}, "source": source, "outputs": list(outputs), "execution_count": 1}
+    return {
+        "cell_type": "code",
+        "id": "c",
+        "metadata": {},
+        "source": source,
+        "outputs": list(outputs),
+        "execution_count": 1,
+    }
 
 
 def text(source: str) -> dict:
@@ -52,14 +62,30 @@ def text(source: str) -> dict:
 
 CHAPTERS = {
     "01_data": [
-        text("# Data\n\nEquations: $E[y_1] = x$ and\n\n$$\\frac{1}{n} \\sum_i y_i$$\n\nA list:\n- one\n- two"),
-        code("import numpy as np\nprint('secret detail')", {"output_type": "stream", "name": "stdout", "text": "secret detail\n"},
-             {"output_type": "stream", "name": "stderr", "text": "a progress bar"}),  # fmt: skip
-        code("study.figure(fig, 'narrow', '...')", figure("narrow"), shown("caption", {"text/markdown": "*Figure narrow.* again"})),
-        code("study.say('...')", shown("prose", {"text/markdown": "Measured: **20.72** dB, <5 % off."}),
-             shown("provenance", {"text/markdown": "commit abc"})),  # fmt: skip
+        text(
+            "# Data\n\nEquations: $E[y_1] = x$ and\n\n$$\\frac{1}{n} \\sum_i y_i$$\n\nA list:\n- one\n- two"
+        ),
+        code(
+            "import numpy as np\nprint('secret detail')",
+            {"output_type": "stream", "name": "stdout", "text": "secret detail\n"},
+            {"output_type": "stream", "name": "stderr", "text": "a progress bar"},
+        ),  # fmt: skip
+        code(
+            "study.figure(fig, 'narrow', '...')",
+            figure("narrow"),
+            shown("caption", {"text/markdown": "*Figure narrow.* again"}),
+        ),
+        code(
+            "study.say('...')",
+            shown("prose", {"text/markdown": "Measured: **20.72** dB, <5 % off."}),
+            shown("provenance", {"text/markdown": "commit abc"}),
+        ),  # fmt: skip
     ],
-    "02_networks": [text("# Networks"), code("study.table(...)", table("models", TABLE)), code("study.figure(...)", figure("wide"))],
+    "02_networks": [
+        text("# Networks"),
+        code("study.table(...)", table("models", TABLE)),
+        code("study.figure(...)", figure("wide")),
+    ],
     "07_report": [
         text("# A thin denoiser, *done again*"),
         text("## Abstract"),
@@ -91,7 +117,11 @@ def test_a_section_that_only_says_what_is_missing_is_left_out(fake_report):
     ]})  # fmt: skip
     for name in ("01_data", "07_report"):
         write(fake_report.folder / "notebooks", name, {"cells": CHAPTERS[name][:1]})
-    words = " ".join(tree.plain(block.blocks) for block in document.read(fake_report).blocks() if isinstance(block, document.Prose))
+    words = " ".join(
+        tree.plain(block.blocks)
+        for block in document.read(fake_report).blocks()
+        if isinstance(block, document.Prose)
+    )
     assert "Promises" not in words and "Small print" in words
     assert words.count("Missing") == 1 and "Not run at this size, and left out here: Missing." in words
     assert all(kept in words for kept in ("Not run.", "Kept.", "NetworksIntroduction."))
@@ -163,7 +193,11 @@ def test_each_figure_and_table_says_how_to_make_it_again(page):
 def test_pdf_leaves_code_out_and_numbers_as_the_page_does(report):
     source = pdf.source(document.read(report))
     assert "secret detail" not in source and "import numpy" not in source
-    assert source.index("The headline table.") < source.index("The models table.") < source.index("The claims table.")
+    assert (
+        source.index("The headline table.")
+        < source.index("The models table.")
+        < source.index("The claims table.")
+    )
     assert '#figure(placement: auto, scope: "parent", image("figure2.pdf", width: 497.0pt)' in source
     assert '#figure(placement: none, image("figure1.pdf", width: 240.0pt)' in source
     assert "#figure(placement: none,\n  align(center)[#table(" in source  # the small table keeps to a column
@@ -180,7 +214,9 @@ def placed(text: str) -> str:
 
 def test_long_cells_share_what_the_page_has_left():
     """Numbers keep their width; of two texts the four times longer one gets twice the room."""
-    table = "| claim | why | ours |\n| :-- | :-- | --: |\n| " + "long " * 20 + "| " + "short " * 4 + "x| 1.00 |\n"
+    table = (
+        "| claim | why | ours |\n| :-- | :-- | --: |\n| " + "long " * 20 + "| " + "short " * 4 + "x| 1.00 |\n"
+    )
     assert "columns: (10.0fr, 5.2fr, auto)," in placed(table)
     assert "columns: 2," in placed("| a | b |\n| :-- | --: |\n| x | 1 |\n")
 
@@ -194,7 +230,10 @@ def test_pdf_is_the_same_bytes_twice(report):
 
 def test_a_chapter_that_was_not_executed_is_named(report):
     report.file("notebooks/02_networks.ipynb").unlink()
-    with pytest.raises(ReportError, match="chapter 02_networks was not executed: run `make report PROFILE=smoke CORPUS=bundled`"):
+    with pytest.raises(
+        ReportError,
+        match="chapter 02_networks was not executed: run `make report PROFILE=smoke CORPUS=bundled`",
+    ):
         document.read(report)
 
 
@@ -233,6 +272,8 @@ def test_negative_numbers_have_a_minus_sign(to):
 
 @pytest.mark.parametrize("to, space", [("html5", "\u00a0"), ("typst", "~")])
 def test_an_interval_stays_on_one_line(to, space):
-    text = convert("TNet [-9.59, -8.37] dB, [a, b], `[1, 2]`\n\n| a |\n| --: |\n| +0.31 [+0.20, +0.42] |\n", to)
+    text = convert(
+        "TNet [-9.59, -8.37] dB, [a, b], `[1, 2]`\n\n| a |\n| --: |\n| +0.31 [+0.20, +0.42] |\n", to
+    )
     assert f"−9.59,{space}−8.37" in text and f"+0.20,{space}+0.42" in text
     assert "a, b" in text and "[1, 2]" in text

@@ -47,8 +47,14 @@ def package(tmp_path):
         ("from n2nlib import Net", {"models", "models.net", "errors"}),  # a lazy name
         ("import n2nlib\nn2nlib.Net()", {"models", "models.net", "errors"}),
         ("import n2nlib.models.unused", {"models", "models.net", "models.unused", "errors"}),
-        ("def f():\n    from n2nlib.corpus import open", {"corpus", "corpus.far", "data", "late"}),  # imports inside functions
-        ("from n2nlib import far", {"corpus", "corpus.far", "data", "late"}),  # a package stands for its __init__ too
+        (
+            "def f():\n    from n2nlib.data import open",
+            {"corpus", "corpus.far", "data", "late"},
+        ),  # imports inside functions
+        (
+            "from n2nlib import far",
+            {"corpus", "corpus.far", "data", "late"},
+        ),  # a package stands for its __init__ too
         ("import n2nlib.report.run", set()),  # the chain shows results, it does not make them
     ],
 )
@@ -59,12 +65,23 @@ def test_closure_follows_every_kind_of_import(package, code, expected):
 
 
 def test_a_data_file_counts_where_it_is_named_and_an_unnamed_one_everywhere(package):
-    names = {code: [p.name for p in data_files(package, closure(code, package).values())] for code in ("from n2nlib import data", "from n2nlib import errors")}
-    assert names == {"from n2nlib import data": ["common.css", "numbers.toml"], "from n2nlib import errors": ["common.css"]}
+    names = {
+        code: [p.name for p in data_files(package, closure(code, package).values())]
+        for code in ("from n2nlib import data", "from n2nlib import errors")
+    }
+    assert names == {
+        "from n2nlib import data": ["common.css", "numbers.toml"],
+        "from n2nlib import errors": ["common.css"],
+    }
 
 
 def cells(*sources: str, tags: tuple[str, ...] = ()) -> dict:
-    return {"cells": [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": list(tags)}, "source": s} for i, s in enumerate(sources)]}
+    return {
+        "cells": [
+            {"cell_type": "code", "id": f"c{i}", "metadata": {"tags": list(tags)}, "source": s}
+            for i, s in enumerate(sources)
+        ]
+    }
 
 
 #: What IPython runs and Python alone does not, without a word of the library.
@@ -87,15 +104,24 @@ def test_python_inside_a_magic_counts(package, source):
     assert closure(code_of(cells(source)), package).keys() == {"n2nlib", "n2nlib.errors"}
 
 
-@pytest.mark.parametrize("source", ["!python -m n2nlib.bench", "x = !python -c 'import n2nlib'", "%%bash\npython -m n2nlib.verify", "%timeit -n 1 import n2nlib.errors",
+@pytest.mark.parametrize("source", ["!python -m n2nlib.tools.bench", "x = !python -c 'import n2nlib'", "%%bash\npython -m n2nlib.tools.verify", "%timeit -n 1 import n2nlib.errors",
                                     "%run mine.py", "%run -i mine.py", "from n2nlib import *"])  # fmt: skip
 def test_what_may_use_any_module_counts_every_module(package, source):
-    every = {"n2nlib" + "".join(f".{part}" for part in p.relative_to(package).with_suffix("").parts if part != "__init__") for p in package.rglob("*.py")}
-    assert closure(code_of(cells(source)), package).keys() == {name for name in every if not name.startswith("n2nlib.report")}
+    every = {
+        "n2nlib"
+        + "".join(f".{part}" for part in p.relative_to(package).with_suffix("").parts if part != "__init__")
+        for p in package.rglob("*.py")
+    }
+    assert closure(code_of(cells(source)), package).keys() == {
+        name for name in every if not name.startswith("n2nlib.report")
+    }
 
 
 def test_a_cell_that_cannot_run_is_named_before_anything_is_trained():
-    with pytest.raises(ReportError, match=r"01_x.ipynb, cell 'c1': .* in `def f\(:`. Correct the cell, or tag it `raises-exception`"):
+    with pytest.raises(
+        ReportError,
+        match=r"01_x.ipynb, cell 'c1': .* in `def f\(:`. Correct the cell, or tag it `raises-exception`",
+    ):
         code_of(cells("x = 1", "def f(:\n    pass"), "01_x.ipynb")
     with pytest.raises(ReportError, match="cell 'c0'"):
         code_of(cells("x = '\0'"))
@@ -108,7 +134,10 @@ def test_other_cells_are_no_code():
     assert code_of({"cells": others}) == ""
 
 
-@pytest.mark.parametrize("content", ["", "{half", "[]", "{}", '{"cells": [1]}', '{"cells": [{}]}', '{"nbformat": 3, "worksheets": []}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{half", "[]", "{}", '{"cells": [1]}', '{"cells": [{}]}', '{"nbformat": 3, "worksheets": []}'],
+)
 def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
     (tmp_path / "08_x.ipynb").write_text(content)
     with pytest.raises(ReportError, match="08_x.ipynb cannot be read as a notebook"):
@@ -118,14 +147,18 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
 def test_planning_imports_ipython_only_where_a_cell_needs_it(tmp_path):
     script = "import sys; from n2nlib.report.closure import code_of; cell = {'cell_type': 'code', 'metadata': {}, 'source': %r}; code_of({'cells': [cell]}); print('IPython' in sys.modules)"
     for source, needed in [("import n2nlib\nawait x", "False"), ("x?", "True")]:
-        done = subprocess.run([sys.executable, "-c", script % source], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script % source], capture_output=True, text=True, check=True
+        )
         assert done.stdout.strip() == needed
 
 
 def test_the_real_chapters_reach_the_training_code():
     for name in plan.chapters():
-        modules = closure(code_of(load_notebook(paths.notebooks() / f"{name}.ipynb")), paths.root() / "n2nlib")
-        assert {"n2nlib.study", "n2nlib.training", "n2nlib.corpus.sampling"} <= set(modules), name
+        modules = closure(
+            code_of(load_notebook(paths.notebooks() / f"{name}.ipynb")), paths.root() / "n2nlib"
+        )
+        assert {"n2nlib.study", "n2nlib.training.engine", "n2nlib.data.sampling"} <= set(modules), name
         assert not [m for m in modules if m.startswith("n2nlib.report")], name
 
 
@@ -142,7 +175,11 @@ def made(fake_report):
         settings.file(output).parent.mkdir(parents=True, exist_ok=True)
         settings.file(output).write_text(name)
         state = plan.State(settings)
-        inputs = plan.report_inputs(settings, state) if name == plan.REPORT else plan.chapter_inputs(settings, name, state)
+        inputs = (
+            plan.report_inputs(settings, state)
+            if name == plan.REPORT
+            else plan.chapter_inputs(settings, name, state)
+        )
         state.record(name, inputs, [output], 1.0)
     return settings
 
@@ -156,13 +193,20 @@ def test_a_changed_notebook_remakes_itself_and_what_reads_it(made, tmp_path):
     content = json.loads(path.read_text())
     content["cells"][0]["source"] += " More."
     path.write_text(json.dumps(content))
-    assert stale(made) == {"02_networks": "the notebook changed", "07_report": "reads 02_networks", "report": "shows the chapters above"}
+    assert stale(made) == {
+        "02_networks": "the notebook changed",
+        "07_report": "reads 02_networks",
+        "report": "shows the chapters above",
+    }
 
 
 def test_new_outputs_in_a_committed_notebook_change_nothing(made, tmp_path):
     path = tmp_path / "notebooks" / "01_data.ipynb"
     content = json.loads(path.read_text())
-    content["cells"][1] |= {"execution_count": 7, "outputs": [{"output_type": "stream", "name": "stdout", "text": "3"}]}
+    content["cells"][1] |= {
+        "execution_count": 7,
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": "3"}],
+    }
     path.write_text(json.dumps(content))
     assert stale(made) == {}
 
@@ -171,9 +215,21 @@ def test_what_jupyterlab_saves_changes_nothing(made, tmp_path):
     path = tmp_path / "notebooks" / "01_data.ipynb"
     content = json.loads(path.read_text())
     for cell in content["cells"]:
-        cell["metadata"] |= {"trusted": True, "collapsed": False, "execution": {"iopub.status.idle": "2026"}, "jp-MarkdownHeadingCollapsed": True}
+        cell["metadata"] |= {
+            "trusted": True,
+            "collapsed": False,
+            "execution": {"iopub.status.idle": "2026"},
+            "jp-MarkdownHeadingCollapsed": True,
+        }
         cell["source"] = cell["source"].splitlines(keepends=True)
-    content |= {"metadata": {"kernelspec": {"name": "python3"}, "language_info": {"version": "3.13.1"}, "widgets": {}}, "nbformat_minor": 4}
+    content |= {
+        "metadata": {
+            "kernelspec": {"name": "python3"},
+            "language_info": {"version": "3.13.1"},
+            "widgets": {},
+        },
+        "nbformat_minor": 4,
+    }
     path.write_text(json.dumps(content))
     assert stale(made) == {}
     content["cells"][0]["attachments"] = {"a.png": {"image/png": "AAAA"}}
@@ -186,12 +242,14 @@ def test_a_changed_module_remakes_the_chapters_that_import_it(made, monkeypatch,
     write(tmp_path / "notebooks", "03_filters", json.loads((tmp_path / "notebooks/01_data.ipynb").read_text()) | {
         "cells": [{"cell_type": "code", "id": "x", "metadata": {}, "outputs": [], "execution_count": None, "source": "from n2nlib import classical"}]})  # fmt: skip
     inputs = plan.chapter_inputs(made, "03_filters", plan.State(made))
-    assert "n2nlib.classical" in inputs
+    assert "n2nlib.evaluation.classical" in inputs
     state = plan.State(made)
     made.file("tables/03.csv").write_text("3")
-    state.record("03_filters", inputs | {"n2nlib.classical": "as it was before"}, ["tables/03.csv"], 1.0)
+    state.record(
+        "03_filters", inputs | {"n2nlib.evaluation.classical": "as it was before"}, ["tables/03.csv"], 1.0
+    )
     found = stale(made)
-    assert found["03_filters"] == "n2nlib.classical changed"
+    assert found["03_filters"] == "n2nlib.evaluation.classical changed"
     assert "01_data" not in found and "02_networks" not in found
     assert "07_report" in found
 
@@ -204,7 +262,10 @@ def test_another_parameter_or_corpus_remakes_every_chapter(made, monkeypatch):
     assert set(stale(made)) == {"01_data", "02_networks", "07_report", "report"}
 
 
-@pytest.mark.parametrize(("damage", "reason"), [("missing", "tables/01_data.csv missing"), ("altered", "tables/01_data.csv altered")])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [("missing", "tables/01_data.csv missing"), ("altered", "tables/01_data.csv altered")],
+)
 def test_a_missing_or_altered_output_is_made_again(made, damage, reason):
     path = made.file("tables/01_data.csv")
     path.unlink() if damage == "missing" else path.write_text("99.99")
@@ -215,7 +276,10 @@ def test_a_chapter_whose_others_wrote_something_else_is_stale(made):
     state = plan.State(made)
     made.file("tables/02_networks.csv").write_text("new")
     state.record("02_networks", state.steps["02_networks"]["inputs"], ["tables/02_networks.csv"], 1.0)
-    assert stale(made) == {"07_report": "what 02_networks wrote changed", "report": "shows the chapters above"}
+    assert stale(made) == {
+        "07_report": "what 02_networks wrote changed",
+        "report": "shows the chapters above",
+    }
 
 
 def test_what_a_chapter_no_longer_writes_is_deleted(made):

@@ -18,11 +18,11 @@ from filelock import FileLock
 from processes import comes_true, ended
 
 from n2nlib import paths
+from n2nlib.__main__ import main
 from n2nlib.errors import ReportError
 from n2nlib.report import plan, run
-from n2nlib.report.__main__ import main
-from n2nlib.runs import RunStore
-from n2nlib.training import Trained
+from n2nlib.runs.store import RunStore
+from n2nlib.training.engine import Trained
 
 FAILS = ("code", "values = {}\nraise ReportError('there is no such thing: choose another.')")
 
@@ -38,9 +38,19 @@ def two(fake_report, tmp_path, monkeypatch):
 def test_a_report_is_made_once(fake_report, capsys):
     assert run.make(fake_report)
     folder = fake_report.folder
-    assert {p.name for p in folder.glob("*.*") if not p.name.startswith(".")} == {"report.html", "report.pdf", "state.json"}
-    assert {p.name for p in (folder / "notebooks").iterdir()} == {"01_data.ipynb", "02_networks.ipynb", "07_report.ipynb"}
-    assert {p.name for p in fake_report.figures.iterdir()} == {f"{n}.{s}" for n in ("psnr", "curves") for s in ("pdf", "png")}
+    assert {p.name for p in folder.glob("*.*") if not p.name.startswith(".")} == {
+        "report.html",
+        "report.pdf",
+        "state.json",
+    }
+    assert {p.name for p in (folder / "notebooks").iterdir()} == {
+        "01_data.ipynb",
+        "02_networks.ipynb",
+        "07_report.ipynb",
+    }
+    assert {p.name for p in fake_report.figures.iterdir()} == {
+        f"{n}.{s}" for n in ("psnr", "curves") for s in ("pdf", "png")
+    }
     steps = plan.State(fake_report).steps
     assert "tables/models.csv" in steps["02_networks"]["outputs"]
     lines = capsys.readouterr().out.splitlines()
@@ -57,14 +67,19 @@ def test_a_report_is_made_once(fake_report, capsys):
 def test_parameters_reach_the_chapters(two):
     run.make(two)
     printed = json.loads(two.file("notebooks/01_data.ipynb").read_text())["cells"]
-    assert any("bundled smoke cpu" in "".join(o.get("text", "")) for c in printed for o in c.get("outputs", []))
+    assert any(
+        "bundled smoke cpu" in "".join(o.get("text", "")) for c in printed for o in c.get("outputs", [])
+    )
 
 
 def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path):
     write(tmp_path / "notebooks", "02_bad", chapter("Bad", FAILS))
     with pytest.raises(ReportError) as error:
         run.make(two)
-    assert "chapter 02_bad stopped in cell 'cell-3' (`values = {}`):\n  ReportError: there is no such thing: choose another." in str(error.value)
+    assert (
+        "chapter 02_bad stopped in cell 'cell-3' (`values = {}`):\n  ReportError: there is no such thing: choose another."
+        in str(error.value)
+    )
     assert not two.file("notebooks/02_bad.ipynb").exists()
     assert two.file("notebooks/02_bad.failed.ipynb").exists()
     assert "07_report" not in plan.State(two).steps  # it would have read what is not there
@@ -72,7 +87,9 @@ def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path)
 
     write(tmp_path / "notebooks", "02_bad", chapter("Mended"))
     run.make(two)
-    assert two.file("notebooks/02_bad.ipynb").exists() and not two.file("notebooks/02_bad.failed.ipynb").exists()
+    assert (
+        two.file("notebooks/02_bad.ipynb").exists() and not two.file("notebooks/02_bad.failed.ipynb").exists()
+    )
 
 
 def test_chapters_that_wait_behind_a_failing_one_are_not_begun(two, tmp_path, monkeypatch):
@@ -87,7 +104,7 @@ def test_chapters_that_wait_behind_a_failing_one_are_not_begun(two, tmp_path, mo
 
 def test_a_gpu_that_is_not_there_is_one_sentence(capsys, monkeypatch):
     monkeypatch.setattr("n2nlib.device._gpus", lambda: 0)
-    assert main(["make", "--device", "cuda", "--profile", "smoke"]) == 2
+    assert main(["report", "--device", "cuda", "--profile", "smoke"]) == 2
     assert "there is no GPU" in capsys.readouterr().err
 
 
@@ -101,7 +118,11 @@ def test_a_kernel_that_does_not_start_is_a_sentence_that_names_the_chapter(two, 
     """One that takes longer than it may, and one that ends at once."""
     assert run.START_SECONDS >= 600
     for code, reason in (("import time; time.sleep(100)", "didn't respond"), ("raise SystemExit(3)", "died")):
-        spec = {"argv": [sys.executable, "-c", code, "{connection_file}"], "display_name": "n2n", "language": "python"}
+        spec = {
+            "argv": [sys.executable, "-c", code, "{connection_file}"],
+            "display_name": "n2n",
+            "language": "python",
+        }
         folder = tmp_path / "jupyter" / "kernels" / "n2n"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "kernel.json").write_text(json.dumps(spec))
@@ -127,15 +148,19 @@ def test_long_chapters_say_that_they_go_on_and_what_they_train(two, tmp_path, mo
     error = capfd.readouterr().err.splitlines()
     assert "executing 2 chapters, 2 at a time" in error
     assert "02_slow: training 3 runs, 768 images: about 9 s" in error
-    assert any(re.search(r"^still executing .*02_slow, \d+ s.* \(\d of 2 chapters done\)$", line) for line in error)
+    assert any(
+        re.search(r"^still executing .*02_slow, \d+ s.* \(\d of 2 chapters done\)$", line) for line in error
+    )
     assert not [line for line in error if "a warning of a library" in line]
     run.make(two, only="02_slow")
-    assert any("about" in line and "by the times of before" in line for line in capfd.readouterr().err.splitlines())
+    assert any(
+        "about" in line and "by the times of before" in line for line in capfd.readouterr().err.splitlines()
+    )
 
 
 def test_fresh_removes_nothing_where_its_runs_would_be_refused(two, monkeypatch):
     """bf16 on a processor that emulates it: the sentence comes before the stored runs go."""
-    monkeypatch.setattr("n2nlib.training.emulates_bf16", lambda: True)
+    monkeypatch.setattr("n2nlib.training.engine.emulates_bf16", lambda: True)
     low = plan.spec.profile("smoke").spec(two.opened.fingerprint, precision="bf16")
     monkeypatch.setattr(run, "wanted_runs", lambda settings: [low])
     RunStore().put(Trained(low, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
@@ -156,12 +181,12 @@ import sys
 sys.path.insert(0, {tests!r})
 import fake_chapters
 from n2nlib.report import plan, run
-from n2nlib.report.__main__ import main
+from n2nlib.__main__ import main
 plan.Settings.opened = fake_chapters.opened()
 run.missing_runs = lambda settings: []
 run.SIDE_BY_SIDE = {side_by_side}
 if __name__ == "__main__":
-    sys.exit(main(["make", "--profile", "smoke", "--device", "cpu"]))
+    sys.exit(main(["report", "--profile", "smoke", "--device", "cpu"]))
 """
 
 #: Says which processes execute it, the kernel and the one that started it, and goes on as long as the file is there.
@@ -195,7 +220,11 @@ def slow_report(fake_report, tmp_path):
 
 def later(folder: Path) -> None:
     """Write a second chapter, which leaves the file `begun`."""
-    write(folder / "notebooks", "02_networks", chapter("Later", ("code", f"open({str(folder / 'begun')!r}, 'w').close()")))
+    write(
+        folder / "notebooks",
+        "02_networks",
+        chapter("Later", ("code", f"open({str(folder / 'begun')!r}, 'w').close()")),
+    )
 
 
 def executed_by(folder: Path) -> list[int]:
@@ -228,7 +257,9 @@ def test_an_interrupted_report_ends_soon_and_begins_no_chapter(tmp_path, slow_re
     os.killpg(child.pid, signal.SIGINT)
     assert child.wait(10) == 130
     error = (tmp_path / "stderr").read_text()
-    assert error.endswith("\nstopped; the next `make report` goes on from here\n") and "Traceback" not in error
+    assert (
+        error.endswith("\nstopped; the next `make report` goes on from here\n") and "Traceback" not in error
+    )
     assert ended(processes, seconds=10)
     assert not (tmp_path / "begun").exists()
 
@@ -246,7 +277,10 @@ def test_a_report_killed_alone_leaves_no_process_and_begins_no_chapter(tmp_path,
 
 def test_two_reports_do_not_work_in_one_folder(fake_report):
     fake_report.folder.mkdir(parents=True)
-    with FileLock(fake_report.folder / ".lock"), pytest.raises(ReportError, match="another `make report` is at work"):
+    with (
+        FileLock(fake_report.folder / ".lock"),
+        pytest.raises(ReportError, match="another `make report` is at work"),
+    ):
         run.make(fake_report)
 
 
@@ -268,7 +302,7 @@ def test_asking_for_a_chapter_executes_that_one_again(two):
     ],
 )
 def test_what_the_caller_got_wrong_is_one_sentence(fake_report, capsys, arguments, sentence):
-    assert main(["make", *arguments]) == 2
+    assert main(["report", *arguments]) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
 
@@ -276,21 +310,28 @@ def test_what_the_caller_got_wrong_is_one_sentence(fake_report, capsys, argument
 def test_an_unknown_corpus_is_one_sentence(tmp_path, results, monkeypatch, capsys):
     monkeypatch.setenv("N2N_ROOT", str(tmp_path))
     write(tmp_path / "notebooks", "01_data", notebook())
-    assert main(["make", "--corpus", "bundle", "--profile", "smoke"]) == 2
+    assert main(["report", "--corpus", "bundle", "--profile", "smoke"]) == 2
     assert "unknown corpus 'bundle': did you mean 'bundled'?" in capsys.readouterr().err
 
 
 def test_plan_prints_chapters_reasons_and_missing_runs(fake_report, monkeypatch, capsys):
-    monkeypatch.setattr(plan, "missing_runs", lambda settings: [plan.spec.profile("quick").spec("f" * 16)] * 12)
+    monkeypatch.setattr(
+        plan, "missing_runs", lambda settings: [plan.spec.profile("quick").spec("f" * 16)] * 12
+    )
     assert main(["plan", "--profile", "smoke"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(maxsplit=1) for line in lines[:-1]] == [[n, "never made"] for n in ("01_data", "02_networks", "07_report", "report")]
-    assert re.fullmatch(r"12 training runs missing, about \d+ \w+.* \(an estimate from the speed measured on this machine\)", lines[-1])
+    assert [line.split(maxsplit=1) for line in lines[:-1]] == [
+        [n, "never made"] for n in ("01_data", "02_networks", "07_report", "report")
+    ]
+    assert re.fullmatch(
+        r"12 training runs missing, about \d+ \w+.* \(an estimate from the speed measured on this machine\)",
+        lines[-1],
+    )
 
 
 def test_planning_needs_no_torch(fake_report):
     """The quick answer of a second `make report` must not wait seconds for an import."""
-    code = "import sys, n2nlib.report.run, n2nlib.report.plan, n2nlib.device, n2nlib.corpus; sys.exit('torch' in sys.modules)"
+    code = "import sys, n2nlib.report.run, n2nlib.report.plan, n2nlib.device, n2nlib.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -308,7 +349,9 @@ def test_clean_leaves_runs_what_git_tracks_and_what_is_not_ours(fake_report, tmp
     assert "removed 2 of 3" in capsys.readouterr().out
 
 
-def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(fake_report, tmp_path, monkeypatch, capsys):
+def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(
+    fake_report, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("N2N_CACHE", str(tmp_path / "cache"))
     (paths.results() / "bundled-quick").mkdir(parents=True)
     (tmp_path / ".git").write_text("no repository")
@@ -334,7 +377,10 @@ def test_fresh_forgets_this_report_alone(results, monkeypatch):
     assert not store.has(ours) and store.has(other)
     kept = [json.loads(f.read_text()) for f in store.folder.glob("measurements/*/*/inputs.json")]
     shown = sorted((k["name"], k["inputs"].get("run") or k["inputs"].get("network", "")) for k in kept)
-    assert shown == [("noise", ""), *((n, r) for n in ("psnr", "transfer") for r in sorted([other.id, f"shuffled {other.id}"]))]
+    assert shown == [
+        ("noise", ""),
+        *((n, r) for n in ("psnr", "transfer") for r in sorted([other.id, f"shuffled {other.id}"])),
+    ]
     assert list(store.checkpoints.iterdir()) == []
 
 
@@ -374,7 +420,7 @@ def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch
 
 def test_fresh_without_training_would_only_destroy(fake_report, monkeypatch, capsys):
     monkeypatch.setenv("N2N_TRAIN", "0")
-    assert main(["make", "--profile", "smoke", "--fresh"]) == 2
+    assert main(["report", "--profile", "smoke", "--fresh"]) == 2
     assert "FRESH=1 retrains and TRAIN=0 forbids it" in capsys.readouterr().err
 
 
@@ -385,7 +431,7 @@ def test_relative_paths_mean_the_same_in_every_process(results, tmp_path, monkey
     seen = []
     monkeypatch.setattr("n2nlib.report.run.make", lambda settings, *_: seen.append(settings.corpus))
     monkeypatch.setattr(plan.Settings, "opened", None)
-    assert main(["make", "--corpus", "folder:my photos", "--profile", "smoke", "--device", "cpu"]) == 0
+    assert main(["report", "--corpus", "folder:my photos", "--profile", "smoke", "--device", "cpu"]) == 0
     assert seen == [f"folder:{tmp_path}/my photos"] and os.environ["N2N_PHOTOS"] == f"{tmp_path}/photos"
 
 
@@ -397,7 +443,7 @@ def test_folders_of_one_name_have_reports_of_their_own():
 def test_a_results_folder_that_cannot_be_written_is_one_sentence(fake_report, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setenv("N2N_RESULTS", str(tmp_path / "file" / "results"))
-    assert main(["make", "--profile", "smoke"]) == 2
+    assert main(["report", "--profile", "smoke"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
 

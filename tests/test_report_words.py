@@ -8,12 +8,22 @@ import numpy as np
 import pytest
 from test_comparison import comparison, runs
 
-from n2nlib import paper, report_words
-from n2nlib.claims import (CONTRADICTED, DIRECTION, NO_DATA, NOT_REPRODUCED, REPRODUCED, TOO_SMALL, VERDICTS,
-                           Evidence, Judged)  # fmt: skip
-from n2nlib.ledger import Ledger
+from n2nlib import paper
+from n2nlib.analysis.claims import (
+    CONTRADICTED,
+    DIRECTION,
+    NO_DATA,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    TOO_SMALL,
+    VERDICTS,
+    Evidence,
+    Judged,
+)  # fmt: skip
+from n2nlib.analysis.ledger import Ledger
+from n2nlib.analysis.stats import Interval
+from n2nlib.display import report_words
 from n2nlib.spec import PROFILES
-from n2nlib.stats import Interval
 
 WHOLE, SMALL = paper.images(), 80_000
 CLAIMS = {claim.id: claim for claim in paper.claims()}

@@ -20,15 +20,15 @@ import pytest
 import torch
 from processes import comes_true, ended
 
-from n2nlib import runs
-from n2nlib.corpus import open_corpus
+from n2nlib.data import open_corpus
 from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
-from n2nlib.progress import Progress
-from n2nlib.runs import WEIGHTS, RunStore, whole
+from n2nlib.runs import store as runs
+from n2nlib.runs.progress import Progress
+from n2nlib.runs.store import WEIGHTS, RunStore, whole
+from n2nlib.runs.sweep import _on_gpu, groups, sweep
 from n2nlib.spec import RunSpec
-from n2nlib.sweep import _on_gpu, groups, sweep
-from n2nlib.training import train
+from n2nlib.training.engine import train
 
 N = 64
 
@@ -72,7 +72,10 @@ def test_an_altered_run_is_never_believed(store, corpus, trained, name):
     assert not store.has(spec(corpus))
     with pytest.raises(StoreError, match=f"altered files .*{name}"):
         store.get(spec(corpus))
-    assert sweep([spec(corpus)], {corpus.fingerprint: corpus}, store=store, device="cpu")[0].metrics["psnr"] == trained.metrics["psnr"]
+    assert (
+        sweep([spec(corpus)], {corpus.fingerprint: corpus}, store=store, device="cpu")[0].metrics["psnr"]
+        == trained.metrics["psnr"]
+    )
     assert store.has(spec(corpus))
 
 
@@ -81,7 +84,19 @@ def test_a_run_without_its_last_file_is_not_there(store, corpus, trained):
     assert not store.has(spec(corpus)) and store.all() == []
 
 
-BROKEN = ["", "[]", "null", "3", '"files"', "{}", '{"files": {}}', '{"files": []}', '{"files": null}', '{"files": {"spec.json": 1}}', "\x00\xff"]
+BROKEN = [
+    "",
+    "[]",
+    "null",
+    "3",
+    '"files"',
+    "{}",
+    '{"files": {}}',
+    '{"files": []}',
+    '{"files": null}',
+    '{"files": {"spec.json": 1}}',
+    "\x00\xff",
+]
 
 
 @pytest.mark.parametrize("text", BROKEN)
@@ -132,15 +147,15 @@ def test_identity_is_what_defines_the_run(corpus):
 
 def test_a_finished_run_is_never_trained_twice(store, corpus, trained, monkeypatch):
     store.put(trained)
-    monkeypatch.setattr("n2nlib.training.train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("n2nlib.training.engine.train", lambda *_, **__: pytest.fail("trained again"))
     run = sweep([spec(corpus)] * 2, {corpus.fingerprint: corpus}, store=store, device="cpu")
     assert [r.metrics["psnr"] for r in run] == [trained.metrics["psnr"]] * 2
 
 
 def test_processes_give_the_bits_of_one(store, corpus, monkeypatch):
     """Enough runs for a pool of two processes; the same runs in this process end alike."""
-    monkeypatch.setattr("n2nlib.sweep.SMALL", 0)
-    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    monkeypatch.setattr("n2nlib.runs.sweep.SMALL", 0)
+    monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
     specs = [spec(corpus, seed=s) for s in range(3)]
     pooled = sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
     for run, direct in zip(pooled, train(specs, corpus), strict=True):
@@ -150,7 +165,9 @@ def test_processes_give_the_bits_of_one(store, corpus, monkeypatch):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("dask.distributed", reason="dask is an optional extra")
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as running:
+    with distributed.LocalCluster(
+        2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as running:
         yield running
 
 
@@ -168,7 +185,9 @@ def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, 
     killer = threading.Thread(target=kill_one)
     killer.start()
     address = cluster.scheduler_address
-    made = sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{address}", quiet=True)
+    made = sweep(
+        specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{address}", quiet=True
+    )
     killer.join()
     assert killed
     for run, direct in zip(made, train(specs, corpus), strict=True):
@@ -178,13 +197,25 @@ def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, 
 def test_dask_hands_back_what_went_wrong(store, corpus, cluster):
     specs = [spec(corpus, lr=0.9, epochs=40), spec(corpus, seed=7)]
     with pytest.raises(TrainingError, match="diverged"):
-        sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{cluster.scheduler_address}")
+        sweep(
+            specs,
+            {corpus.fingerprint: corpus},
+            store=store,
+            device="cpu",
+            executor=f"dask:{cluster.scheduler_address}",
+        )
     assert store.has(specs[1]) and not store.has(specs[0])
 
 
 def test_a_scheduler_that_is_not_there_is_named(store, corpus):
     with pytest.raises(ReportError, match="no Dask scheduler answers at tcp://127.0.0.1:1 "):
-        sweep([spec(corpus)], {corpus.fingerprint: corpus}, store=store, device="cpu", executor="dask:tcp://127.0.0.1:1")
+        sweep(
+            [spec(corpus)],
+            {corpus.fingerprint: corpus},
+            store=store,
+            device="cpu",
+            executor="dask:tcp://127.0.0.1:1",
+        )
 
 
 def test_one_failing_run_does_not_take_the_others_along(store, corpus):
@@ -197,11 +228,14 @@ def test_one_failing_run_does_not_take_the_others_along(store, corpus):
 @pytest.mark.parametrize("small", [10**6, 0], ids=["in this process", "in a pool"])
 def test_what_nobody_foresaw_names_its_run_and_costs_no_other(store, corpus, monkeypatch, small):
     """A corpus without pairs fails wherever it is asked for them, with Python's own words for it."""
-    monkeypatch.setattr("n2nlib.sweep.SMALL", small)
-    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    monkeypatch.setattr("n2nlib.runs.sweep.SMALL", small)
+    monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
     corpora = {corpus.fingerprint: corpus, "e" * 16: SimpleNamespace(train=None, val=None)}
     specs = [spec(corpus).replace(corpus="e" * 16), spec(corpus, seed=5)]
-    with pytest.raises(TrainingError, match=f"run {specs[0].id} .*AttributeError: 'NoneType' object has no attribute 'subset'") as error:
+    with pytest.raises(
+        TrainingError,
+        match=f"run {specs[0].id} .*AttributeError: 'NoneType' object has no attribute 'subset'",
+    ) as error:
         sweep(specs, corpora, store=store, device="cpu", quiet=True)
     assert type(error.value.__cause__) is AttributeError
     assert store.has(specs[1]) and not store.has(specs[0])
@@ -220,7 +254,7 @@ def groups_tried(store, corpus, monkeypatch):
             if error := fails(group):
                 raise error
 
-        monkeypatch.setattr("n2nlib.sweep.train_here", train_here)
+        monkeypatch.setattr("n2nlib.runs.sweep.train_here", train_here)
         specs = [spec(corpus, seed=i) for i in range(12)]
         errors = _on_gpu(specs, {corpus.fingerprint: corpus}, store, Progress(specs, "cuda", quiet=True))
         return seen, [str(e) for e in errors]
@@ -230,18 +264,26 @@ def groups_tried(store, corpus, monkeypatch):
 
 def test_a_run_that_is_known_to_fail_leaves_its_group(groups_tried):
     """One of 12 diverges: the other 11 go on together."""
-    seen, errors = groups_tried(lambda g: next((TrainingError("diverged", run=s.id) for s in g if s.seed == 7), None))
+    seen, errors = groups_tried(
+        lambda g: next((TrainingError("diverged", run=s.id) for s in g if s.seed == 7), None)
+    )
     assert [len(g) for g in seen] == [12, 11] and 7 not in seen[1]
     assert errors == ["diverged"]
 
 
-@pytest.mark.parametrize("trouble", [TrainingError("somewhere"), RuntimeError("somewhere"), torch.OutOfMemoryError("somewhere")])
+@pytest.mark.parametrize(
+    "trouble", [TrainingError("somewhere"), RuntimeError("somewhere"), torch.OutOfMemoryError("somewhere")]
+)
 def test_a_failing_run_that_is_not_known_is_found_by_halving(groups_tried, trouble):
     """12, 6 and 6, 3 and 3, ...: four levels below the first, and all but the one run are trained in the largest group they can be."""
     seen, errors = groups_tried(lambda g: trouble if any(s.seed == 7 for s in g) else None)
     assert seen == [[*range(12)], [*range(6)], [*range(6, 12)], [6, 7, 8], [6], [7, 8], [7], [8], [9, 10, 11]]
     assert len(errors) == 1
-    expected = {TrainingError: "somewhere", RuntimeError: r"run \w{16} .*RuntimeError: somewhere", torch.OutOfMemoryError: "does not fit the GPU's memory"}
+    expected = {
+        TrainingError: "somewhere",
+        RuntimeError: r"run \w{16} .*RuntimeError: somewhere",
+        torch.OutOfMemoryError: "does not fit the GPU's memory",
+    }
     assert re.search(expected[type(trouble)], errors[0])
 
 
@@ -290,7 +332,9 @@ def long_sweep(tmp_path):
         process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
         locks = tmp_path / "store" / ".locks"
         assert comes_true(lambda: locks.exists() and len(list(locks.iterdir())) >= 2, 90)
-        listed = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True)
+        listed = subprocess.run(
+            ["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True
+        )
         children = [int(pid) for pid in listed.stdout.split()]
         assert len(children) >= 3  # two workers and multiprocessing's resource tracker
         return process, children
@@ -312,7 +356,9 @@ def test_an_interrupted_sweep_begins_nothing_that_waits(tmp_path, long_sweep):
     process.send_signal(signal.SIGINT)
     assert process.wait(60) != 0
     assert ended(children)
-    assert len(list((tmp_path / "store" / ".locks").iterdir())) <= 3  # the two under way, and one that a worker may have taken
+    assert (
+        len(list((tmp_path / "store" / ".locks").iterdir())) <= 3
+    )  # the two under way, and one that a worker may have taken
 
 
 def test_a_network_of_this_script_trains_in_this_process(store, corpus, monkeypatch):
@@ -324,10 +370,12 @@ def test_a_network_of_this_script_trains_in_this_process(store, corpus, monkeypa
 
     Mine.__module__ = "__main__"
     monkeypatch.setitem(NETWORKS, "Mine", Mine)
-    monkeypatch.setattr("n2nlib.sweep.SMALL", 0)
-    monkeypatch.setattr("n2nlib.sweep.cores", lambda: 2)
+    monkeypatch.setattr("n2nlib.runs.sweep.SMALL", 0)
+    monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
     specs = [spec(corpus, network="Mine", seed=s) for s in range(2)]
-    assert [r.spec for r in sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)] == specs
+    assert [
+        r.spec for r in sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
+    ] == specs
 
 
 def test_another_versions_runs_are_passed_over(store, corpus, trained):
@@ -353,13 +401,19 @@ def test_a_measurement_is_made_once_by_two_who_want_it(store):
         return {"value": len(calls), "arrays": {"x": np.arange(3)}}
 
     found = []
-    each = [threading.Thread(target=lambda: found.append(store.measurement("m", {}, compute))) for _ in range(2)]
+    each = [
+        threading.Thread(target=lambda: found.append(store.measurement("m", {}, compute))) for _ in range(2)
+    ]
     each[0].start()
     begun.wait(10)
     each[1].start()
     for thread in each:
         thread.join(10)
-    assert len(calls) == 1 and [f["value"] for f in found] == [1, 1] and all(len(f["arrays"]["x"]) == 3 for f in found)
+    assert (
+        len(calls) == 1
+        and [f["value"] for f in found] == [1, 1]
+        and all(len(f["arrays"]["x"]) == 3 for f in found)
+    )
 
 
 def test_unknown_names_say_so(store, corpus):
@@ -378,7 +432,9 @@ def test_a_gpu_that_is_not_there_is_asked_for():
 
 
 def test_groups_hold_runs_that_can_share_a_graph(corpus):
-    specs = [spec(corpus, seed=i) for i in range(15)] + [spec(corpus, network="UNet", seed=i) for i in range(7)]
+    specs = [spec(corpus, seed=i) for i in range(15)] + [
+        spec(corpus, network="UNet", seed=i) for i in range(7)
+    ]
     specs += [spec(corpus, epochs=2)]
     found = groups(specs)
     assert sorted(len(g) for g in found) == [1, 2, 3, 5, 12]

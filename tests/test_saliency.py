@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from n2nlib import classical, saliency
+from n2nlib.analysis import saliency
+from n2nlib.evaluation import classical
+from n2nlib.evaluation.smoothgrad import jacobian_rows
 from n2nlib.models import build
-from n2nlib.smoothgrad import jacobian_rows
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,9 @@ def photographs():
 def test_pictures_are_chosen_by_the_noise_alone(photographs):
     noisy, clean = photographs
     error = saliency.error_map(noisy, clean)
-    worst = [max(error[i][tuple(p)] for p in pixels) for i, (pixels, _) in enumerate(saliency.edge_pixels(clean))]
+    worst = [
+        max(error[i][tuple(p)] for p in pixels) for i, (pixels, _) in enumerate(saliency.edge_pixels(clean))
+    ]
     photo = np.array([0, 0, 0, 1, 1, 1])
     chosen = saliency.noisiest_edges(noisy, clean, photo, 4)
     assert [error[i][pixel] for i, pixel in chosen] == [worst[i] for i, _ in chosen]
@@ -59,7 +62,9 @@ def test_partners_are_quiet_and_of_equal_detail(photographs):
     pairs = saliency.matched(error, clean)
     assert sum(len(i) for i, _ in pairs) > 100
     for e, g, (i, j) in zip(error, light, pairs, strict=True):
-        spread = np.array([g[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].std() for y in range(32) for x in range(32)])
+        spread = np.array(
+            [g[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].std() for y in range(32) for x in range(32)]
+        )
         rows, columns = np.divmod(np.concatenate([i, j]), 32)
         ratio = (spread[i] + 1e-3) / (spread[j] + 1e-3)
         assert min(rows.min(), columns.min()) >= 2 and max(rows.max(), columns.max()) <= 29
@@ -100,7 +105,9 @@ def test_same_side_of_known_weights(photographs):
     assert np.isnan(saliency.log_same_side(np.zeros((1, 6, 2)))).all()
 
 
-@pytest.mark.parametrize("name, parameters", [("mean", {"size": 3}), ("mean", {"size": 5}), ("gaussian", {"sigma": 0.7})])
+@pytest.mark.parametrize(
+    "name, parameters", [("mean", {"size": 3}), ("mean", {"size": 5}), ("gaussian", {"sigma": 0.7})]
+)
 def test_mean_and_gaussian_do_not_know_sides(photographs, name, parameters):
     matrix = saliency.filter_matrix(name, 32, 32, **parameters)
     np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-9)
@@ -110,8 +117,13 @@ def test_mean_and_gaussian_do_not_know_sides(photographs, name, parameters):
 
 def test_bilateral_and_non_local_means_know_sides(photographs):
     _, clean = photographs
-    for name, parameters in [("bilateral", {"sigma_spatial": 1.0, "sigma_color": 0.1}), ("nlm", {"h": 0.1, "distance": 2})]:
-        weights = saliency.same_side(lambda i, p: saliency.filter_rows(name, i, p, **parameters), clean, clean)["weights"]
+    for name, parameters in [
+        ("bilateral", {"sigma_spatial": 1.0, "sigma_color": 0.1}),
+        ("nlm", {"h": 0.1, "distance": 2}),
+    ]:
+        weights = saliency.same_side(
+            lambda i, p: saliency.filter_rows(name, i, p, **parameters), clean, clean
+        )["weights"]
         # Without noise nearly no weight crosses a step of 110 grey levels. What is left on the other side is that
         # moving a pixel there also moves the weights (and, for non-local means, patches that lie across the edge).
         assert (saliency.log_same_side(weights) > np.log(3)).all()
@@ -120,7 +132,10 @@ def test_bilateral_and_non_local_means_know_sides(photographs):
 def test_filter_rows_are_central_differences_one_pixel_at_a_time(photographs):
     image = photographs[0][0]
     pixels = np.array([[8, 8], [15, 20]])
-    for name, parameters in [("bilateral", {"sigma_spatial": 0.8, "sigma_color": 0.3}), ("nlm", {"h": 0.1, "distance": 3})]:
+    for name, parameters in [
+        ("bilateral", {"sigma_spatial": 0.8, "sigma_color": 0.3}),
+        ("nlm", {"h": 0.1, "distance": 3}),
+    ]:
         rows = saliency.filter_rows(name, image, pixels, **parameters)
         for k, (y, x) in enumerate(pixels):
             for dy, dx in [(0, 0), (0, 1), (-2, 1), (3, 0)]:
@@ -145,7 +160,12 @@ def test_an_input_pixel_moves_outputs_as_far_as_is_said(name, parameters):
     image = np.random.default_rng(0).random((1, 3, 33, 33))
     moved = image.copy()
     moved[..., 16, 16] += 0.1
-    changed = np.abs(np.subtract(*(classical.filter_float(name, x, **parameters) for x in (moved, image)))).max(axis=(0, 1)) > 1e-15
+    changed = (
+        np.abs(np.subtract(*(classical.filter_float(name, x, **parameters) for x in (moved, image)))).max(
+            axis=(0, 1)
+        )
+        > 1e-15
+    )
     assert np.abs(np.argwhere(changed) - 16).max() == saliency._reach(name, parameters)
 
 
@@ -162,7 +182,9 @@ def test_the_noisy_image_itself(photographs):
 def test_matrix_and_network_give_the_same_statements(photographs):
     noisy, clean = photographs
     matrix = saliency.filter_matrix("mean", 32, 32, size=3)
-    blur = nn.Sequential(nn.ReplicationPad2d(1), nn.Conv2d(3, 3, 3, groups=3, bias=False))  # reflects by one pixel
+    blur = nn.Sequential(
+        nn.ReplicationPad2d(1), nn.Conv2d(3, 3, 3, groups=3, bias=False)
+    )  # reflects by one pixel
     nn.init.constant_(blur[1].weight, 1 / 9)
     by_matrix = saliency.linear_statements(matrix, noisy, clean)
     by_network = saliency.network_statements(blur, noisy, clean, samples=1, sigma=0)
@@ -181,7 +203,9 @@ def test_low_influence_of_noisy_pixels_is_seen(photographs):
     influence = np.repeat(influence[:, None], 3, axis=1)
     found = saliency.statements(noisy, clean, noisy / 255.0, None, influence)
     np.testing.assert_allclose(found["pixel"], np.log(0.5), atol=1e-12)
-    np.testing.assert_allclose(found["ring"], 0, atol=1e-12)  # the noisy pixels themselves do not count in rings
+    np.testing.assert_allclose(
+        found["ring"], 0, atol=1e-12
+    )  # the noisy pixels themselves do not count in rings
 
 
 def test_rank_correlation_is_spearman():

@@ -10,14 +10,16 @@ import pandas as pd
 import pytest
 from test_comparison import comparison, runs
 
-from n2nlib import saliency, saliency_figures, smoothgrad, tables
-from n2nlib import saliency_measurements as measured
-from n2nlib.corpus import open_corpus
-from n2nlib.image_statistics import ImageStatistics, average
-from n2nlib.measurements import KINDS
+from n2nlib.analysis import saliency
+from n2nlib.analysis import saliency_measurements as measured
+from n2nlib.analysis.image_statistics import ImageStatistics, average
+from n2nlib.analysis.measurements import KINDS
+from n2nlib.analysis.saliency_measurements import Filter, Network
+from n2nlib.analysis.stats import Interval
+from n2nlib.data import open_corpus
+from n2nlib.display import saliency_figures, tables
+from n2nlib.evaluation import smoothgrad
 from n2nlib.models import build
-from n2nlib.saliency_measurements import Filter, Network
-from n2nlib.stats import Interval
 
 PHOTO = np.repeat(np.arange(5), 4)
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from n2nlib.corpus import Pairs
+from n2nlib.data import Pairs
 from n2nlib.errors import TrainingError
-from n2nlib.losses import LOSSES
 from n2nlib.models import build
-from n2nlib.schemes import HIDDEN_OUT_OF_256, Samples, objective, words
 from n2nlib.spec import AUGMENTATIONS, RunSpec
+from n2nlib.training.losses import LOSSES
+from n2nlib.training.schemes import HIDDEN_OUT_OF_256, Samples, objective, words
 
 N = 96
 CPU = torch.device("cpu")
@@ -91,7 +91,9 @@ def test_mixing_keeps_both_values_of_every_pixel(pairs):
     a, b = stored(pairs.a), stored(pairs.b)
     assert torch.equal(x.int() + target.int(), a.int() + b.int())
     from_b = (x == b).all(-1)
-    assert torch.equal(from_b, ~(x == a).all(-1))  # all three channels go together: the noise is one draw for the pixel
+    assert torch.equal(
+        from_b, ~(x == a).all(-1)
+    )  # all three channels go together: the noise is one draw for the pixel
     share = from_b.float().mean().item()
     assert abs(share - 0.5) < 4 * 0.5 / (N * 1024) ** 0.5
     # neighbours are assigned independently: correlation within 4 sigma of zero

@@ -6,12 +6,12 @@ import pickle
 import numpy as np
 import pytest
 
-from n2nlib import search
-from n2nlib.corpus import open_corpus
+from n2nlib.data import open_corpus
 from n2nlib.errors import CorpusError
 from n2nlib.models import build, count_parameters
-from n2nlib.runs import RunStore
+from n2nlib.runs.store import RunStore
 from n2nlib.spec import profile
+from n2nlib.tools import search
 
 pytest.importorskip("optuna")
 

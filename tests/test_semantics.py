@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from n2nlib import schemes
-from n2nlib.corpus import Pairs
+from n2nlib.data import Pairs
 from n2nlib.models import NETWORKS, build
-from n2nlib.schemes import words
 from n2nlib.spec import SEMANTICS, RunSpec
-from n2nlib.training import Replica, settings
+from n2nlib.training import schemes
+from n2nlib.training.engine import Replica, settings
+from n2nlib.training.schemes import words
 
 PINS = Path(__file__).with_name("semantics.json")
 BATCH = 4
@@ -32,7 +32,11 @@ KINDS = {
     "TNet+L1": {"loss": "L1"},
     "TNet+L_HDR": {"loss": "L_HDR"},
     "TNet+dropout": {"options": {"dropout": 0.1}},
-    "TNet tricks": {"augment": ("flip", "mix", "rotate", "shuffle", "swap"), "schedule": "cosine", "averaging": 0.9},
+    "TNet tricks": {
+        "augment": ("flip", "mix", "rotate", "shuffle", "swap"),
+        "schedule": "cosine",
+        "averaging": 0.9,
+    },
     "Noise2Clean": {"scheme": "noise2clean"},
     "Noise2Void": {"scheme": "noise2void"},
     "Neighbor2Neighbor": {"scheme": "neighbor2neighbor"},
@@ -74,7 +78,9 @@ def use_exact_weights(network: torch.nn.Module) -> None:
     with torch.no_grad():
         for name, p in network.named_parameters():
             if p.dim() > 1:
-                drawn = words(0, name, 0, 0, 1, -(-p.numel() // 4) * 4)[0, : p.numel()] >> np.uint64(40)  # 24 bits
+                drawn = words(0, name, 0, 0, 1, -(-p.numel() // 4) * 4)[0, : p.numel()] >> np.uint64(
+                    40
+                )  # 24 bits
                 unit = torch.from_numpy(drawn.astype(np.float64) / 2**23 - 1).reshape(p.shape)  # [-1, 1)
                 exponent = round(np.log2(p[0].numel()) / 2)
                 p.copy_(unit / 2**exponent)  # PyTorch's bound, 1/sqrt(inputs), to the nearest power of two
@@ -98,7 +104,10 @@ def test_the_pins_belong_to_this_version():
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_means_what_it_meant(kind):
     np.testing.assert_allclose(
-        losses(kind), pins()["losses"][kind], rtol=1e-10, err_msg="training changed its meaning: raise SEMANTICS in n2nlib/spec.py"
+        losses(kind),
+        pins()["losses"][kind],
+        rtol=1e-10,
+        err_msg="training changed its meaning: raise SEMANTICS in n2nlib/spec.py",
     )
 
 
@@ -106,13 +115,15 @@ def test_training_means_what_it_meant(kind):
 def test_networks_start_where_they_started(network):
     """u * 2b - b with u in [0, 1): two roundings of at most 2^-24 b each, or one where the processor fuses them."""
     bounds = [1 / np.sqrt(p[0].numel()) if p.dim() > 1 else 1 for p in build(network, seed=3).parameters()]
-    np.testing.assert_array_less(np.abs(np.subtract(start(network), pins()["start"][network])), 2**-22 * np.array(bounds))
+    np.testing.assert_array_less(
+        np.abs(np.subtract(start(network), pins()["start"][network])), 2**-22 * np.array(bounds)
+    )
 
 
 def test_a_change_of_meaning_is_seen(monkeypatch):
     """Training on the pairs the other way round, say, moves the losses far beyond the tolerance."""
     chunk = Replica.__init__.__globals__["Samples"].chunk
-    monkeypatch.setattr("n2nlib.training.Samples.chunk", lambda *args: chunk(*args)[::-1])
+    monkeypatch.setattr("n2nlib.training.engine.Samples.chunk", lambda *args: chunk(*args)[::-1])
     with pytest.raises(AssertionError, match="raise SEMANTICS"):
         test_training_means_what_it_meant("TNet")
 

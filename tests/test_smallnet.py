@@ -9,7 +9,7 @@ import torch
 from n2nlib.errors import ReportError
 from n2nlib.models import build, count_parameters
 from n2nlib.models.smallnet import SmallNet
-from n2nlib.search import SPACE, START
+from n2nlib.tools.search import SPACE, START
 
 
 @pytest.fixture
@@ -72,7 +72,13 @@ def test_the_neighbours_of_a_flat_image_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "options, named", [({"activation": "rleu"}, "rleu"), ({"down": "mean"}, "mean"), ({"up": "cubic"}, "cubic"), ({"kernel": 4}, "kernel 4")]
+    "options, named",
+    [
+        ({"activation": "rleu"}, "rleu"),
+        ({"down": "mean"}, "mean"),
+        ({"up": "cubic"}, "cubic"),
+        ({"kernel": 4}, "kernel 4"),
+    ],
 )
 def test_bad_options_are_named(options, named):
     with pytest.raises(ReportError, match=named):
@@ -83,4 +89,6 @@ def test_the_searched_space_is_the_constructor():
     options = set(inspect.signature(SmallNet).parameters)
     assert set(SPACE) == set(START) == options | {"lr"}
     assert all(START[name] in values for name, values in SPACE.items())
-    assert {name: p.default for name, p in inspect.signature(SmallNet).parameters.items()} == {n: v for n, v in START.items() if n != "lr"}
+    assert {name: p.default for name, p in inspect.signature(SmallNet).parameters.items()} == {
+        n: v for n, v in START.items() if n != "lr"
+    }

@@ -7,10 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from n2nlib import smoothgrad
 from n2nlib.errors import ReportError
+from n2nlib.evaluation import smoothgrad
+from n2nlib.evaluation.smoothgrad import (
+    cascade,
+    jacobian_rows,
+    loss_gradient,
+    output,
+    output_gradient,
+    shuffled,
+)
 from n2nlib.models import build
-from n2nlib.smoothgrad import cascade, jacobian_rows, loss_gradient, output, output_gradient, shuffled
 
 
 def generator(seed=0):
@@ -55,8 +62,12 @@ def test_agrees_with_captum(network, images):
     spread = float(image.max() - image.min())
     tunnel = NoiseTunnel(Saliency(lambda x: network(x).sum((1, 2, 3))))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)  # Captum draws from the global generator: the same stream as a generator of that seed
-        theirs = tunnel.attribute(image.clone(), nt_type="smoothgrad", nt_samples=20, stdevs=0.1 * spread, abs=False)
+        torch.manual_seed(
+            3
+        )  # Captum draws from the global generator: the same stream as a generator of that seed
+        theirs = tunnel.attribute(
+            image.clone(), nt_type="smoothgrad", nt_samples=20, stdevs=0.1 * spread, abs=False
+        )
     ours = output_gradient(network, image, samples=20, sigma=0.1, generator=generator(3))
     torch.testing.assert_close(ours, theirs.float(), rtol=0, atol=1e-5)
 
@@ -89,7 +100,9 @@ def test_rows_are_the_jacobian(network, images):
     assert colour.shape == (3, 3, 3, 32, 32)
     exact = torch.func.jacrev(lambda x: torch.stack([network(x[None])[0, :, r, c] for r, c in pixels]))(image)
     torch.testing.assert_close(colour, exact, rtol=0, atol=1e-6)
-    torch.testing.assert_close(jacobian_rows(network, image, pixels), colour.mean(1).sum(1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        jacobian_rows(network, image, pixels), colour.mean(1).sum(1), rtol=0, atol=1e-6
+    )
 
 
 def test_all_rows_in_seconds_sum_to_the_output_gradient(network, images):
@@ -131,7 +144,10 @@ def test_cascade_goes_from_the_output_to_the_input(network):
     assert torch.equal(state, torch.random.get_rng_state())
     assert [name for name, _ in steps] == [f"conv{i}" for i in range(7, 0, -1)]
     for depth, (_, step) in enumerate(steps, start=1):
-        kept = [torch.equal(getattr(network, f"conv{i}").weight, getattr(step, f"conv{i}").weight) for i in range(1, 8)]
+        kept = [
+            torch.equal(getattr(network, f"conv{i}").weight, getattr(step, f"conv{i}").weight)
+            for i in range(1, 8)
+        ]
         assert kept == [True] * (7 - depth) + [False] * depth
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2nlib import paths
+from n2nlib.analysis.stats import same_start
 from n2nlib.errors import ReportError
 from n2nlib.models import NETWORKS, build, count_parameters
 from n2nlib.spec import RunSpec
-from n2nlib.stats import same_start
 from n2nlib.study import Study
 
 SIZE = {"corpus": "c" * 16, "n_train": 64, "epochs": 1}
@@ -115,7 +115,11 @@ def test_any_options_are_a_network_or_a_sentence(data):
 
     name = data.draw(st.sampled_from(sorted(NETWORKS)))
     types = {k: p.annotation for k, p in inspect.signature(NETWORKS[name]).parameters.items()}
-    options = {k: data.draw(st.one_of(SOME[t], ANYTHING) if data.draw(st.booleans()) else SOME[t]) for k, t in types.items() if data.draw(st.booleans())}
+    options = {
+        k: data.draw(st.one_of(SOME[t], ANYTHING) if data.draw(st.booleans()) else SOME[t])
+        for k, t in types.items()
+        if data.draw(st.booleans())
+    }
     try:
         network = build(name, seed=0, **options)
     except ReportError as error:
@@ -129,13 +133,17 @@ def test_a_network_of_ones_own_is_held_to_its_annotations(monkeypatch):
     import torch
 
     class Mine(torch.nn.Module):
-        def __init__(self, width: int, depth=1, wide: "int | None" = None):
+        def __init__(self, width: int, depth=1, wide: int | None = None):
             super().__init__()
             self.conv = torch.nn.Conv2d(3, width, 3)
 
     monkeypatch.setitem(NETWORKS, "Mine", Mine)
     assert build("Mine", width=2, depth="any", wide=None).conv.out_channels == 2
-    for options, says in [({"width": 2.5}, "give a whole number"), ({"width": -2}, "Mine cannot be built with"), ({}, "Mine cannot be built with")]:
+    for options, says in [
+        ({"width": 2.5}, "give a whole number"),
+        ({"width": -2}, "Mine cannot be built with"),
+        ({}, "Mine cannot be built with"),
+    ]:
         with pytest.raises(ReportError, match=says):
             build("Mine", **options)
 
@@ -156,7 +164,10 @@ def study(results):
         ({}, {"options": {"dropout": 0.0, "embedding": 32.0, "pool": "max"}}),
         ({"options": {"batch_norm": True}}, {"options": {"batch_norm": np.True_, "dropout": 0}}),
         ({"options": {"embedding": 64}}, {"options": {"embedding": np.float32(64)}}),
-        ({"network": "SmallNet", "options": {"kernel": 0}}, {"network": "SmallNet", "options": {"kernel": 0, "width": 16, "correction": True}}),
+        (
+            {"network": "SmallNet", "options": {"kernel": 0}},
+            {"network": "SmallNet", "options": {"kernel": 0, "width": 16, "correction": True}},
+        ),
     ],
 )
 def test_one_network_has_one_identity_however_it_is_asked_for(study, one, other):
@@ -165,12 +176,20 @@ def test_one_network_has_one_identity_however_it_is_asked_for(study, one, other)
 
 
 def test_what_does_not_fit_is_said_when_it_is_asked_for(study):
-    for options, says in [({"skips": 1}, "give True or False"), ({"batchnorm": True}, "did you mean 'batch_norm'")]:
+    for options, says in [
+        ({"skips": 1}, "give True or False"),
+        ({"batchnorm": True}, "did you mean 'batch_norm'"),
+    ]:
         with pytest.raises(ReportError, match=says):
             study.spec(options=options)
 
 
-@given(st.dictionaries(st.text(max_size=3), st.one_of(st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False))))
+@given(
+    st.dictionaries(
+        st.text(max_size=3),
+        st.one_of(st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False)),
+    )
+)
 def test_numbers_that_are_equal_are_written_alike(options):
     ints = {k: int(v) if float(v).is_integer() else v for k, v in options.items()}
     floats = {k: np.float64(v) for k, v in options.items()}

@@ -7,10 +7,22 @@ import numpy as np
 import pytest
 from scipy import stats as sps
 
+from n2nlib.analysis.stats import (
+    Interval,
+    MeanSD,
+    cluster_bootstrap,
+    crossed,
+    equal_means,
+    equivalence,
+    holm,
+    mean_interval,
+    paired,
+    psnr_difference,
+    same_start,
+    welch,
+)
 from n2nlib.errors import ReportError
 from n2nlib.spec import RunSpec
-from n2nlib.stats import (Interval, MeanSD, cluster_bootstrap, crossed, equal_means, equivalence, holm, mean_interval,
-                          paired, psnr_difference, same_start, welch)
 
 DRAWS = 4_000
 
@@ -37,14 +49,19 @@ def test_paired_covers_and_is_narrower_where_starts_matter():
     a, b = start + generator.normal(0.05, 0.01, start.shape), start + generator.normal(0, 0.01, start.shape)
     pairs = [paired(*ab) for ab in zip(a, b, strict=True)]
     assert 0.93 < coverage(pairs, 0.05) < 0.97
-    assert np.mean([i.high - i.low for i in pairs]) < 0.3 * np.mean([(w := welch(*ab)).high - w.low for ab in zip(a, b, strict=True)])
+    assert np.mean([i.high - i.low for i in pairs]) < 0.3 * np.mean(
+        [(w := welch(*ab)).high - w.low for ab in zip(a, b, strict=True)]
+    )
 
 
 def test_intervals_agree_with_scipy():
     generator = np.random.default_rng(3)
     a, b = generator.normal(size=5), generator.normal(size=7)
-    for ours, theirs in [(mean_interval(a), sps.ttest_1samp(a, 0)), (welch(a, b), sps.ttest_ind(a, b, equal_var=False)),
-                         (paired(a, b[:5]), sps.ttest_rel(a, b[:5]))]:
+    for ours, theirs in [
+        (mean_interval(a), sps.ttest_1samp(a, 0)),
+        (welch(a, b), sps.ttest_ind(a, b, equal_var=False)),
+        (paired(a, b[:5]), sps.ttest_rel(a, b[:5])),
+    ]:
         low, high = theirs.confidence_interval(0.95)
         assert (ours.low, ours.high) == pytest.approx((low, high), rel=1e-9)
         assert 2 * min(ours.p_above(0), ours.p_below(0)) == pytest.approx(theirs.pvalue, rel=1e-9)
@@ -53,15 +70,20 @@ def test_intervals_agree_with_scipy():
 def simulate(generator, initialisations=5, photos=100, images=10, *, start, photograph, interaction, image):
     """Return (n, photos * images) PSNR deviations: crossed effects of initialisation and photograph."""
     own = generator.standard_normal
-    by_photo = (start * own((initialisations, 1)) + photograph * own((1, photos))
-                + interaction * own((initialisations, photos)))
+    by_photo = (
+        start * own((initialisations, 1))
+        + photograph * own((1, photos))
+        + interaction * own((initialisations, photos))
+    )
     return np.repeat(by_photo, images, axis=1) + image * own((initialisations, photos * images))
 
 
 #: Standard deviations in dB: initialisations matter most, photographs matter most, both matter.
-EFFECTS = [dict(start=0.10, photograph=0.10, interaction=0.05, image=0.3),
-           dict(start=0.01, photograph=0.40, interaction=0.05, image=0.3),
-           dict(start=0.03, photograph=0.30, interaction=0.10, image=0.3)]
+EFFECTS = [
+    {"start": 0.10, "photograph": 0.10, "interaction": 0.05, "image": 0.3},
+    {"start": 0.01, "photograph": 0.40, "interaction": 0.05, "image": 0.3},
+    {"start": 0.03, "photograph": 0.30, "interaction": 0.10, "image": 0.3},
+]
 PHOTO = np.repeat(np.arange(100), 10)
 
 
@@ -97,8 +119,14 @@ def test_crossed_weighs_images_not_photographs():
 
 def test_crossed_does_not_hang_on_the_order_of_images():
     generator = np.random.default_rng(7)
-    a, photo, order = generator.normal(25, 1, (5, 100)), np.repeat(np.arange(10), 10), generator.permutation(100)
-    assert crossed(a, photo=photo).low == pytest.approx(crossed(a[:, order], photo=photo[order]).low, abs=1e-9)
+    a, photo, order = (
+        generator.normal(25, 1, (5, 100)),
+        np.repeat(np.arange(10), 10),
+        generator.permutation(100),
+    )
+    assert crossed(a, photo=photo).low == pytest.approx(
+        crossed(a[:, order], photo=photo[order]).low, abs=1e-9
+    )
 
 
 def test_cluster_bootstrap_covers_for_a_ratio():
@@ -110,14 +138,23 @@ def test_cluster_bootstrap_covers_for_a_ratio():
     for _ in range(400):
         size = np.repeat(generator.gamma(20, 1 / 20, 30), 5)
         top, bottom = 2 * size + generator.normal(0, 0.3, 150), np.repeat(generator.gamma(20, 1 / 20, 30), 5)
-        intervals.append(cluster_bootstrap(lambda i, t=top, b=bottom: t[i].mean() / b[i].mean(), cluster, generator, draws=200))
+        intervals.append(
+            cluster_bootstrap(
+                lambda i, t=top, b=bottom: t[i].mean() / b[i].mean(), cluster, generator, draws=200
+            )
+        )
     assert 0.92 < coverage(intervals, 2.0) < 0.98
 
 
 def test_no_interval_from_two_values():
-    for interval in (mean_interval([25.1, 25.3]), welch([1, 2], [1, 2, 3]), paired([1, 2], [1, 3]),
-                     crossed(np.ones((2, 9)), photo=np.arange(9)), crossed(np.ones((5, 4)), photo=[0, 0, 1, 1]),
-                     cluster_bootstrap(lambda i: 1.0, [0, 0, 1], np.random.default_rng(0))):
+    for interval in (
+        mean_interval([25.1, 25.3]),
+        welch([1, 2], [1, 2, 3]),
+        paired([1, 2], [1, 3]),
+        crossed(np.ones((2, 9)), photo=np.arange(9)),
+        crossed(np.ones((5, 4)), photo=[0, 0, 1, 1]),
+        cluster_bootstrap(lambda i: 1.0, [0, 0, 1], np.random.default_rng(0)),
+    ):
         assert not interval and interval.low is None and interval.se is None
         assert interval.p_above(0) is None and equivalence(interval, 0.03) is None
     assert f"{mean_interval([25.1, 25.3]):.2f}" == "25.20"
@@ -125,8 +162,8 @@ def test_no_interval_from_two_values():
 
 def test_equivalence_is_tost():
     near = Interval(0.01, -0.005, 0.025, 5, "t", se=0.005, df=4)
-    assert equivalence(near, 0.03) == pytest.approx(sps.t.sf(4, 4), rel=1e-9)   # (0.03 - 0.01) / 0.005
-    assert equivalence(near, 0.01) == pytest.approx(0.5, abs=1e-9)              # on the margin
+    assert equivalence(near, 0.03) == pytest.approx(sps.t.sf(4, 4), rel=1e-9)  # (0.03 - 0.01) / 0.005
+    assert equivalence(near, 0.01) == pytest.approx(0.5, abs=1e-9)  # on the margin
 
 
 def test_equal_values_have_no_spread_and_no_doubt():
@@ -148,7 +185,7 @@ def test_equal_means_is_anova():
 
 def test_mean_and_sd_as_text():
     assert f"{MeanSD.of([25.31, 25.32, 25.33])}" == "25.32 ± 0.01"
-    assert f"{MeanSD.of([25.31, 25.33])}" == "25.32"      # no spread is printed from two
+    assert f"{MeanSD.of([25.31, 25.33])}" == "25.32"  # no spread is printed from two
 
 
 def test_prints_with_its_interval():
@@ -164,12 +201,15 @@ class FakeRun:
 
 def test_runs_are_paired_only_from_the_same_start():
     spec = RunSpec(corpus="c", n_train=32, epochs=1)
-    assert all(same_start(spec, spec.replace(**change)) for change in (dict(loss="L1"), dict(lr=1e-4), dict(scheme="noise2clean")))
+    assert all(
+        same_start(spec, spec.replace(**change))
+        for change in ({"loss": "L1"}, {"lr": 1e-4}, {"scheme": "noise2clean"})
+    )
     for options in ({"batch_norm": True}, {"dropout": 0.1}, {"pool": "average"}, {"activation": "relu"}):
         assert same_start(spec, spec.replace(options=options))
     for options in ({"pool": "stride"}, {"skips": False}, {"embedding": 64}):
         assert not same_start(spec, spec.replace(options=options))
-    for change in (dict(seed=1), dict(network="UNet")):
+    for change in ({"seed": 1}, {"network": "UNet"}):
         assert not same_start(spec, spec.replace(**change))
     unet = spec.replace(network="UNet")
     assert not same_start(unet, unet.replace(options={"shared_decoder": True}))
@@ -177,9 +217,16 @@ def test_runs_are_paired_only_from_the_same_start():
 
 def test_equal_sets_of_seeds_are_compared_where_none_can_be_paired():
     def row(levels, first=0, **change):
-        return [FakeRun(RunSpec(corpus="c", n_train=32, epochs=1, seed=first + i, **change), np.full(6, level)) for i, level in enumerate(levels)]
+        return [
+            FakeRun(RunSpec(corpus="c", n_train=32, epochs=1, seed=first + i, **change), np.full(6, level))
+            for i, level in enumerate(levels)
+        ]
 
-    tnet, unet, later = row((25.0, 25.2, 26.0)), row((25.5, 25.7), network="UNet"), row((24.0,), first=7, network="UNet")
+    tnet, unet, later = (
+        row((25.0, 25.2, 26.0)),
+        row((25.5, 25.7), network="UNet"),
+        row((24.0,), first=7, network="UNet"),
+    )
     photo = np.arange(6)
     assert psnr_difference(unet, tnet, photo).value == pytest.approx(25.6 - 25.1)
     assert psnr_difference(later, tnet, photo).value == pytest.approx(24.0 - 25.4)
@@ -189,14 +236,25 @@ def test_psnr_difference_pairs_by_itself():
     generator = np.random.default_rng(9)
     photo = np.repeat(np.arange(20), 2)
     start = generator.normal(0, 1, (5, 1))
-    runs = {label: [FakeRun(RunSpec(corpus="c", n_train=32, epochs=1, seed=s, **change), 25 + start[s] + generator.normal(shift, 0.1, 40))
-                    for s in range(5)]
-            for label, shift, change in (("a", 0.5, {}), ("b", 0.0, {"loss": "L1"}), ("c", 0.0, {"network": "UNet"}))}
+    runs = {
+        label: [
+            FakeRun(
+                RunSpec(corpus="c", n_train=32, epochs=1, seed=s, **change),
+                25 + start[s] + generator.normal(shift, 0.1, 40),
+            )
+            for s in range(5)
+        ]
+        for label, shift, change in (
+            ("a", 0.5, {}),
+            ("b", 0.0, {"loss": "L1"}),
+            ("c", 0.0, {"network": "UNet"}),
+        )
+    }
     close, wide = psnr_difference(runs["a"], runs["b"], photo), psnr_difference(runs["a"], runs["c"], photo)
     assert 0.4 < close.low < close.high < 0.6
-    assert wide.low < 0 < wide.high     # unpaired, the starts' spread of 1 dB hides half a dB
+    assert wide.low < 0 < wide.high  # unpaired, the starts' spread of 1 dB hides half a dB
     fewer = psnr_difference(runs["a"][:3], runs["b"], photo)
-    assert fewer.n == 3 and 0.4 < fewer.low < fewer.high < 0.6     # what has no partner is left out
+    assert fewer.n == 3 and 0.4 < fewer.low < fewer.high < 0.6  # what has no partner is left out
 
 
 def test_bad_input_is_a_sentence():

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from n2nlib import experiments, ledger, measurements
+from n2nlib import experiments
 from n2nlib import study as module
+from n2nlib.analysis import ledger, measurements
 from n2nlib.errors import ReportError
 from n2nlib.study import Study, refuse_unknown_parameters
 
@@ -43,7 +44,7 @@ def test_an_injected_parameter_that_the_notebook_lacks_is_refused(monkeypatch):
 
     history('# Parameters\nprofile = "quick"\n')
     refuse_unknown_parameters()
-    history('# Parameters of my own network\nwidth = 24\n')  # a reader's cell, not papermill's
+    history("# Parameters of my own network\nwidth = 24\n")  # a reader's cell, not papermill's
     refuse_unknown_parameters()
     history('# Parameters\nprofil = "quick"\n')
     with pytest.raises(ReportError, match="unknown notebook parameter 'profil': did you mean 'profile'"):
@@ -56,11 +57,19 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
     frame = pd.DataFrame({"model": ["TNet", "a|b"], "PSNR": [25.316, float("nan")], "#P": [43064, 991203]})
     study.table(frame, "t", "Caption & more.", digits=1)
     markdown, mark = shown[0]
-    assert markdown.splitlines() == ["| model | PSNR | #P |", "| :-- | --: | --: |", "| TNet | 25.3 | 43,064 |", "| a\\|b | – | 991,203 |"]
+    assert markdown.splitlines() == [
+        "| model | PSNR | #P |",
+        "| :-- | --: | --: |",
+        "| TNet | 25.3 | 43,064 |",
+        "| a\\|b | – | 991,203 |",
+    ]
     assert mark == {"kind": "table", "name": "t", "caption": "Caption & more. Corpus bundled, profile smoke."}
     pd.testing.assert_frame_equal(pd.read_csv(study.folder / "tables/t.csv"), frame)
     latex = (study.folder / "tables/t.tex").read_text()
-    assert r"\caption{Caption \& more. Corpus bundled, profile smoke.}" in latex and r"TNet & 25.3 & 43,064 \\" in latex
+    assert (
+        r"\caption{Caption \& more. Corpus bundled, profile smoke.}" in latex
+        and r"TNet & 25.3 & 43,064 \\" in latex
+    )
     assert (study.folder / "tables/t.md").read_text().startswith(markdown)
 
 
@@ -78,7 +87,10 @@ def test_an_empty_table_says_why_it_is_absent(study, monkeypatch):
 def test_numbers_are_kept_for_the_ledger(study):
     study.number("lr.best", {"value": 25.3, "low": None})
     study.number("lr.n", 5)
-    assert json.loads((study.folder / "numbers/03_lr_grid_search.json").read_text()) == {"lr.best": {"value": 25.3, "low": None}, "lr.n": 5}
+    assert json.loads((study.folder / "numbers/03_lr_grid_search.json").read_text()) == {
+        "lr.best": {"value": 25.3, "low": None},
+        "lr.n": 5,
+    }
     assert ledger.numbers(study.folder)["lr.n"] == 5
 
 
@@ -96,7 +108,10 @@ def test_a_run_that_may_not_be_trained_is_named(study, monkeypatch):
     study.run([there])
     monkeypatch.setenv("N2N_TRAIN", "0")
     assert [run.spec for run in study.run([there])] == [there]
-    with pytest.raises(ReportError, match=rf"1 of 2 runs not stored \(the first: {absent.id}, SmallNet, initialisation 1\).*leave TRAIN=0"):
+    with pytest.raises(
+        ReportError,
+        match=rf"1 of 2 runs not stored \(the first: {absent.id}, SmallNet, initialisation 1\).*leave TRAIN=0",
+    ):
         study.run([there, absent])
     assert not study.store.has(absent)
 

@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 from scipy import stats as sps
 
-from n2nlib import curves, experiments, paper, tables
-from n2nlib.comparison import Comparison
+from n2nlib import experiments, paper
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.stats import Interval, PValue
+from n2nlib.display import curves, tables
 from n2nlib.models import build, count_parameters
-from n2nlib.runs import RunStore
+from n2nlib.runs.store import RunStore
 from n2nlib.spec import PROFILES, RunSpec
-from n2nlib.stats import Interval, PValue
 from n2nlib.text import cell, flat
-from n2nlib.training import Trained
+from n2nlib.training.engine import Trained
 
 
 def made_up(network="TNet", levels=(25.0, 25.1, 25.2), mse=0.0145, seed=0, **spec):
@@ -30,7 +31,11 @@ def made_up(network="TNet", levels=(25.0, 25.1, 25.2), mse=0.0145, seed=0, **spe
         SimpleNamespace(
             spec=profile.spec("0" * 16, network=network, options=options, seed=i, **spec),
             psnr=level + images,
-            metrics={"loss": mse, "published_loss": mse * paper.loss_factor(), "parameters": count_parameters(build(network, **options))},
+            metrics={
+                "loss": mse,
+                "published_loss": mse * paper.loss_factor(),
+                "parameters": count_parameters(build(network, **options)),
+            },
         )
         for i, level in enumerate(levels)
     ]
@@ -42,7 +47,9 @@ PHOTO = np.repeat(np.arange(5), 2)
 def test_published_loss_and_mean_squared_error_agree():
     """A published loss of 0.709, which is rounded to three digits, is a mean squared error of 0.01451."""
     rounding = 0.0005 / paper.loss_factor()
-    assert paper.value("published_loss.value") / paper.loss_factor() == pytest.approx(paper.value("published_loss.mse"), abs=rounding)
+    assert paper.value("published_loss.value") / paper.loss_factor() == pytest.approx(
+        paper.value("published_loss.mse"), abs=rounding
+    )
 
 
 def comparison(rows, reference):
@@ -50,11 +57,15 @@ def comparison(rows, reference):
 
 
 def test_table1_has_the_papers_layout():
-    rates = comparison({"1e-4": made_up(lr=1e-4), "5e-4": made_up(), "9e-4": made_up(lr=9e-4, levels=(25.0, 25.1))}, "5e-4")
+    rates = comparison(
+        {"1e-4": made_up(lr=1e-4), "5e-4": made_up(), "9e-4": made_up(lr=9e-4, levels=(25.0, 25.1))}, "5e-4"
+    )
     table = tables.table1(rates)
     assert list(table.columns) == ["", "from", "lr 1e-4", "lr 5e-4", "lr 9e-4"]
     texts = table.map(lambda value: cell(value, 2))
-    rows = {(what, whose): list(texts.iloc[i, 2:]) for i, (what, whose) in enumerate(texts.iloc[:, :2].to_numpy())}
+    rows = {
+        (what, whose): list(texts.iloc[i, 2:]) for i, (what, whose) in enumerate(texts.iloc[:, :2].to_numpy())
+    }
     assert rows["PSNR (dB)", "paper"] == ["25.31 ± 0.01", "25.33 ± 0.02", "25.32 ± 0.02"]
     assert rows["PSNR (dB)", "ours"] == ["25.10 ± 0.10", "25.10 ± 0.10", "25.05"]  # no spread from two values
     assert rows["Loss (L2)", "paper"][1] == "0.70859 ± 0.00056"
@@ -71,18 +82,28 @@ def test_differences_of_learning_rates_stand_beside_the_papers():
 
 
 def test_ranges_are_those_of_whole_trios():
-    rows = {label: made_up(levels=levels) for label, levels in
-            (("a", (25.0, 25.1, 25.2)), ("b", (25.1, 25.2, 25.3)), ("c", (25.0, 25.2, 25.1)))}
-    found = tables.column_ranges(("ours", comparison(rows, None)), ("partial", comparison({"a": rows["a"]}, None)))
+    rows = {
+        label: made_up(levels=levels)
+        for label, levels in (("a", (25.0, 25.1, 25.2)), ("b", (25.1, 25.2, 25.3)), ("c", (25.0, 25.2, 25.1)))
+    }
+    found = tables.column_ranges(
+        ("ours", comparison(rows, None)), ("partial", comparison({"a": rows["a"]}, None))
+    )
     assert list(found["columns"]) == ["the paper", "ours"]
     assert found["range (dB)"].tolist() == pytest.approx([0.02, 0.1])
-    assert found["p, equal means"][1] == pytest.approx(sps.f_oneway(*([24.9 + x for x in r] for r in ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.1, 0.3, 0.2)))).pvalue)
+    assert found["p, equal means"][1] == pytest.approx(
+        sps.f_oneway(
+            *([24.9 + x for x in r] for r in ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.1, 0.3, 0.2)))
+        ).pvalue
+    )
 
 
 def stored(store, precision, psnrs, env=None, **spec):
     for seed, psnr in enumerate(psnrs):
         run = RunSpec("c" * 16, 64, 1, seed=seed, precision=precision, **spec)
-        store.put(Trained(run, {}, [{"epoch": 1}], {"psnr": psnr, "seconds": 1.0}, np.array([psnr]), **(env or {})))
+        store.put(
+            Trained(run, {}, [{"epoch": 1}], {"psnr": psnr, "seconds": 1.0}, np.array([psnr]), **(env or {}))
+        )
 
 
 FP32 = [24.64, 24.62, 24.67, 24.49, 24.56]
@@ -170,7 +191,11 @@ def test_differences_of_table2_stand_beside_the_papers():
     texts = shown(table)
     assert texts.loc["TNet+L1"].tolist() == ["-0.03", "-0.50 [-0.50, -0.50]", "24.50", "24.60", "24.70", "–"]
     columns = ["paper (dB)", "ours (dB)", "seed 1"]
-    assert texts.loc["UNet (shared decoder)", columns].tolist() == ["-0.08", "+0.50", "–"]  # the same seed of both
+    assert texts.loc["UNet (shared decoder)", columns].tolist() == [
+        "-0.08",
+        "+0.50",
+        "–",
+    ]  # the same seed of both
     assert texts.loc["TNet, ReLU", "paper (dB)"] == "–"
     line = flat(table).iloc[0]
     assert line["ours (dB) n"] == 3 and (line["ours (dB) low"], line["seed 0"]) == pytest.approx((-0.5, 24.5))
@@ -230,17 +255,39 @@ def test_one_sweep_trains_what_chapter_04_compares():
 
 def test_rows_against_a_reference_with_further_columns():
     rows = comparison({"TNet": made_up(), "swap": made_up(augment=("swap",), levels=(25.1, 25.2))}, "TNet")
-    frame = tables.against_reference(rows, "training", before={"swap": {"kind": "pairs"}}, after=tables.by_seed(rows))
-    assert list(frame) == ["training", "PSNR (dB)", "minus TNet (dB)", "n", "seed 0", "seed 1", "seed 2", "kind"]
-    assert frame["n"].tolist() == [3, 2] and frame["minus TNet (dB)"][0] is None and frame["minus TNet (dB)"][1].value == pytest.approx(0.1)
+    frame = tables.against_reference(
+        rows, "training", before={"swap": {"kind": "pairs"}}, after=tables.by_seed(rows)
+    )
+    assert list(frame) == [
+        "training",
+        "PSNR (dB)",
+        "minus TNet (dB)",
+        "n",
+        "seed 0",
+        "seed 1",
+        "seed 2",
+        "kind",
+    ]
+    assert (
+        frame["n"].tolist() == [3, 2]
+        and frame["minus TNet (dB)"][0] is None
+        and frame["minus TNet (dB)"][1].value == pytest.approx(0.1)
+    )
     assert frame["seed 1"].tolist() == pytest.approx([25.1, 25.2]) and frame["seed 2"][1] is None
-    assert tables.against_reference(comparison({"TNet": made_up()}, "TNet"), "training").empty  # nothing to compare
-    assert len(tables.against_reference(comparison({"swap": made_up()}, "TNet"), "training")) == 1  # without a reference
+    assert tables.against_reference(
+        comparison({"TNet": made_up()}, "TNet"), "training"
+    ).empty  # nothing to compare
+    assert (
+        len(tables.against_reference(comparison({"swap": made_up()}, "TNet"), "training")) == 1
+    )  # without a reference
 
 
 def test_sizes_of_networks():
     sizes = tables.network_sizes(comparison({"TNet": made_up(), "SmallNet": made_up("SmallNet")}, "TNet"))
-    assert sizes["TNet"]["parameters"] == 43_064 and 2 < sizes["SmallNet"]["MACs (M)"] / sizes["TNet"]["MACs (M)"] < 5
+    assert (
+        sizes["TNet"]["parameters"] == 43_064
+        and 2 < sizes["SmallNet"]["MACs (M)"] / sizes["TNet"]["MACs (M)"] < 5
+    )
 
 
 def sized(levels, scheme="noise2noise"):
@@ -253,9 +300,15 @@ def test_data_sizes_are_those_with_both_targets():
     clean = comparison(sized({2: (24.5, 24.6, 24.7), 8: (25.1, 25.2, 25.3)}, "noise2clean"), None)
     frame = tables.data_sizes(noisy, clean, photo)
     assert frame["pairs"].tolist() == [2, 8] and frame["photographs"].tolist() == [1, 3]
-    assert [round(d.value, 6) for d in frame["gap (dB)"]] == [0.5, 0.1] and f"{frame['gap (dB)'][0]:.1f}".startswith("+0.5 [")
+    assert [round(d.value, 6) for d in frame["gap (dB)"]] == [
+        0.5,
+        0.1,
+    ] and f"{frame['gap (dB)'][0]:.1f}".startswith("+0.5 [")
     fig = curves.data_sizes(frame, noisy, clean)
-    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["2", "8"]  # not 4, which has one target only
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == [
+        "2",
+        "8",
+    ]  # not 4, which has one target only
     plt.close(fig)
     one = tables.data_sizes(noisy, clean.select("2"), photo)
     assert one.empty and "gap (dB)" in one and curves.data_sizes(one, noisy, clean) is None
@@ -273,7 +326,16 @@ def test_rows_are_drawn_with_a_line_at_the_reference():
 
 
 def test_the_best_trials_show_what_differs():
-    tried = pd.DataFrame({"state": ["complete"] * 2, "parameters": [1, 2], "width": 16, "lr": [5e-4, 1e-3], "psnr@1": 20.0, "psnr@9": [24.9, 25.0]})
+    tried = pd.DataFrame(
+        {
+            "state": ["complete"] * 2,
+            "parameters": [1, 2],
+            "width": 16,
+            "lr": [5e-4, 1e-3],
+            "psnr@1": 20.0,
+            "psnr@9": [24.9, 25.0],
+        }
+    )
     best = tried.iloc[::-1]
     assert tables.shared_options(best) == {"width": 16} and tables.shared_options(best.head(1)) == {}
     frame = tables.trials(tried, best)
@@ -393,7 +455,11 @@ def test_published_differences_are_those_of_table2():
 
 def test_the_headline_has_differences_levels_and_parameters():
     unet = made_up("UNet", levels=(25.5,), options={"shared_decoder": True})
-    rows = {"UNet (shared decoder)": unet, "TNet": made_up(), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}
+    rows = {
+        "UNet (shared decoder)": unet,
+        "TNet": made_up(),
+        "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1"),
+    }
     table = tables.headline(comparison(rows, "TNet"))
     texts = shown(table)
     assert texts.loc["TNet"].tolist() == ["–", "–", "25.32 ± 0.01", "25.10 ± 0.10", "3", "43.00", "43.06"]

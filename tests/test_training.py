@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from n2nlib.corpus import open_corpus
+from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError, StoreError, TrainingError
-from n2nlib.metrics import denoise, psnr
+from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
-from n2nlib.plain import train_plain
 from n2nlib.spec import RunSpec
-from n2nlib.training import BufferedStep, GraphedStep, Replica, Stepper, settings, train
+from n2nlib.training.engine import BufferedStep, GraphedStep, Replica, Stepper, settings, train
+from n2nlib.training.plain import train_plain
 
 #: 70 pairs: two full batches and one of 6.
 N = 70
@@ -80,8 +80,8 @@ class Cut(Exception):
 @pytest.fixture
 def cut(monkeypatch):
     """Chunks of two steps with a checkpoint after each; return what makes a `progress` that cuts the second chunk off."""
-    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 2)
-    monkeypatch.setattr("n2nlib.training.CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("n2nlib.training.engine.CHUNK_STEPS", 2)
+    monkeypatch.setattr("n2nlib.training.engine.CHECKPOINT_SECONDS", -1.0)
 
     def progress():
         calls = itertools.count()  # the first says what the checkpoint held
@@ -115,7 +115,9 @@ def test_a_killed_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch):
     """SIGKILL at an arbitrary moment, checkpoints after each chunk; nothing of the dead process is needed."""
     long = spec(epochs=8)
     whole = train([long], corpus)[0]
-    process = multiprocessing.get_context("spawn").Process(target=_train_slowly, args=(long, corpus, tmp_path))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_train_slowly, args=(long, corpus, tmp_path)
+    )
     process.start()
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*.ckpt")) and time.monotonic() < deadline:
@@ -128,7 +130,7 @@ def test_a_killed_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch):
 
 
 def _train_slowly(spec, corpus, folder):
-    import n2nlib.training as training
+    import n2nlib.training.engine as training
 
     training.CHECKPOINT_SECONDS, training.CHUNK_STEPS = 0.0, 2
     train([spec], corpus, checkpoints=folder, progress=lambda images: time.sleep(0.1))
@@ -159,7 +161,7 @@ def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, cu
         raise trouble
 
     with monkeypatch.context() as patch, pytest.raises(TrainingError, match="cannot be read now"):
-        patch.setattr("n2nlib.training.torch.load", load)
+        patch.setattr("n2nlib.training.engine.torch.load", load)
         train([spec()], corpus, checkpoints=tmp_path)
     assert (tmp_path / f"{spec().id}.cpu.ckpt").exists()
 
@@ -169,8 +171,10 @@ def test_a_full_disk_is_the_stores_trouble_not_the_runs(corpus, tmp_path, monkey
         part.write_bytes(b"half")
         raise RuntimeError("file write failed")
 
-    monkeypatch.setattr("n2nlib.training.torch.save", save)
-    with pytest.raises(StoreError, match="no checkpoint can be written to .*file write failed.*free some space"):
+    monkeypatch.setattr("n2nlib.training.engine.torch.save", save)
+    with pytest.raises(
+        StoreError, match="no checkpoint can be written to .*file write failed.*free some space"
+    ):
         train([spec()], corpus, checkpoints=tmp_path, progress=cut())
     assert list(tmp_path.iterdir()) == []
 
@@ -200,7 +204,9 @@ def test_runs_side_by_side_end_as_each_would_alone(corpus):
 def test_steps_from_buffers_are_the_same_steps(corpus, changes):
     """What a CUDA graph holds, run without one: batches read from buffers at a position on the device."""
     device = torch.device("cpu")
-    direct, buffered = ([Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(2)] for _ in range(2))
+    direct, buffered = (
+        [Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(2)] for _ in range(2)
+    )
     for replicas, step in ((direct, None), (buffered, BufferedStep)):
         stepper = Stepper(replicas, device, step)
         for epoch in range(2):
@@ -213,7 +219,10 @@ def test_steps_from_buffers_are_the_same_steps(corpus, changes):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("changes", [*VARIANTS, {"precision": "bf16"}, {"scheme": "neighbor2neighbor"}, {"optimiser": "never-updated"}])
+@pytest.mark.parametrize(
+    "changes",
+    [*VARIANTS, {"precision": "bf16"}, {"scheme": "neighbor2neighbor"}, {"optimiser": "never-updated"}],
+)
 def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     """Eager steps and replays on a GPU, the partial batch's second graph in mid-epoch included.
 
@@ -223,7 +232,9 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     """
     device = torch.device("cuda")
     with settings(device, changes.get("precision", "fp32")):
-        eager, graphed = ([Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(3)] for _ in range(2))
+        eager, graphed = (
+            [Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(3)] for _ in range(2)
+        )
         start = [[p.detach().clone() for p in r.network.parameters()] for r in eager]
         for replicas, step in ((eager, BufferedStep), (graphed, GraphedStep)):
             stepper = Stepper(replicas, device, step)
@@ -247,7 +258,9 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
 
 def test_numbers_of_a_run(corpus):
     trained = train([spec()], corpus)[0]
-    network = build("TNet").to(memory_format=torch.channels_last)  # the engine's layout: the same kernels, the same bits
+    network = build("TNet").to(
+        memory_format=torch.channels_last
+    )  # the engine's layout: the same kernels, the same bits
     network.load_state_dict(trained.weights)
     image = denoise(network, corpus.val.a)
     expected = psnr(corpus.val.clean, image, data_range=255)
@@ -298,8 +311,8 @@ def test_divergence_stops_the_run_with_a_sentence(corpus):
 
 def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(corpus, monkeypatch):
     """The mean over the steps so far is what is judged: here about 0.3 a step, with a limit of 1."""
-    monkeypatch.setattr("n2nlib.training.CHUNK_STEPS", 2)
-    monkeypatch.setattr("n2nlib.training.DIVERGED", 1.0)
+    monkeypatch.setattr("n2nlib.training.engine.CHUNK_STEPS", 2)
+    monkeypatch.setattr("n2nlib.training.engine.DIVERGED", 1.0)
     assert train([spec(epochs=1)], corpus)[0].metrics["loss"] < 1
 
 

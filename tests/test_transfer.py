@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from n2nlib import classical, experiments, transfer
-from n2nlib.corpus import Pairs, open_corpus
+from n2nlib import experiments
+from n2nlib.data import Pairs, open_corpus
 from n2nlib.errors import CorpusError
-from n2nlib.metrics import denoise, psnr
+from n2nlib.evaluation import classical, transfer
+from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
 from n2nlib.spec import profile
 
@@ -42,10 +43,15 @@ def test_nothing_is_downloaded_to_judge(tmp_path, monkeypatch):
 
 
 def test_networks_are_judged_on_any_validation_images():
-    corpus, networks = open_corpus("bundled", n_train=1, n_val=6), [build("SmallNet", seed=seed) for seed in (0, 1)]
+    corpus, networks = (
+        open_corpus("bundled", n_train=1, n_val=6),
+        [build("SmallNet", seed=seed) for seed in (0, 1)],
+    )
     found = transfer.judge(networks, corpus)
     for network, values in zip(networks, found["psnr"], strict=True):
-        np.testing.assert_array_equal(values, psnr(corpus.val.clean, denoise(network, corpus.val.a), data_range=255))
+        np.testing.assert_array_equal(
+            values, psnr(corpus.val.clean, denoise(network, corpus.val.a), data_range=255)
+        )
     np.testing.assert_array_equal(found["noisy"], psnr(corpus.val.clean, corpus.val.a, data_range=255))
     np.testing.assert_array_equal(found["photo"], corpus.val.photo)
 
@@ -54,10 +60,16 @@ def test_every_method_restores_one_image():
     noisy = np.random.default_rng(0).integers(0, 256, (1, 3, 20, 24), dtype=np.uint8)
     networks = {"SmallNet": [build("SmallNet", seed=seed) for seed in (0, 1)], "TNet": []}
     found = transfer.restored(noisy, networks, {"gaussian": {"sigma": 0.7}})
-    assert list(found) == ["noisy", "Gaussian", "SmallNet"] and [len(images) for images in found.values()] == [1, 1, 2]
+    assert list(found) == ["noisy", "Gaussian", "SmallNet"] and [
+        len(images) for images in found.values()
+    ] == [1, 1, 2]
     np.testing.assert_array_equal(found["Gaussian"][0], classical.apply("gaussian", noisy, sigma=0.7))
     np.testing.assert_array_equal(found["SmallNet"][1], denoise(networks["SmallNet"][1], noisy))
-    assert all(image.shape == noisy.shape and image.dtype == np.uint8 for images in found.values() for image in images)
+    assert all(
+        image.shape == noisy.shape and image.dtype == np.uint8
+        for images in found.values()
+        for image in images
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,11 +92,13 @@ def test_data_sizes_hold_the_pairs_that_they_ask_for(photographs):
     image = np.zeros((size.n_train, 1, 1, 1), np.uint8)
     pairs = Pairs("", image, image, image, photo)
     for rows in experiments.data_sizes(size, "f", photo).values():
-        for (spec, *_) in rows.values():
+        for spec, *_ in rows.values():
             assert len(pairs.subset(spec.n_train, spec.n_photos)) == spec.n_train
             if spec.n_photos > 1:  # one photograph fewer would not do
                 assert (photo < spec.n_photos - 1).sum() < spec.n_train
-            assert abs(spec.images / (size.n_train * size.epochs) - 1) < 0.01  # as many images, in whole epochs
+            assert (
+                abs(spec.images / (size.n_train * size.epochs) - 1) < 0.01
+            )  # as many images, in whole epochs
             steps = np.ceil(spec.n_train / spec.batch) * spec.epochs
             whole = np.ceil(size.n_train / spec.batch) * size.epochs
             assert abs(steps / whole - 1) < 0.05  # the last batch of an epoch may be short

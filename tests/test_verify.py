@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from n2nlib import verify
-from n2nlib.corpus import open_corpus
-from n2nlib.runs import RunStore
+from n2nlib.data import open_corpus
+from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
-from n2nlib.training import train
+from n2nlib.tools import verify
+from n2nlib.training.engine import train
 
 
 @pytest.fixture
@@ -50,9 +50,13 @@ def test_other_weights_are_judged_by_the_spread_of_their_own_row(stored):
         specs = [stored[0].spec.replace(lr=1e-4 * (i + 1), seed=seed) for seed in range(len(values))]
         runs = [SimpleNamespace(spec=s, metrics={"psnr": v}) for s, v in zip(specs, values, strict=True)]
         allowed[name] = verify.tolerance(runs[0], runs)
-    assert allowed["wide"] == pytest.approx(9.925 * 2**0.5 * 0.4, rel=1e-3)  # t of 2 degrees of freedom at 99.5 %
+    assert allowed["wide"] == pytest.approx(
+        9.925 * 2**0.5 * 0.4, rel=1e-3
+    )  # t of 2 degrees of freedom at 99.5 %
     assert allowed["narrow"] == pytest.approx(allowed["wide"] / 40)
-    found = pd.DataFrame({"difference (dB)": [0.5, 0.5, 0.5, 0.5], "weights": ["differ", "differ", "differ", "same"]})
+    found = pd.DataFrame(
+        {"difference (dB)": [0.5, 0.5, 0.5, 0.5], "weights": ["differ", "differ", "differ", "same"]}
+    )
     verdicts = verify.judged(found, [*allowed.values(), allowed["wide"]])["came back"]
     assert list(verdicts) == ["yes", "no", "not judged", "no"]
 

@@ -9,13 +9,16 @@ import pandas as pd
 import pytest
 from test_comparison import comparison, runs
 
-from n2nlib import paper, words
-from n2nlib.image_statistics import ImageStatistics
+from n2nlib import paper
+from n2nlib.analysis.image_statistics import ImageStatistics
+from n2nlib.analysis.stats import Interval
+from n2nlib.display import words
 from n2nlib.spec import PROFILES
-from n2nlib.stats import Interval
 
 
-@pytest.mark.parametrize("items, text", [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+@pytest.mark.parametrize(
+    "items, text", [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
 def test_lists(items, text):
     assert words.listed(items) == text
 
@@ -27,7 +30,9 @@ def test_outcome_names_sides_only_where_intervals_show_them():
         "End below TNet: L1 (-0.50 [-0.50, -0.50] dB) and BN (-0.70 [-0.70, -0.70] dB). Ends above TNet: up (+0.50 [+0.50, +0.50] dB). "
         "Ends not significantly different from TNet: wide (+0.03 [-2.58, +2.64] dB)."
     )
-    assert "no confidence interval" in words.outcome(comparison({"TNet": runs((25.0, 25.1)), "L1": runs((24.5, 24.6))}))
+    assert "no confidence interval" in words.outcome(
+        comparison({"TNet": runs((25.0, 25.1)), "L1": runs((24.5, 24.6))})
+    )
     assert words.outcome(comparison({})) == ""
 
 
@@ -37,7 +42,10 @@ def test_outcome_names_sides_only_where_intervals_show_them():
         (Interval(0.3, 0.1, 0.5, 3, "t"), "A ends above B (0.30 [0.10, 0.50] dB)."),
         (Interval(-0.3, -0.5, -0.1, 3, "t"), "A ends below B (-0.30 [-0.50, -0.10] dB)."),
         (Interval(0.3, -0.1, 0.5, 3, "t"), "A and B do not differ significantly (0.30 [-0.10, 0.50] dB)."),
-        (Interval(0.3, None, None, 1, "t"), "There is no confidence interval, so nothing is said of A and B."),
+        (
+            Interval(0.3, None, None, 1, "t"),
+            "There is no confidence interval, so nothing is said of A and B.",
+        ),
     ],
 )
 def test_pairs(d, text):
@@ -46,28 +54,39 @@ def test_pairs(d, text):
 
 def test_size_notes():
     small = words.size_note(PROFILES["smoke"])
-    assert small.startswith("**The paper's claims are not tested at this size.**") and "at most 2 seeds" in small
+    assert (
+        small.startswith("**The paper's claims are not tested at this size.**") and "at most 2 seeds" in small
+    )
     assert "512 training images" in small
     assert words.size_note(PROFILES["paper"]) == ""
-    assert "not tested" in words.size_note(PROFILES["overnight"]) and "seeds" not in words.size_note(PROFILES["overnight"])
+    assert "not tested" in words.size_note(PROFILES["overnight"]) and "seeds" not in words.size_note(
+        PROFILES["overnight"]
+    )
 
 
 def test_best_rate():
     rates = comparison({"1e-4": runs((25.0, 25.1), loss=0.01), "5e-4": runs((25.3, 25.4), loss=0.02)}, "5e-4")
-    assert words.best_rate(rates).startswith("Here 5e-4 ends highest in PSNR and 1e-4 lowest in training loss. The means lie within 0.30 dB")
+    assert words.best_rate(rates).startswith(
+        "Here 5e-4 ends highest in PSNR and 1e-4 lowest in training loss. The means lie within 0.30 dB"
+    )
     rates = comparison({"1e-4": runs((25.0, 25.1), loss=0.02), "5e-4": runs((25.3, 25.4), loss=0.01)}, "5e-4")
     assert words.best_rate(rates).startswith("Here 5e-4 ends best in PSNR and in training loss.")
     assert words.best_rate(comparison({"5e-4": runs((25.0,))}, "5e-4")) == ""
 
 
 def test_last_gain():
-    assert words.last_gain(comparison({"TNet": runs((25.0, 25.2))})).startswith("Over the last 50 % of the training images the mean PSNR moved by +1.00 dB at TNet.")
+    assert words.last_gain(comparison({"TNet": runs((25.0, 25.2))})).startswith(
+        "Over the last 50 % of the training images the mean PSNR moved by +1.00 dB at TNet."
+    )
     assert words.last_gain(comparison({})) == ""
 
 
 def test_printed_columns_follow_the_papers_numbers():
     text = words.printed_columns()
-    assert "p = 0.23 for PSNR and p = 0.63 for the loss" in text and "do not differ by more than repetitions" in text
+    assert (
+        "p = 0.23 for PSNR and p = 0.63 for the loss" in text
+        and "do not differ by more than repetitions" in text
+    )
     assert f"{paper.value('table2.TNet.psnr'):.2f} dB in Table 2" in text
 
 
@@ -77,7 +96,9 @@ def test_nearest_range():
 
     rates, one = ("three rates", 0.5), ("one rate", 0.03)
     assert words.nearest_range(ranges(), whole=True) == ""
-    assert "does not yet test how the published table was made" in words.nearest_range(ranges(rates, one), whole=False)
+    assert "does not yet test how the published table was made" in words.nearest_range(
+        ranges(rates, one), whole=False
+    )
     assert "**one rate** comes nearest" in words.nearest_range(ranges(rates, one), whole=True)
     assert words.nearest_range(ranges(rates), whole=True).endswith("ours within 0.50 dB for three rates.")
 
@@ -165,7 +186,9 @@ def test_rows_below_the_noisy_image_are_named():
 
 
 def sizes_of(first, last, photographs=1):
-    return pd.DataFrame({"pairs": [80, 8000], "photographs": [photographs, 900], "gap (dB)": [first.signed(), last.signed()]})
+    return pd.DataFrame(
+        {"pairs": [80, 8000], "photographs": [photographs, 900], "gap (dB)": [first.signed(), last.signed()]}
+    )
 
 
 def test_gap():
@@ -174,15 +197,23 @@ def test_gap():
         "With 80 pairs from 1 photograph the gap is +0.50 [-0.10, +1.10] dB; with all 8,000 pairs from 900 photographs it is "
         "+0.02 [+0.01, +0.03] dB. With the whole set, clean targets are significantly better, by 0.03 dB at most."
     )
-    assert words.gap(sizes_of(few, few)).endswith("clean targets are not significantly better; the interval allows 1.10 dB.")
-    assert words.gap(sizes_of(few, Interval(-0.2, -0.3, -0.1, 3, "t"))).endswith("the interval allows 0.00 dB.")
-    assert words.gap(sizes_of(few, Interval(0.1, None, None, 1, "t"), 2)).endswith("nothing is said of a trend.")
+    assert words.gap(sizes_of(few, few)).endswith(
+        "clean targets are not significantly better; the interval allows 1.10 dB."
+    )
+    assert words.gap(sizes_of(few, Interval(-0.2, -0.3, -0.1, 3, "t"))).endswith(
+        "the interval allows 0.00 dB."
+    )
+    assert words.gap(sizes_of(few, Interval(0.1, None, None, 1, "t"), 2)).endswith(
+        "nothing is said of a trend."
+    )
     assert "from 2 photographs" in words.gap(sizes_of(few, sure, 2))
     assert words.gap(sizes_of(few, sure).head(0)) == ""
 
 
 def test_schedules_are_not_judged_from_short_runs():
-    short = comparison({"TNet": runs((25.0,), epochs=2), "cosine": runs((25.0,), epochs=2, schedule="cosine")})
+    short = comparison(
+        {"TNet": runs((25.0,), epochs=2), "cosine": runs((25.0,), epochs=2, schedule="cosine")}
+    )
     assert words.schedule_note(short).startswith("These are effects after 100,000 training images.")
     assert words.schedule_note(comparison({"TNet": runs((25.0,)), "cosine": runs((25.0,))})) == ""
     assert words.schedule_note(comparison({})) == ""
@@ -194,14 +225,22 @@ def test_best_single_change():
     assert words.best_single(comparison(rows), "all") == (
         "The largest significant gain of a single change is *swap* with +0.10 dB; the row *all* has +0.30 dB."
     )
-    assert words.best_single(comparison(rows | {"swap": runs((24.0, 25.1, 27.0))}), "all") == ""  # the largest is not significant
+    assert (
+        words.best_single(comparison(rows | {"swap": runs((24.0, 25.1, 27.0))}), "all") == ""
+    )  # the largest is not significant
     assert words.best_single(comparison({k: rows[k] for k in ("TNet", "swap")}), "all") == ""
     assert words.best_single(comparison({k: v[:2] for k, v in rows.items()}), "all") == ""  # no intervals
 
 
 def test_cost_of_a_network():
-    sizes = {"TNet": {"parameters": 43064, "MACs (M)": 5.5}, "SmallNet": {"parameters": 41607, "MACs (M)": 18.15}}
-    assert words.network_cost(sizes) == "SmallNet has 41,607 parameters and TNet 43,064; an image costs SmallNet 3.3 times TNet's MACs."
+    sizes = {
+        "TNet": {"parameters": 43064, "MACs (M)": 5.5},
+        "SmallNet": {"parameters": 41607, "MACs (M)": 18.15},
+    }
+    assert (
+        words.network_cost(sizes)
+        == "SmallNet has 41,607 parameters and TNet 43,064; an image costs SmallNet 3.3 times TNet's MACs."
+    )
     assert words.network_cost({"TNet": sizes["TNet"]}) == ""
 
 
@@ -212,7 +251,11 @@ def test_small_network():
             small: runs((25.5, 25.6, 25.7), network=small), f"{small}, {more}": runs((25.6, 25.7, 25.8), network=small)}  # fmt: skip
     text = words.small_network(comparison(rows), steps)
     assert f"SmallNet, {more} ends above SmallNet (+0.10 [+0.10, +0.10] dB)." in text
-    assert f"TNet, {more} was not run at this size" in text and "Step by step: layout +0.10 [" in text and "; correction +0.40 [" in text
+    assert (
+        f"TNet, {more} was not run at this size" in text
+        and "Step by step: layout +0.10 [" in text
+        and "; correction +0.40 [" in text
+    )
     both = words.small_network(comparison(rows | {f"TNet, {more}": runs((25.0, 25.1, 25.2))}), steps)
     assert f"SmallNet, {more} ends above TNet, {more} (+0.60 [" in both and "not run" not in both
     assert words.small_network(comparison({"TNet": rows["TNet"]}), steps) == ""
@@ -229,7 +272,9 @@ def test_search():
         "first few is chance."
     )
     late = tried.assign(state=["pruned", "pruned", "pruned", "complete"])
-    assert words.search(late, late.tail(1), {}).endswith("The first trial is SmallNet as it stands; it was stopped early.")
+    assert words.search(late, late.tail(1), {}).endswith(
+        "The first trial is SmallNet as it stands; it was stopped early."
+    )
     assert words.search(tried.head(0), best.head(0), {}) == ""
 
 

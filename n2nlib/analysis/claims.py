@@ -19,10 +19,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats as sps
 
-from . import paper
-from .experiments import networks
-from .paper import Claim
-from .stats import FEWEST, Interval, crossed, holm, loss_difference, mean_interval, psnr_difference
+from n2nlib import paper
+from n2nlib.analysis.stats import (
+    FEWEST,
+    Interval,
+    crossed,
+    holm,
+    loss_difference,
+    mean_interval,
+    psnr_difference,
+)
+from n2nlib.experiments import networks
+from n2nlib.paper import Claim
 
 REPRODUCED = "reproduced"
 DIRECTION = "reproduced in direction"
@@ -108,7 +116,12 @@ class _Measured:
         """One-sided p values for and against the claim; None without an interval, or where the runs are too small."""
         interval, to = self.scale
         claim = self.claim
-        if interval is None or interval.se is None or not self.large_enough or claim.above is claim.below is None:
+        if (
+            interval is None
+            or interval.se is None
+            or not self.large_enough
+            or claim.above is claim.below is None
+        ):
             return None
         lower = [] if claim.above is None else [to(claim.above)]
         upper = [] if claim.below is None else [to(claim.below)]
@@ -130,13 +143,17 @@ class _Measured:
         """Whether every single initialisation (or the one value) lies on the claimed side."""
         c = self.claim
         values = self.values or ((self.ours.value,) if self.ours else ())
-        return bool(values) and all((c.above is None or v > c.above) and (c.below is None or v < c.below) for v in values)
+        return bool(values) and all(
+            (c.above is None or v > c.above) and (c.below is None or v < c.below) for v in values
+        )
 
 
 def _measure(claim: Claim, evidence: Evidence) -> _Measured:
     if claim.kind in ("absolute", "amount"):
         # The printed value, give or take the tolerance, is what the claim says.
-        claim = replace(claim, above=claim.published - claim.tolerance, below=claim.published + claim.tolerance)
+        claim = replace(
+            claim, above=claim.published - claim.tolerance, below=claim.published + claim.tolerance
+        )
     return {"difference": _runs, "amount": _runs, "absolute": _runs, "number": _number, "count": _count,
             "ratio": _count, "unrun": lambda c, _: _Measured(c)}[claim.kind](claim, evidence)  # fmt: skip
 
@@ -145,7 +162,9 @@ def _runs(claim: Claim, evidence: Evidence) -> _Measured:
     rows = [row for row in (claim.a, claim.b) if row and row != "noisy"]
     missing = [row for row in rows if not evidence.runs.get(row)]
     if missing:
-        return _Measured(claim, missing=f"the runs of {' and '.join(map(row_name, missing))} are not in the store")
+        return _Measured(
+            claim, missing=f"the runs of {' and '.join(map(row_name, missing))} are not in the store"
+        )
     a, *rest = (evidence.runs[row] for row in rows)
     b = rest[0] if rest else None
     images = min(run.spec.images for row in rows for run in evidence.runs[row])
@@ -155,20 +174,36 @@ def _runs(claim: Claim, evidence: Evidence) -> _Measured:
     if b is None:
         ours = mean_interval(x)
         return _Measured(claim, ours, values=tuple(x), spread=_spread(x), images=images)
-    return _Measured(claim, loss_difference(a, b, claim.metric), values=_differences(x, y), spread=_spread(x, y), images=images)
+    return _Measured(
+        claim,
+        loss_difference(a, b, claim.metric),
+        values=_differences(x, y),
+        spread=_spread(x, y),
+        images=images,
+    )
 
 
 def _psnr(claim: Claim, a: Sequence, b: Sequence | None, evidence: Evidence, images: int) -> _Measured:
     means = [run.psnr.mean() for run in a]
     if claim.b == "noisy":
         ours = crossed(np.stack([run.psnr - evidence.noisy for run in a]), photo=evidence.photo)
-        return _Measured(claim, ours, values=tuple(m - evidence.noisy.mean() for m in means), spread=_spread(means), images=images)
+        return _Measured(
+            claim,
+            ours,
+            values=tuple(m - evidence.noisy.mean() for m in means),
+            spread=_spread(means),
+            images=images,
+        )
     if b is None:
         # The validation set is the authors' own here, and its mean is what the paper prints: only training varies.
-        return _Measured(claim, mean_interval(means), values=tuple(means), spread=_spread(means), images=images)
+        return _Measured(
+            claim, mean_interval(means), values=tuple(means), spread=_spread(means), images=images
+        )
     others = [run.psnr.mean() for run in b]
     ours = psnr_difference(a, b, evidence.photo)
-    return _Measured(claim, ours, values=_differences(means, others), spread=_spread(means, others), images=images)
+    return _Measured(
+        claim, ours, values=_differences(means, others), spread=_spread(means, others), images=images
+    )
 
 
 def _number(claim: Claim, evidence: Evidence) -> _Measured:
@@ -176,7 +211,14 @@ def _number(claim: Claim, evidence: Evidence) -> _Measured:
         return _Measured(claim, missing=f"the chapter that measures {claim.number} has not run")
     ours, log = interval_of(evidence.numbers[claim.number]), None
     if claim.scale == "log":
-        log = _with_error(Interval(*(None if v is None else float(np.log(v)) for v in (ours.value, ours.low, ours.high)), ours.n, ours.method, df=ours.df))
+        log = _with_error(
+            Interval(
+                *(None if v is None else float(np.log(v)) for v in (ours.value, ours.low, ours.high)),
+                ours.n,
+                ours.method,
+                df=ours.df,
+            )
+        )
     elif ours.se is None:
         ours = _with_error(ours)
     return _Measured(claim, ours, log, images=evidence.images)
@@ -192,7 +234,7 @@ def interval_of(number) -> Interval:
 
 def count(row: str) -> int:
     """Return the trainable weights of a row of Table 2, counted on the network itself."""
-    from .models import build, count_parameters
+    from n2nlib.models import build, count_parameters
 
     name, options = networks()[row]
     return count_parameters(build(name, **options))
@@ -200,8 +242,8 @@ def count(row: str) -> int:
 
 def work(row: str) -> int:
     """Return the multiply-adds of one 32x32 image through a row of Table 2, recorded on the network itself."""
-    from .models import build
-    from .models.summary import multiply_adds
+    from n2nlib.models import build
+    from n2nlib.models.summary import multiply_adds
 
     name, options = networks()[row]
     return multiply_adds(build(name, **options))
@@ -222,7 +264,10 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
     if claim.kind == "unrun":
         return judged(TOO_SMALL, f"{claim.why}.")
     if claim.kind == "absolute" and not evidence.authors_data:
-        return judged(NO_DATA, "the level belongs to the authors' images; on other photographs only differences are judged.")
+        return judged(
+            NO_DATA,
+            "the level belongs to the authors' images; on other photographs only differences are judged.",
+        )
     if m.missing:
         return judged(TOO_SMALL, f"{m.missing}.")
     if claim.kind in ("count", "ratio"):
@@ -231,7 +276,9 @@ def _verdict(m: _Measured, p: float | None, tests: int, evidence: Evidence) -> J
     what = f"{describe(claim)} is {value_text(ours, claim)}{_from(m)}"
     if not m.large_enough:
         needed = paper.images() if claim.size == "paper" else claim.size
-        return judged(TOO_SMALL, f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on.")
+        return judged(
+            TOO_SMALL, f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on."
+        )
     if m.sides is None:
         if claim.size != "paper" and m.holds:
             return judged(DIRECTION, f"{what}: {_bounds(claim)} each time, too few for an interval.")
@@ -253,14 +300,30 @@ def _tested(m: _Measured, p: float, tests: int, control: Interval | None) -> tup
     bounds, holm_p = _bounds(claim), f"adjusted {_p(p)}"
     if p >= ALPHA:
         if 2 * min(support, against) < ALPHA:
-            return NOT_REPRODUCED, f"taken alone {'' if support < against else 'not '}{bounds}, but not surely among {tests} tests ({holm_p})"
-        ruled_out = claim.least is not None and (m.ours.high < claim.least if claim.above is not None else m.ours.low > claim.least)
-        return NOT_REPRODUCED, (f"this does not decide whether it lies {bounds} ({holm_p})"
-                                + (f", but leaves no room for the {claim.least:g} that we take the words to stand for" if ruled_out else ""))
+            return (
+                NOT_REPRODUCED,
+                f"taken alone {'' if support < against else 'not '}{bounds}, but not surely among {tests} tests ({holm_p})",
+            )
+        ruled_out = claim.least is not None and (
+            m.ours.high < claim.least if claim.above is not None else m.ours.low > claim.least
+        )
+        return NOT_REPRODUCED, (
+            f"this does not decide whether it lies {bounds} ({holm_p})"
+            + (
+                f", but leaves no room for the {claim.least:g} that we take the words to stand for"
+                if ruled_out
+                else ""
+            )
+        )
     if against < support:
         return CONTRADICTED, f"not {bounds}, where the claim has it ({holm_p})"
-    if claim.least is not None and not (value > claim.least if claim.above is not None else value < claim.least):
-        return DIRECTION, f"{bounds} ({holm_p}), but by less than the {claim.least:g} that we take the words to stand for"
+    if claim.least is not None and not (
+        value > claim.least if claim.above is not None else value < claim.least
+    ):
+        return (
+            DIRECTION,
+            f"{bounds} ({holm_p}), but by less than the {claim.least:g} that we take the words to stand for",
+        )
     if claim.control and not (control and control.low > 0):
         beside = "less than" if control and control.high < 0 else "not shown to be more than"
         by = f" ({control:+z.3f})" if control is not None else ", which was not measured"
@@ -269,16 +332,27 @@ def _tested(m: _Measured, p: float, tests: int, control: Interval | None) -> tup
         return REPRODUCED, f"{bounds} ({holm_p})"
     theirs = value_text(claim.published, claim)
     if abs(m.ours.value - claim.published) <= claim.tolerance:
-        return REPRODUCED, f"{bounds} ({holm_p}), and the paper's {theirs} is within {claim.tolerance:g} ({claim.reason})"
-    return DIRECTION, f"{bounds} ({holm_p}), but the paper's {theirs} is further than {claim.tolerance:g} away ({claim.reason})"
+        return (
+            REPRODUCED,
+            f"{bounds} ({holm_p}), and the paper's {theirs} is within {claim.tolerance:g} ({claim.reason})",
+        )
+    return (
+        DIRECTION,
+        f"{bounds} ({holm_p}), but the paper's {theirs} is further than {claim.tolerance:g} away ({claim.reason})",
+    )
 
 
 def _counted(claim: Claim, ours: Interval, judged) -> Judged:
     if claim.kind == "ratio":
         good = ours.value > claim.above
-        return judged(REPRODUCED if good else CONTRADICTED, f"{describe(claim)} is {ours.value:.1f}: {claim.why}.")
+        return judged(
+            REPRODUCED if good else CONTRADICTED, f"{describe(claim)} is {ours.value:.1f}: {claim.why}."
+        )
     good = abs(ours.value - claim.published) <= claim.tolerance
-    return judged(REPRODUCED if good else CONTRADICTED, f"counted on the network, {value_text(ours, claim)}; {claim.reason}.")
+    return judged(
+        REPRODUCED if good else CONTRADICTED,
+        f"counted on the network, {value_text(ours, claim)}; {claim.reason}.",
+    )
 
 
 def row_name(row: str) -> str:
@@ -299,7 +373,13 @@ def describe(claim: Claim) -> str:
 def _from(m: _Measured) -> str:
     """Return how many values a measurement comes from, in words."""
     n, method = m.ours.n, m.ours.method
-    what = "initialisation" if m.values or method.startswith(("crossed", "difference")) else "photograph" if "photograph" in method else ""
+    what = (
+        "initialisation"
+        if m.values or method.startswith(("crossed", "difference"))
+        else "photograph"
+        if "photograph" in method
+        else ""
+    )
     if not n or not what:
         return f" (n = {n})" if n else ""
     return f" from {n} {what}{'s' if n > 1 else ''}"
@@ -310,10 +390,18 @@ def condition(claim: Claim) -> str:
     if claim.kind == "unrun":
         return "–"
     unit = _unit(claim)
-    near = [] if claim.tolerance is None else [f"within {claim.tolerance:g}{unit} of the paper's" if claim.tolerance else "equal to the paper's"]
+    near = (
+        []
+        if claim.tolerance is None
+        else [
+            f"within {claim.tolerance:g}{unit} of the paper's" if claim.tolerance else "equal to the paper's"
+        ]
+    )
     if claim.kind in ("count", "absolute", "amount"):
         return near[0]
-    near += [] if claim.least is None else [f"{'above' if claim.above is not None else 'below'} {claim.least:g}"]
+    near += (
+        [] if claim.least is None else [f"{'above' if claim.above is not None else 'below'} {claim.least:g}"]
+    )
     return f"{_bounds(claim)}{unit}" + (f"; in full {near[0]}" if near else "")
 
 
@@ -338,7 +426,13 @@ def number_format(claim: Claim) -> str:
     """Return how a claim's values are printed: counts whole or in tenths of a thousand, decibels to two digits, ratios and areas under a curve to three, losses to five, differences with a sign."""
     if claim.kind in ("count", "ratio"):
         return ",.0f" if claim.kind == "count" and not claim.unit else ".1f"
-    digits = ".5f" if "loss" in claim.metric else ".3f" if claim.scale == "log" or claim.kind == "number" and not claim.unit else ".2f"
+    digits = (
+        ".5f"
+        if "loss" in claim.metric
+        else ".3f"
+        if claim.scale == "log" or claim.kind == "number" and not claim.unit
+        else ".2f"
+    )
     signed = claim.kind in ("difference", "amount") or claim.kind == "number" and claim.unit == "dB"
     return f"{'+' * signed}z{digits}"  # z: a rounded zero has no minus sign
 

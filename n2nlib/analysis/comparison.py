@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from . import stats
-from .runs import Run
-from .stats import Interval, MeanSD
+from n2nlib.analysis import stats
+from n2nlib.analysis.stats import Interval, MeanSD
+from n2nlib.runs.store import Run
 
 
 class Comparison:
@@ -62,7 +62,9 @@ class Comparison:
 
     def values(self, label: str, metric: str = "psnr") -> list[float]:
         """Return a metric of each seed of a row: `psnr` in dB, or another key of `Run.metrics`."""
-        return [float(run.psnr.mean()) if metric == "psnr" else run.metrics[metric] for run in self.rows[label]]
+        return [
+            float(run.psnr.mean()) if metric == "psnr" else run.metrics[metric] for run in self.rows[label]
+        ]
 
     def level(self, label: str, metric: str = "psnr") -> MeanSD:
         """Return mean and sample standard deviation over the seeds of a row."""
@@ -78,12 +80,18 @@ class Comparison:
         PSNR: over seeds and photographs, a loss: over seeds. Seeds are paired as `stats.partners` says.
         """
         a, b = self.rows[label], self.rows[other or self.reference]
-        found = stats.psnr_difference(a, b, self.photo) if metric == "psnr" else stats.loss_difference(a, b, metric)
+        found = (
+            stats.psnr_difference(a, b, self.photo)
+            if metric == "psnr"
+            else stats.loss_difference(a, b, metric)
+        )
         return found.signed()
 
     def differences(self, metric: str = "psnr") -> dict[str, Interval]:
         """Return label -> difference to the reference for every other row; empty without a reference."""
-        return {label: self.difference(label, metric=metric) for label in self.others} if self.reference else {}
+        return (
+            {label: self.difference(label, metric=metric) for label in self.others} if self.reference else {}
+        )
 
     def among(self, pairs: Mapping[str, tuple[str, str]]) -> Comparison:
         """Return the comparison of the rows of some named pairs, without a reference: see `versus`."""
@@ -116,7 +124,11 @@ class Comparison:
         """One line an epoch of a run: row, seed, images, and the columns of `Run.history` asked for."""
         parts = [run.history[["images", *columns]].assign(row=label, seed=run.spec.seed)
                  for label, runs in self.rows.items() for run in runs]  # fmt: skip
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["row", "seed", "images", *columns])
+        return (
+            pd.concat(parts, ignore_index=True)
+            if parts
+            else pd.DataFrame(columns=["row", "seed", "images", *columns])
+        )
 
     @property
     def images(self) -> int:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from . import stats
-from .metrics import MSE_FLOOR
-from .stats import Interval
+from n2nlib.analysis import stats
+from n2nlib.analysis.stats import Interval
+from n2nlib.evaluation.metrics import MSE_FLOOR
 
 #: Pixels are ranked by local deviation and cut into this many parts of equal size.
 PARTS = 10
@@ -24,7 +24,9 @@ def local_deviation(clean: np.ndarray) -> np.ndarray:
     On [0, 1] data. Five pixels, as in the SmoothGrad measurements: narrow enough to be local, wide enough to be known.
     """
     grey = clean.mean(axis=1) / 255  # (N,3,H,W) -> (N,H,W)
-    mean, square = (ndimage.uniform_filter(x, size=(5, 5), axes=(1, 2), mode="reflect") for x in (grey, grey**2))
+    mean, square = (
+        ndimage.uniform_filter(x, size=(5, 5), axes=(1, 2), mode="reflect") for x in (grey, grey**2)
+    )
     return np.sqrt(np.maximum(square - mean**2, 0))
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from . import classical, measurements, stats
-from .comparison import Comparison, validation_sample
-from .errors import MissingPackage
-from .stats import Interval
+from n2nlib.analysis import measurements, stats
+from n2nlib.analysis.comparison import Comparison, validation_sample
+from n2nlib.analysis.stats import Interval
+from n2nlib.errors import MissingPackage
+from n2nlib.evaluation import classical
 
 if TYPE_CHECKING:
-    from .study import Study
+    from n2nlib.study import Study
 
 
 def measured(study: Study, name: str) -> dict[str, Any]:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from . import measurements, stats
-from .classical import find
-from .comparison import Comparison
-from .corpus import Corpus
-from .errors import ReportError
-from .experiments import initialisations
-from .filters import tuned
-from .runs import Run
-from .spec import RunSpec
-from .stats import Interval, MeanSD
-from .transfer import CELLS, label, require
+from n2nlib.analysis import measurements, stats
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.filters import tuned
+from n2nlib.analysis.stats import Interval, MeanSD
+from n2nlib.data import Corpus
+from n2nlib.errors import ReportError
+from n2nlib.evaluation.classical import find
+from n2nlib.evaluation.transfer import CELLS, label, require
+from n2nlib.experiments import initialisations
+from n2nlib.runs.store import Run
+from n2nlib.spec import RunSpec
 
 if TYPE_CHECKING:
-    from .study import Study
+    from n2nlib.study import Study
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import saliency
-from .stats import FEWEST, Interval, cluster_bootstrap, crossed
+from n2nlib.analysis import saliency
+from n2nlib.analysis.stats import FEWEST, Interval, cluster_bootstrap, crossed
 
 #: Statistic as the ledger names it -> the arrays it is made of, and how.
 STATISTICS = {

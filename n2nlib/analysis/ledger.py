@@ -1,6 +1,6 @@
 """The claims ledger on disk: gather what a report measured, judge it, write `claims.json`, keep reviewed verdicts.
 
-`python -m n2nlib.ledger FOLDER` takes the verdicts of a report's claims.json, once they have been looked at, as the
+`n2n accept FOLDER` takes the verdicts of a report's claims.json, once they have been looked at, as the
 ones that the tests hold from then on (tests/ledger/<corpus>-<profile>.json).
 """
 
@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import experiments, measurements, paper, paths
-from .claims import Evidence, Judged, condition, interval_of, judge, number_format
-from .errors import ReportError
-from .paper import Claim
-from .spec import Profile, profile
-from .stats import Interval, printed
+from n2nlib import experiments, paper, paths
+from n2nlib.analysis import measurements
+from n2nlib.analysis.claims import Evidence, Judged, condition, interval_of, judge, number_format
+from n2nlib.analysis.stats import Interval, printed
+from n2nlib.errors import ReportError
+from n2nlib.paper import Claim
+from n2nlib.spec import Profile, profile
 
 #: Raised when claims.json means something else than before.
 SCHEMA = 1
@@ -111,9 +112,13 @@ def read(folder: Path) -> dict:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ReportError(f"{file} cannot be read ({type(error).__name__}): make that report first.") from error
+        raise ReportError(
+            f"{file} cannot be read ({type(error).__name__}): make that report first."
+        ) from error
     if values.get("schema") != SCHEMA:
-        raise ReportError(f"{file} has schema {values.get('schema')!r}, this version reads {SCHEMA}: make that report again.")
+        raise ReportError(
+            f"{file} has schema {values.get('schema')!r}, this version reads {SCHEMA}: make that report again."
+        )
     return values
 
 
@@ -151,8 +156,8 @@ def accept(folder: Path) -> Path:
 
 def judge_again(corpus_name: str, profile_name: str, store=None) -> list[Judged]:
     """Judge a report's claims from the store and its numbers as they are now."""
-    from .corpus import open_corpus
-    from .runs import RunStore
+    from n2nlib.data import open_corpus
+    from n2nlib.runs.store import RunStore
 
     size = profile(profile_name)
     corpus = open_corpus(corpus_name, n_train=size.n_train, n_val=size.n_val)
@@ -177,7 +182,7 @@ def _write(file: Path, values: dict) -> Path:
 def main(argv: list[str]) -> int:
     """Accept the verdicts of the report folders named; return 2 after a sentence about what is wrong."""
     if not argv:
-        print("usage: python -m n2nlib.ledger FOLDER [FOLDER ...]", file=sys.stderr)
+        print("usage: n2n accept FOLDER [FOLDER ...]", file=sys.stderr)
         return 2
     try:
         for folder in argv:
@@ -186,7 +191,3 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

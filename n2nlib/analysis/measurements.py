@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from . import classical, detail, metrics, transfer
-from .corpus import Corpus, measure, open_corpus
-from .metrics import denoise, psnr
-from .models import build
-from .runs import Run, RunStore
+from n2nlib.analysis import detail
+from n2nlib.data import Corpus, measure, open_corpus
+from n2nlib.evaluation import classical, metrics, transfer
+from n2nlib.evaluation.metrics import denoise, psnr
+from n2nlib.models import build
+from n2nlib.runs.store import Run, RunStore
 
 #: Every kind of measurement by name.
 KINDS: dict[str, Measurement] = {}

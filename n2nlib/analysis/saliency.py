@@ -31,9 +31,9 @@ import numpy as np
 import torch
 from scipy import ndimage, stats
 
-from . import classical
-from .detail import local_deviation
-from .smoothgrad import SAMPLES, SIGMA, loss_gradient, output, output_gradient
+from n2nlib.analysis.detail import local_deviation
+from n2nlib.evaluation import classical
+from n2nlib.evaluation.smoothgrad import SAMPLES, SIGMA, loss_gradient, output, output_gradient
 
 NOISIEST = 0.05
 CALIPER = math.log(1.25)
@@ -47,7 +47,12 @@ ROWS = 48
 #: Half the distance, on a [0, 1] scale, of the central differences for filters that have no derivative.
 STEP = 2 / 255
 
-_DISC = [(y, x) for y in range(-RADIUS, RADIUS + 1) for x in range(-RADIUS, RADIUS + 1) if 0 < y * y + x * x <= RADIUS**2]
+_DISC = [
+    (y, x)
+    for y in range(-RADIUS, RADIUS + 1)
+    for x in range(-RADIUS, RADIUS + 1)
+    if 0 < y * y + x * x <= RADIUS**2
+]
 _SQUARED = np.array([y * y + x * x for y, x in _DISC])
 #: The distances in pixels within the disc: 1, sqrt 2, 2, sqrt 5, sqrt 8, 3.
 DISTANCES = np.sqrt(np.unique(_SQUARED))
@@ -148,7 +153,9 @@ def edge_pixels(clean: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(np.stack([y[e], x[e]], 1), s[e]) for e, s in zip(edge, same, strict=True)]
 
 
-def noisiest_edges(noisy: np.ndarray, clean: np.ndarray, photo: np.ndarray, n: int) -> list[tuple[int, tuple[int, int]]]:
+def noisiest_edges(
+    noisy: np.ndarray, clean: np.ndarray, photo: np.ndarray, n: int
+) -> list[tuple[int, tuple[int, int]]]:
     """Choose n images to show, without a look at any network: (number of the image, row and column of its pixel).
 
     The pixel is the noisiest edge pixel of its image; images come in order of that pixel's error, the first of every
@@ -188,7 +195,9 @@ def statements(noisy, clean, denoised, of_loss=None, of_output=None) -> dict[str
         ring[0, 1, 1] = 0
         kept = (~positive).astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            around = ndimage.convolve(influence * kept, ring, mode="constant") / ndimage.convolve(kept, ring, mode="constant")
+            around = ndimage.convolve(influence * kept, ring, mode="constant") / ndimage.convolve(
+                kept, ring, mode="constant"
+            )
         pairs = matched(error, clean)
         out["pixel"] = np.array([_log_ratio(m, *p) for m, p in zip(influence, pairs, strict=True)])
         out["ring"] = np.array([_log_ratio(m, *p) for m, p in zip(around, pairs, strict=True)])
@@ -204,7 +213,9 @@ def _log_ratio(values: np.ndarray, i: np.ndarray, j: np.ndarray) -> float:
     return float(np.log(a[whole].mean() / b[whole].mean()))
 
 
-def network_statements(network, noisy, clean, *, samples=SAMPLES, sigma=SIGMA, seed=0) -> dict[str, np.ndarray]:
+def network_statements(
+    network, noisy, clean, *, samples=SAMPLES, sigma=SIGMA, seed=0
+) -> dict[str, np.ndarray]:
     """`statements` of a network, with SmoothGrad of the loss against the clean image and of the output."""
     draws = {"samples": samples, "sigma": sigma}
     # The two maps of one image see the same noise, so that they can be compared.
@@ -219,7 +230,9 @@ def linear_statements(matrix: np.ndarray, noisy, clean) -> dict[str, np.ndarray]
     x, c = (v.reshape(-1, matrix.shape[0]) / 255.0 for v in (noisy, clean))  # (N,3,H,W) -> (3N,H*W)
     y = x @ matrix.T
     influence = np.broadcast_to(matrix.sum(0), y.shape)
-    return statements(noisy, clean, y.reshape(shape), (2 * (y - c) @ matrix).reshape(shape), influence.reshape(shape))
+    return statements(
+        noisy, clean, y.reshape(shape), (2 * (y - c) @ matrix).reshape(shape), influence.reshape(shape)
+    )
 
 
 def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.ndarray]:
@@ -238,7 +251,9 @@ def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.nda
             continue
         rows = np.abs(np.asarray(rows_of(image, pixels), dtype=np.float64))
         k = np.arange(len(pixels))
-        around = np.stack([rows[k, pixels[:, 0] + dy, pixels[:, 1] + dx] for dy, dx in _DISC], axis=1)  # (K,28)
+        around = np.stack(
+            [rows[k, pixels[:, 0] + dy, pixels[:, 1] + dx] for dy, dx in _DISC], axis=1
+        )  # (K,28)
         for d, squared in enumerate(np.unique(_SQUARED)):
             there = _SQUARED == squared
             a, own = around[:, there], same[:, there]
@@ -267,7 +282,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def filter_matrix(name: str, height: int, width: int, **parameters) -> np.ndarray:
-    """Return a linear filter of `n2nlib.classical` as a matrix (H*W,H*W); row p holds the weights of output pixel p."""
+    """Return a linear filter of `n2nlib.evaluation.classical` as a matrix (H*W,H*W); row p holds the weights of output pixel p."""
     size = height * width
     impulses = np.repeat(np.eye(size).reshape(size, 1, height, width), 3, axis=1)
     offset = classical.filter_float(name, np.zeros((1, 3, height, width)), **parameters)
@@ -285,7 +300,9 @@ def matrix_rows(matrix: np.ndarray):
     return rows
 
 
-def filter_rows(name: str, image: np.ndarray, pixels: np.ndarray, radius: int = RADIUS, **parameters) -> np.ndarray:
+def filter_rows(
+    name: str, image: np.ndarray, pixels: np.ndarray, radius: int = RADIUS, **parameters
+) -> np.ndarray:
     """Rows of the Jacobian of a filter without a derivative, by central differences: uint8 (3,H,W), (K,2) -> (K,H,W).
 
     Grey to grey as in `smoothgrad.jacobian_rows`. Input pixels that no output within `radius` pixels can confuse are
@@ -303,7 +320,9 @@ def filter_rows(name: str, image: np.ndarray, pixels: np.ndarray, radius: int = 
     slope = (y[::2] - y[1::2]) / (2 * STEP)
     rows = np.zeros((len(pixels), height, width))
     for row, (y, x) in zip(rows, pixels, strict=True):
-        q = np.mgrid[max(y - radius, 0) : min(y + radius + 1, height), max(x - radius, 0) : min(x + radius + 1, width)]
+        q = np.mgrid[
+            max(y - radius, 0) : min(y + radius + 1, height), max(x - radius, 0) : min(x + radius + 1, width)
+        ]
         row[q[0], q[1]] = slope[(q[0] % spacing) * spacing + q[1] % spacing, y, x]
     return rows
 

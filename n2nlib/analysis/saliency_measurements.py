@@ -1,7 +1,7 @@
 """What chapter 05 measures: the statements of section 3 for each validation image, and the maps it shows.
 
 A subject is a `Network` or a `Filter`. `per_image` measures a statistic of one or more subjects and returns
-`ImageStatistics`, which averages them and knows their intervals. Definitions: `n2nlib.saliency`.
+`ImageStatistics`, which averages them and knows their intervals. Definitions: `n2nlib.analysis.saliency`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import classical, filters, saliency, smoothgrad
-from .comparison import Comparison
-from .corpus import Corpus
-from .image_statistics import ImageStatistics
-from .measurements import Measurement, measurement
-from .models import build
-from .runs import Run
+from n2nlib.analysis import filters, saliency
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.image_statistics import ImageStatistics
+from n2nlib.analysis.measurements import Measurement, measurement
+from n2nlib.data import Corpus
+from n2nlib.evaluation import classical, smoothgrad
+from n2nlib.models import build
+from n2nlib.runs.store import Run
 
 #: Stored identities hold this; a change of what is computed raises the version in the decorator instead.
 IDENTITY = {"version": 1}
@@ -61,7 +62,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter of `n2nlib.classical` with its parameters."""
+    """A filter of `n2nlib.evaluation.classical` with its parameters."""
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import stats as sps
 from statsmodels.stats.multitest import multipletests
 
-from .errors import ReportError
-from .models import build
+from n2nlib.errors import ReportError
+from n2nlib.models import build
 
 #: Fewest values (initialisations, photographs) that make an interval.
 FEWEST = 3
@@ -72,8 +72,15 @@ class Interval:
 
     def to_dict(self) -> dict:
         """Return plain JSON values, as `claims.interval_of` reads them."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "method": self.method,
-                "se": self.se, "df": self.df}
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+            "method": self.method,
+            "se": self.se,
+            "df": self.df,
+        }
 
 
 @dataclass(frozen=True)
@@ -178,11 +185,15 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
     if b is not None:
         b = np.atleast_2d(np.asarray(b, float))
         if paired and a.shape != b.shape:
-            raise ReportError(f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each initialisation with itself.")
+            raise ReportError(
+                f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each initialisation with itself."
+            )
         arms = [a - b] if paired else [a, b]
     photo = np.unique(np.asarray(photo), return_inverse=True)[1]
     if any(arm.shape[1] != len(photo) for arm in arms):
-        raise ReportError(f"crossed() got {[arm.shape[1] for arm in arms]} images and {len(photo)} photograph numbers.")
+        raise ReportError(
+            f"crossed() got {[arm.shape[1] for arm in arms]} images and {len(photo)} photograph numbers."
+        )
     if not len(photo):
         return Interval(float("nan"), None, None, min(len(arm) for arm in arms), "no image")
     signs = (1, -1)[: len(arms)]
@@ -193,7 +204,7 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
 
     parts, by_photo, interaction = [], 0.0, 0.0
     for sign, arm in zip(signs, arms, strict=True):
-        z = _photo_means(arm, photo)                                        # (n,N) -> (n,photos)
+        z = _photo_means(arm, photo)  # (n,N) -> (n,photos)
         rows, columns = z.mean(axis=1), z.mean(axis=0)
         parts.append((rows.var(ddof=1) / len(z), len(z) - 1))
         rest = z - rows[:, None] - columns + z.mean()
@@ -223,7 +234,9 @@ def _same_weights(network: str, options_a, options_b, seed: int) -> bool:
     a, b = (build(network, seed=seed, **options).state_dict() for options in (options_a, options_b))
     alone = [t for k, t in (*a.items(), *b.items()) if (k in a) != (k in b)]
     constant = all(t.numel() == 0 or bool((t == t.flatten()[0]).all()) for t in alone)
-    return constant and all(a[k].shape == b[k].shape and bool((a[k] == b[k]).all()) for k in a.keys() & b.keys())
+    return constant and all(
+        a[k].shape == b[k].shape and bool((a[k] == b[k]).all()) for k in a.keys() & b.keys()
+    )
 
 
 def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
@@ -260,8 +273,13 @@ def partners(runs_a: Sequence, runs_b: Sequence) -> tuple[Sequence, Sequence, bo
     return runs_a, runs_b, False
 
 
-def cluster_bootstrap(statistic: Callable[[np.ndarray], float], cluster, generator: np.random.Generator,
-                      draws: int = 1_000, confidence: float = 0.95) -> Interval:
+def cluster_bootstrap(
+    statistic: Callable[[np.ndarray], float],
+    cluster,
+    generator: np.random.Generator,
+    draws: int = 1_000,
+    confidence: float = 0.95,
+) -> Interval:
     """Return `statistic(index)` on all data, with an interval from resampling whole clusters (photographs).
 
     `statistic` takes row numbers, so it may be a mean, a ratio or an AUC; `cluster` (N,) numbers the photograph of
@@ -274,7 +292,9 @@ def cluster_bootstrap(statistic: Callable[[np.ndarray], float], cluster, generat
     k = len(members)
     if k < FEWEST:
         return Interval(value, None, None, k, "value")
-    resampled = [statistic(np.concatenate([members[i] for i in generator.integers(k, size=k)])) for _ in range(draws)]
+    resampled = [
+        statistic(np.concatenate([members[i] for i in generator.integers(k, size=k)])) for _ in range(draws)
+    ]
     # The bootstrap's variance of k clusters is short by (k - 1) / k.
     se = np.std(resampled, ddof=1) * np.sqrt(k / (k - 1))
     return _student(value, se, k - 1, k, "cluster bootstrap over photographs", confidence)
@@ -305,13 +325,17 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def _values(values: Sequence[float]) -> np.ndarray:
     x = np.asarray(values, float)
     if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
-        raise ReportError("an interval needs a list of at least one finite number, one for each initialisation.")
+        raise ReportError(
+            "an interval needs a list of at least one finite number, one for each initialisation."
+        )
     return x
 
 
 def _student(value, se, df, n, method, confidence) -> Interval:
     half = sps.t.ppf(0.5 + confidence / 2, df) * se
-    return Interval(float(value), float(value - half), float(value + half), int(n), method, float(se), float(df))
+    return Interval(
+        float(value), float(value - half), float(value + half), int(n), method, float(se), float(df)
+    )
 
 
 def _standardise(distance: float, se: float) -> float:

@@ -9,23 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CorpusError, unknown_name
-from ..text import visible
-from . import epfl, photos, sampling
-from . import folder as folders
-from .bench import bench_pairs
-from .building import build, cached, numbers
-from .epfl import write_epfl
-from .noise import canonical
-from .pairs import Pairs
-from .photos import Photograph
+from n2nlib.data import epfl, photos, sampling
+from n2nlib.data import folder as folders
+from n2nlib.data.bench import bench_pairs
+from n2nlib.data.building import build, cached, numbers
+from n2nlib.data.epfl import write_epfl
+from n2nlib.data.noise import canonical
+from n2nlib.data.pairs import Pairs
+from n2nlib.data.photos import Photograph
+from n2nlib.errors import CorpusError, unknown_name
+from n2nlib.text import visible
 
 __all__ = ["Corpus", "Pairs", "Photograph", "bench_pairs", "open_corpus", "write_epfl"]
 
 NAMES = ("bundled", "imagenet-sample", "folder:PATH", "epfl:PATH")
 
 
-def open_corpus(name: str = "bundled", n_train: int = 3_000, n_val: int = 200, seed: int = 0, noise: str = "subpixel") -> Corpus:
+def open_corpus(
+    name: str = "bundled", n_train: int = 3_000, n_val: int = 200, seed: int = 0, noise: str = "subpixel"
+) -> Corpus:
     """Open a corpus by name, building nothing yet.
 
     name: `bundled`, `imagenet-sample`, `folder:PATH` or `epfl:PATH`; noise: `subpixel`, `gaussian:SIGMA255`,
@@ -43,7 +45,12 @@ def open_corpus(name: str = "bundled", n_train: int = 3_000, n_val: int = 200, s
             "Rename the folder, "
             "or make a link to it (ln -s) under another name."
         )
-    if (kind in ("folder", "epfl")) != bool(where) or kind not in ("bundled", "imagenet-sample", "folder", "epfl"):
+    if (kind in ("folder", "epfl")) != bool(where) or kind not in (
+        "bundled",
+        "imagenet-sample",
+        "folder",
+        "epfl",
+    ):
         raise unknown_name("corpus", name, NAMES, CorpusError)
     if kind == "epfl":
         return EpflCorpus(name, where, n_train, n_val, noise)
@@ -115,7 +122,9 @@ class Corpus:
     def train_photo(self) -> np.ndarray:
         """The number of the photograph that each training pair is cut from, int32 (n_train,), told without building a pair."""
         recipe = self.recipe
-        return numbers([group for *_, group in recipe["train"]], recipe["n_train"], split="train", seed=recipe["seed"])
+        return numbers(
+            [group for *_, group in recipe["train"]], recipe["n_train"], split="train", seed=recipe["seed"]
+        )
 
     def photographs(self, split: str) -> list[Photograph]:
         """Return the photographs of `train` or `val`, downloaded if they have to be."""
@@ -141,8 +150,14 @@ class Corpus:
         n = recipe[f"n_{split}"]
 
         def make():
-            return build(tuple(self.photographs(split)), n, fractions=tuple(recipe["windows"]), split=split,
-                         seed=recipe["seed"], noise=self.noise)
+            return build(
+                tuple(self.photographs(split)),
+                n,
+                fractions=tuple(recipe["windows"]),
+                split=split,
+                seed=recipe["seed"],
+                noise=self.noise,
+            )
 
         return Pairs(f"{self.name} {split}", **cached(self.fingerprint, split, n, make))
 
@@ -164,7 +179,9 @@ class EpflCorpus(Corpus):
 
     def __init__(self, name: str, folder: str, n_train: int, n_val: int, noise: str):
         if noise != "subpixel":
-            raise CorpusError(f"{name} holds no clean training images, so that {noise} noise cannot be drawn around them.")
+            raise CorpusError(
+                f"{name} holds no clean training images, so that {noise} noise cannot be drawn around them."
+            )
         self._folder = Path(folder).expanduser()
         sums, foreign = epfl.check(self._folder)
         self.authentic = not foreign  # the authors' own two files

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
-from . import photos, sampling
-from .building import build
-from .sampling import SIDE
+from n2nlib.data import photos, sampling
+from n2nlib.data.building import build
+from n2nlib.data.sampling import SIDE
 
 
 def bench_pairs(n: int = 2_000, threads: int | None = None) -> float:
@@ -30,7 +30,9 @@ def bench_plain(n: int = 20) -> float:
     return n / (time.perf_counter() - start)
 
 
-def plain_pair(image: np.ndarray, window: np.ndarray, word: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def plain_pair(
+    image: np.ndarray, window: np.ndarray, word: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (a, b, clean), each uint8 (32, 32, 3), of one window by a plain loop: the tests' oracle.
 
     window: top, left, height, width, flip; word: uint64 (32, 32), whose halves choose the pixel of a and of b.

@@ -12,20 +12,28 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import paths
-from ..device import cores
-from ..errors import CorpusError
-from . import noise as noises
-from . import sampling
-from .photos import Photograph, decoder, quiet
-from .sampling import SIDE
+from n2nlib import paths
+from n2nlib.data import noise as noises
+from n2nlib.data import sampling
+from n2nlib.data.photos import Photograph, decoder, quiet
+from n2nlib.data.sampling import SIDE
+from n2nlib.device import cores
+from n2nlib.errors import CorpusError
 
 _CHUNK = 128  # windows sampled at once: bounds the memory, changes no byte
 _ARRAYS = ("a", "b", "clean", "photo")
 
 
-def build(photographs: tuple[Photograph, ...], n: int, *, fractions: tuple[float, float], split: str, seed: int,
-          noise: str = "subpixel", threads: int | None = None) -> dict[str, np.ndarray]:
+def build(
+    photographs: tuple[Photograph, ...],
+    n: int,
+    *,
+    fractions: tuple[float, float],
+    split: str,
+    seed: int,
+    noise: str = "subpixel",
+    threads: int | None = None,
+) -> dict[str, np.ndarray]:
     """Return n pairs as arrays a, b, clean (n, 3, 32, 32) uint8 and photo (n,) int32.
 
     Pairs are spread evenly over the photographs (over the scenes first, then over the views of a scene) and stored in a
@@ -68,7 +76,10 @@ def _numbered(groups: list[int], places: list[np.ndarray]) -> np.ndarray:
 
 def _places(groups: list[int], n: int, split: str, seed: int) -> list[np.ndarray]:
     """Where each photograph's pairs are stored."""
-    return np.split(sampling.permutation(sampling.generator(seed, f"{split}/order"), n), np.cumsum(_shares(groups, n))[:-1])
+    return np.split(
+        sampling.permutation(sampling.generator(seed, f"{split}/order"), n),
+        np.cumsum(_shares(groups, n))[:-1],
+    )
 
 
 def _shares(groups: list[int], n: int) -> list[int]:
@@ -84,7 +95,9 @@ def _shares(groups: list[int], n: int) -> list[int]:
 
 def _sample(image, index, rows, out, fractions, split, seed, noise) -> None:
     kind, value = noises.parse(noise)
-    window = sampling.windows(image.shape[:2], len(rows), fractions, sampling.generator(seed, f"{split}/windows", index))
+    window = sampling.windows(
+        image.shape[:2], len(rows), fractions, sampling.generator(seed, f"{split}/windows", index)
+    )
     rng = sampling.generator(seed, f"{split}/{'pixels' if kind == 'subpixel' else kind}", index)
     clean = _clean(image, window)
     for start in range(0, len(rows), _CHUNK):
@@ -116,7 +129,9 @@ def _clean(image: np.ndarray, window: np.ndarray) -> np.ndarray:
         for start in range(0, len(window), _CHUNK):
             part = window[start : start + _CHUNK]
             rows, columns = sampling.edges(part[:, 0], part[:, 2]), sampling.edges(part[:, 1], part[:, 3])
-            out[start : start + _CHUNK, ..., channel : channel + 1] = sampling.cell_means(table, rows, columns)
+            out[start : start + _CHUNK, ..., channel : channel + 1] = sampling.cell_means(
+                table, rows, columns
+            )
         del table  # before the next one is made
     return out
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy.fft import dct
 
-from ..errors import CorpusError
-from .sampling import SIDE
+from n2nlib.data.sampling import SIDE
+from n2nlib.errors import CorpusError
 
 # What Pillow may open, by content. A list of our own, since some of its other formats start external
 # programs.

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import paper, paths
-from ..errors import CorpusError
-from .pairs import Pairs
-from .sampling import SIDE
+from n2nlib import paper, paths
+from n2nlib.data.pairs import Pairs
+from n2nlib.data.sampling import SIDE
+from n2nlib.errors import CorpusError
 
 #: What a report must say of intervals on these files.
 UNKNOWN_PHOTOGRAPHS = (
@@ -57,7 +57,9 @@ def read(folder: Path, split: str, n: int) -> Pairs:
     if n > len(first):
         raise CorpusError(f"{path} holds {len(first)} pairs, fewer than the {n} asked for.")
     a, other = first[:n].numpy(), second[:n].numpy()
-    photo = np.arange(n, dtype=np.int32)  # unknown: each image counts as independent (see UNKNOWN_PHOTOGRAPHS)
+    photo = np.arange(
+        n, dtype=np.int32
+    )  # unknown: each image counts as independent (see UNKNOWN_PHOTOGRAPHS)
     if split == "train":
         return Pairs("epfl-train", a, other, None, photo)
     return Pairs("epfl-val", a, None, other, photo)
@@ -73,17 +75,34 @@ def _tensors(path: Path):
                 loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             except RuntimeError:  # written by an old torch: not a zip file, so it cannot be mapped
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for what is no tensor file; none of them has run its code
-        raise CorpusError(f"{path} is not a readable file of two tensors: truncated, or not written by torch.save.") from error
-    if not isinstance(loaded, (tuple, list)) or len(loaded) != 2 or not all(isinstance(t, torch.Tensor) for t in loaded):
+    except (
+        Exception
+    ) as error:  # torch raises many kinds for what is no tensor file; none of them has run its code
+        raise CorpusError(
+            f"{path} is not a readable file of two tensors: truncated, or not written by torch.save."
+        ) from error
+    if (
+        not isinstance(loaded, (tuple, list))
+        or len(loaded) != 2
+        or not all(isinstance(t, torch.Tensor) for t in loaded)
+    ):
         raise CorpusError(f"{path} does not hold two tensors.")
     first, second = loaded
     for tensor in loaded:
-        if tensor.dtype != torch.uint8 or tensor.ndim != 4 or tuple(tensor.shape[1:]) != (3, SIDE, SIDE) or not len(tensor):
+        if (
+            tensor.dtype != torch.uint8
+            or tensor.ndim != 4
+            or tuple(tensor.shape[1:]) != (3, SIDE, SIDE)
+            or not len(tensor)
+        ):
             dtype = str(tensor.dtype).removeprefix("torch.")
-            raise CorpusError(f"{path} holds a {dtype} tensor {tuple(tensor.shape)}: expected uint8 (N, 3, 32, 32).")
+            raise CorpusError(
+                f"{path} holds a {dtype} tensor {tuple(tensor.shape)}: expected uint8 (N, 3, 32, 32)."
+            )
     if len(first) != len(second):
-        raise CorpusError(f"{path} holds {len(first)} images in its first tensor and {len(second)} in its second.")
+        raise CorpusError(
+            f"{path} holds {len(first)} images in its first tensor and {len(second)} in its second."
+        )
     return first, second
 
 
@@ -97,7 +116,9 @@ def write_epfl(corpus, folder: str | os.PathLike) -> None:
     folder = Path(folder)
     for split, name in FILES.items():
         pairs = getattr(corpus, split)
-        tensors = tuple(torch.from_numpy(np.array(x)) for x in (pairs.a, pairs.b if split == "train" else pairs.clean))
+        tensors = tuple(
+            torch.from_numpy(np.array(x)) for x in (pairs.a, pairs.b if split == "train" else pairs.clean)
+        )
         try:
             with paths.writing(folder / name) as file:
                 torch.save(tensors, file)

@@ -16,28 +16,66 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .. import paths
-from ..device import cores
-from ..errors import CorpusError, ReportError
-from ..text import visible
-from .decoding import Examined, area, examine
-from .photos import ROOM, Photograph, Source, decoder, numbered, quiet
-from .sampling import generator, permutation
+from n2nlib import paths
+from n2nlib.data.decoding import Examined, area, examine
+from n2nlib.data.photos import ROOM, Photograph, Source, decoder, numbered, quiet
+from n2nlib.data.sampling import generator, permutation
+from n2nlib.device import cores
+from n2nlib.errors import CorpusError, ReportError
+from n2nlib.text import visible
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
 # What telephones, cameras and drawing programs write, and Pillow does not open or not as it was meant:
 # counted in a folder.
 UNREAD = {  # fmt: skip
-    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf",
-    ".raf", ".rw2", ".pef", ".srw", ".psd", ".xcf", ".svg", ".eps", ".tga", ".exr", ".hdr", ".ico", ".jfif",
-    ".pgm", ".pnm",
+    ".heic",
+    ".heif",
+    ".avif",
+    ".jxl",
+    ".jp2",
+    ".dng",
+    ".raw",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".orf",
+    ".raf",
+    ".rw2",
+    ".pef",
+    ".srw",
+    ".psd",
+    ".xcf",
+    ".svg",
+    ".eps",
+    ".tga",
+    ".exr",
+    ".hdr",
+    ".ico",
+    ".jfif",
+    ".pgm",
+    ".pnm",
 }
 # Folders of thumbnails, deleted files and previews (in small letters). Photo programs, cameras' cards, NAS
 # boxes and operating systems make them beside the photographs; nearly all others begin with one of `HIDDEN`.
 NOT_ALBUMS = {  # fmt: skip
-    "__macosx", "lost+found", "thumbnails", "thumbnail", "thumbs", "thumb", "_thumbs", "_thumbnails",
-    "previews", "recycler", "recycled", "recycle bin", "system volume information", "network trash folder",
-    "temporary items", "__pycache__", "node_modules",
+    "__macosx",
+    "lost+found",
+    "thumbnails",
+    "thumbnail",
+    "thumbs",
+    "thumb",
+    "_thumbs",
+    "_thumbnails",
+    "previews",
+    "recycler",
+    "recycled",
+    "recycle bin",
+    "system volume information",
+    "network trash folder",
+    "temporary items",
+    "__pycache__",
+    "node_modules",
 }
 NOT_ALBUM_SUFFIXES = (".lrdata", ".lrcat-data")  # Lightroom's previews and their like
 HIDDEN = (".", "@", "$", "#")

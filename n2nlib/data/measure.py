@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from . import noise as noises
-from . import sampling
-from .pairs import Pairs
+from n2nlib.data import noise as noises
+from n2nlib.data import sampling
+from n2nlib.data.pairs import Pairs
 
 #: Raised by hand when a measurement changes its meaning, so that no stored one is taken for it.
 VERSION = 1
@@ -45,7 +45,9 @@ def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
 
 def channel_correlations(error: np.ndarray) -> dict[str, float | None]:
     """Return the correlation of the error between each two of the three channels, None where one has no error."""
-    found = {f"{'RGB'[i]}{'RGB'[j]}": correlation(error[:, i], error[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))}
+    found = {
+        f"{'RGB'[i]}{'RGB'[j]}": correlation(error[:, i], error[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))
+    }
     return {pair: r and r[0] for pair, r in found.items()}
 
 
@@ -67,7 +69,10 @@ def spatial_correlation(error: np.ndarray, reach: int = 3) -> np.ndarray:
 
 def neighbour_correlation(error: np.ndarray) -> tuple[float, float] | None:
     """Return the correlation of a pixel's error with its right and lower neighbours', and its standard error; None without error."""
-    across, down = correlation(error[..., 1:], error[..., :-1]), correlation(error[..., 1:, :], error[..., :-1, :])
+    across, down = (
+        correlation(error[..., 1:], error[..., :-1]),
+        correlation(error[..., 1:, :], error[..., :-1, :]),
+    )
     if not (across and down):
         return None
     return (across[0] + down[0]) / 2, float(np.hypot(across[1], down[1]) / 2)
@@ -94,8 +99,13 @@ def noise_by_detail(error: np.ndarray, clean: np.ndarray, bins: int = 12) -> pd.
     detail = neighbour_difference(clean).ravel()
     square = (error**2).mean(axis=1).ravel()
     classes = np.array_split(np.argsort(detail, kind="stable"), bins)
-    return pd.DataFrame({"detail": [detail[c].mean() for c in classes], "sd": [np.sqrt(square[c].mean()) for c in classes],
-                         "pixels": [len(c) for c in classes]})
+    return pd.DataFrame(
+        {
+            "detail": [detail[c].mean() for c in classes],
+            "sd": [np.sqrt(square[c].mean()) for c in classes],
+            "pixels": [len(c) for c in classes],
+        }
+    )
 
 
 def given(x: np.ndarray, y: np.ndarray, bins: int = 25) -> pd.DataFrame:
@@ -105,8 +115,13 @@ def given(x: np.ndarray, y: np.ndarray, bins: int = 25) -> pd.DataFrame:
     """
     edges = np.linspace(*np.quantile(x, [0.001, 0.999]), bins + 1)
     label = np.digitize(x.ravel(), edges)
-    classes = [(x.ravel()[label == k], y.ravel()[label == k]) for k in range(1, bins + 1) if (label == k).sum() >= 30]
-    rows = [{"x": u.mean(), "mean": v.mean(), "se": v.std(ddof=1) / np.sqrt(len(v)), "sd": v.std(ddof=1)} for u, v in classes]
+    classes = [
+        (x.ravel()[label == k], y.ravel()[label == k]) for k in range(1, bins + 1) if (label == k).sum() >= 30
+    ]
+    rows = [
+        {"x": u.mean(), "mean": v.mean(), "se": v.std(ddof=1) / np.sqrt(len(v)), "sd": v.std(ddof=1)}
+        for u, v in classes
+    ]
     return pd.DataFrame(rows, columns=["x", "mean", "se", "sd"])
 
 
@@ -145,7 +160,10 @@ def summary(pairs: Pairs) -> dict:
         "by_detail": by_detail.to_dict("list"),
         "pair_correlation": None,
         "given_a": None,
-        "arrays": {"histogram": np.histogram(error, EDGES)[0], "spatial": spatial_correlation(error, reach=2)},
+        "arrays": {
+            "histogram": np.histogram(error, EDGES)[0],
+            "spatial": spatial_correlation(error, reach=2),
+        },
     }
     if pairs.b is not None:
         other = errors(pairs.b, pairs.clean)
@@ -171,14 +189,26 @@ def averaged_draws(image: np.ndarray, counts: list[int], seed: int = 0) -> tuple
     mean = sums(pixels) / area
     variance = sums(pixels**2) / area - mean**2
     noisy = variance > 1e-9
-    rng, total, drawn, table, means = sampling.generator(seed, "averaged draws"), np.zeros(mean.shape), 0, [], []
+    rng, total, drawn, table, means = (
+        sampling.generator(seed, "averaged draws"),
+        np.zeros(mean.shape),
+        0,
+        [],
+        [],
+    )
     for n in counts:
         for _ in range(n - drawn):
             total += sampling.subsample(image, rng).transpose(1, 2, 0)
         drawn = n
         error = total / n - mean
-        table.append({"draws": n, "error": np.sqrt((error**2).mean()), "expected": np.sqrt(variance.mean() / n),
-                      "worst_z": np.abs(error[noisy] / np.sqrt(variance[noisy] / n)).max()})
+        table.append(
+            {
+                "draws": n,
+                "error": np.sqrt((error**2).mean()),
+                "expected": np.sqrt(variance.mean() / n),
+                "worst_z": np.abs(error[noisy] / np.sqrt(variance[noisy] / n)).max(),
+            }
+        )
         means.append((total / n).transpose(2, 0, 1))
     return pd.DataFrame(table), np.stack(means)
 
@@ -193,5 +223,11 @@ def other_noise(clean: np.ndarray, name: str, seed: int = 0) -> dict:
     function, _, _, zero_mean = noises.NOISES[kind]
     raw = function(clean, sampling.generator(seed, f"measure/{kind}"), value)
     stored, error = noises.to_uint8_clipped(raw), errors(raw, clean)
-    return {"zero_mean": zero_mean, "mean_error": mean_error(error), "clipped_mean_error": mean_error(errors(stored, clean)),
-            "channels": channel_correlations(error), "kurtosis": kurtosis(error), "stored": stored}
+    return {
+        "zero_mean": zero_mean,
+        "mean_error": mean_error(error),
+        "clipped_mean_error": mean_error(errors(stored, clean)),
+        "channels": channel_correlations(error),
+        "kurtosis": kurtosis(error),
+        "stored": stored,
+    }

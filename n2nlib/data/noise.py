@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 
-from ..errors import CorpusError, unknown_name
-from .sampling import halves, words
+from n2nlib.data.sampling import halves, words
+from n2nlib.errors import CorpusError, unknown_name
 
 
 def gaussian(clean: np.ndarray, rng: np.random.Generator, sigma: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import CorpusError
+from n2nlib.errors import CorpusError
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import paths
-from ..errors import CorpusError
-from ..text import visible
-from .decoding import Room, area, decode
-from .sampling import generator, permutation
+from n2nlib import paths
+from n2nlib.data.decoding import Room, area, decode
+from n2nlib.data.sampling import generator, permutation
+from n2nlib.errors import CorpusError
+from n2nlib.text import visible
 
 #: Pixels that threads may decode together: 12 bytes of memory each, so 0.8 GB.
 ROOM = Room(64_000_000)
@@ -39,7 +39,9 @@ class Photograph:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise CorpusError(f"cannot read the photograph {visible(str(self.path))}: {error.strerror or error}.") from error
+            raise CorpusError(
+                f"cannot read the photograph {visible(str(self.path))}: {error.strerror or error}."
+            ) from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise CorpusError(
                 f"{visible(str(self.path))} is not the file that this corpus was made of (its SHA-256 sum "
@@ -71,15 +73,60 @@ class Source:
 # (package, file, SHA-256, scene). Every colour photograph of an everyday scene that ships inside the wheels of the
 # packages which this project needs anyway; left out are a telescope's, a microscope's and an eye doctor's picture.
 _BUNDLED = [
-    ("skimage", "data/astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5", "astronaut"),
-    ("skimage", "data/chelsea.png", "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb", "chelsea"),
-    ("skimage", "data/coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7", "coffee"),
-    ("skimage", "data/rocket.jpg", "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c", "rocket"),
-    ("skimage", "data/motorcycle_left.png", "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179", "motorcycle"),
-    ("skimage", "data/motorcycle_right.png", "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797", "motorcycle"),
-    ("sklearn", "datasets/images/china.jpg", "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29", "china"),
-    ("sklearn", "datasets/images/flower.jpg", "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638", "flower"),
-    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130", "grace_hopper"),
+    (
+        "skimage",
+        "data/astronaut.png",
+        "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+        "astronaut",
+    ),
+    (
+        "skimage",
+        "data/chelsea.png",
+        "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+        "chelsea",
+    ),
+    (
+        "skimage",
+        "data/coffee.png",
+        "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+        "coffee",
+    ),
+    (
+        "skimage",
+        "data/rocket.jpg",
+        "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+        "rocket",
+    ),
+    (
+        "skimage",
+        "data/motorcycle_left.png",
+        "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179",
+        "motorcycle",
+    ),
+    (
+        "skimage",
+        "data/motorcycle_right.png",
+        "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797",
+        "motorcycle",
+    ),
+    (
+        "sklearn",
+        "datasets/images/china.jpg",
+        "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
+        "china",
+    ),
+    (
+        "sklearn",
+        "datasets/images/flower.jpg",
+        "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638",
+        "flower",
+    ),
+    (
+        "matplotlib",
+        "mpl-data/sample_data/grace_hopper.jpg",
+        "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
+        "grace_hopper",
+    ),
 ]
 # Held out: an animal, a landscape with a building, a portrait, so that validation is not one texture. Of the 56 ways to
 # hold out three scenes this is among the three with the least difference between the two sides: the noisy images have
@@ -114,13 +161,17 @@ def imagenet_sample(seed: int) -> Source:
 
     They are read from the folder `N2N_PHOTOS` if that is set, else from the cache that `provide` fills.
     """
-    listed = [line.split() for line in Path(__file__).with_name("imagenet_sample.sha256").read_text().splitlines()]
+    listed = [
+        line.split() for line in Path(__file__).with_name("imagenet_sample.sha256").read_text().splitlines()
+    ]
     local = os.environ.get("N2N_PHOTOS")
     base = Path(local) if local else _imagenet_cache()
     order = permutation(generator(seed, "imagenet-sample/split"), len(listed))
     files = [Photograph(listed[i][1], listed[i][0], base / listed[i][1], 0) for i in order]
     # Windows that give the noise of the authors' validation set (20.72 dB) over all 1,000 photographs.
-    return Source(numbered([[p] for p in files[:900]]), numbered([[p] for p in files[900:]]), (0.47, 0.95), listed=True)
+    return Source(
+        numbered([[p] for p in files[:900]]), numbered([[p] for p in files[900:]]), (0.47, 0.95), listed=True
+    )
 
 
 def _imagenet_cache() -> Path:
@@ -150,9 +201,16 @@ def provide(photographs: tuple[Photograph, ...]) -> None:
     dog = pooch.create(_imagenet_cache(), IMAGENET_URL, registry={p.name: p.sha256 for p in missing})
     with ThreadPoolExecutor(8) as pool:
         try:
-            for _ in tqdm(pool.map(dog.fetch, [p.name for p in missing]), total=len(missing), desc="photographs", unit="file"):
+            for _ in tqdm(
+                pool.map(dog.fetch, [p.name for p in missing]),
+                total=len(missing),
+                desc="photographs",
+                unit="file",
+            ):
                 pass
-        except Exception as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
+        except (
+            Exception
+        ) as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
             pool.shutdown(cancel_futures=True)
             raise CorpusError(
                 f"the photographs of imagenet-sample could not be downloaded ({type(error).__name__}: {_short(error)}). "

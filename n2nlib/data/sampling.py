@@ -10,7 +10,7 @@ import hashlib
 
 import numpy as np
 
-from ..errors import CorpusError
+from n2nlib.errors import CorpusError
 
 #: Raised by hand whenever the same recipe would give other bytes; part of every corpus fingerprint.
 SAMPLER_VERSION = 1
@@ -34,7 +34,9 @@ def words(rng: np.random.Generator, shape) -> np.ndarray:
     stream of a bit generator fixed, but may change what the Generator's methods make of it.
     """
     if isinstance(rng.bit_generator, np.random.MT19937):
-        raise TypeError("MT19937 gives 32-bit words; use n2nlib.corpus.sampling.generator(seed, purpose, index)")
+        raise TypeError(
+            "MT19937 gives 32-bit words; use n2nlib.data.sampling.generator(seed, purpose, index)"
+        )
     return rng.bit_generator.random_raw(int(np.prod(shape))).reshape(shape)
 
 
@@ -53,7 +55,9 @@ def permutation(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.argsort(words(rng, n), kind="stable")
 
 
-def windows(shape: tuple[int, int], n: int, fractions: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+def windows(
+    shape: tuple[int, int], n: int, fractions: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
     """Draw n windows of a photograph of that (height, width).
 
     Both sides are one random fraction (between `fractions`) of the photograph's, but at least 32 pixels; the position
@@ -100,7 +104,9 @@ def cell_means(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
 
     table: integral image; rows (n, h+1) and columns (n, w+1): cell edges. Returns uint8 (n, h, w, 3).
     """
-    corner = np.take(table.reshape(-1, table.shape[2]), rows[:, :, None] * table.shape[1] + columns[:, None, :], axis=0)
+    corner = np.take(
+        table.reshape(-1, table.shape[2]), rows[:, :, None] * table.shape[1] + columns[:, None, :], axis=0
+    )
     total = corner[:, 1:] - corner[:, :-1]  # (n, h, w+1, 3)
     total = total[:, :, 1:] - total[:, :, :-1]  # (n, h, w, 3)
     area = np.diff(rows)[:, :, None, None] * np.diff(columns)[:, None, :, None]
@@ -131,7 +137,9 @@ def box_mean(image: np.ndarray, cells: tuple[int, int] = (SIDE, SIDE)) -> np.nda
     return np.stack([cell_means(table, rows, columns)[0, :, :, 0] for table in tables])
 
 
-def subsample(image: np.ndarray, rng: np.random.Generator, cells: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
+def subsample(
+    image: np.ndarray, rng: np.random.Generator, cells: tuple[int, int] = (SIDE, SIDE)
+) -> np.ndarray:
     """Return one noisy image: a uniformly drawn pixel of each cell of a uint8 image (H, W, 3), as uint8 (3, h, w).
 
     Raises CorpusError for an image smaller than its cells.
@@ -142,7 +150,11 @@ def subsample(image: np.ndarray, rng: np.random.Generator, cells: tuple[int, int
 
 def _grid(image: np.ndarray, cells: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     if image.ndim != 3 or image.dtype != np.uint8:
-        raise CorpusError(f"expected a uint8 image (height, width, channels), not {image.dtype} {image.shape}.")
+        raise CorpusError(
+            f"expected a uint8 image (height, width, channels), not {image.dtype} {image.shape}."
+        )
     if image.shape[0] < cells[0] or image.shape[1] < cells[1]:
-        raise CorpusError(f"an image of {image.shape[0]}x{image.shape[1]} pixels cannot be cut into {cells[0]}x{cells[1]} cells.")
+        raise CorpusError(
+            f"an image of {image.shape[0]}x{image.shape[1]} pixels cannot be cut into {cells[0]}x{cells[1]} cells."
+        )
     return edges([0], [image.shape[0]], cells[0]), edges([0], [image.shape[1]], cells[1])

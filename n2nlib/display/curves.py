@@ -10,13 +10,14 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from . import metrics, paper
-from .classical import FILTERS
-from .comparison import Comparison
-from .figures import PAGE, colour, picture_grid
-from .generalisation import WholePhotographs
-from .stats import Interval
-from .tables import published_difference
+from n2nlib import paper
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.generalisation import WholePhotographs
+from n2nlib.analysis.stats import Interval
+from n2nlib.display.figures import PAGE, colour, picture_grid
+from n2nlib.display.tables import published_difference
+from n2nlib.evaluation import metrics
+from n2nlib.evaluation.classical import FILTERS
 
 #: Three learning rates, which are no methods with colours of their own.
 TRIO = ("#E69F00", "#0072B2", "#CC79A7")
@@ -54,7 +55,15 @@ def learning_curves(rows: Comparison) -> Figure | None:
 def noisy_line(ax, level: float) -> None:
     """Mark the PSNR (dB) of the noisy images by a dotted line."""
     ax.axhline(level, color=colour("noisy"), ls=":", lw=1)
-    ax.annotate("noisy", (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8, color=colour("noisy"))
+    ax.annotate(
+        "noisy",
+        (1, level),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        color=colour("noisy"),
+    )
 
 
 def dots(
@@ -65,12 +74,24 @@ def dots(
     The first row is on top. `spread`: dots that would hide one another are moved up and down.
     """
     order = list(dict.fromkeys(frame["row"]))
-    shared = {"data": frame, "x": x, "y": "row", "order": order, "hue": "row", "hue_order": order, "palette": palette, "ax": ax, "legend": False}
+    shared = {
+        "data": frame,
+        "x": x,
+        "y": "row",
+        "order": order,
+        "hue": "row",
+        "hue_order": order,
+        "palette": palette,
+        "ax": ax,
+        "legend": False,
+    }
     if spread:  # no jitter in either case: the same data give the same picture
         sns.swarmplot(**shared, size=4, zorder=3, warn_thresh=1)
     else:
         sns.stripplot(**shared, size=4, zorder=3, jitter=False)
-    sns.pointplot(**shared, errorbar=None, linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, zorder=2)
+    sns.pointplot(
+        **shared, errorbar=None, linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, zorder=2
+    )
     ax.set(ylabel="")
     ax.grid(axis="y", visible=False)
 

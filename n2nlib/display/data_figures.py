@@ -10,8 +10,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .corpus import Photograph, measure, sampling
-from .figures import COLOURS, PAGE, show
+from n2nlib.data import Photograph, measure, sampling
+from n2nlib.display.figures import COLOURS, PAGE, show
 
 _WINDOW = "#F0E442"  # yellow reads on dark and on light photographs
 _DRAWS = ("#D55E00", "#0072B2")
@@ -22,23 +22,37 @@ def photographs(train: Sequence[Photograph], val: Sequence[Photograph]) -> Figur
     sides = {"training": train, "validation": val}
     pixels = {label: [p.load() for p in side] for label, side in sides.items()}
     gap, margin, title = 0.07, 0.2, 0.19  # inches
-    shapes = {label: [image.shape[1] / image.shape[0] for image in images] for label, images in pixels.items()}
+    shapes = {
+        label: [image.shape[1] / image.shape[0] for image in images] for label, images in pixels.items()
+    }
     height = min((PAGE - margin - gap * len(s)) / sum(s) for s in shapes.values())
     total = 2 * (height + title)
     fig = plt.figure(figsize=(PAGE, total))
     fig.set_layout_engine("none")  # every photograph is placed by hand
     for row, (label, side) in enumerate(sides.items()):
         x, y = margin, total - (row + 1) * (height + title)
-        fig.text(0.5 * margin / PAGE, (y + height / 2) / total, label, rotation=90, ha="center", va="center", fontsize=8)
+        fig.text(
+            0.5 * margin / PAGE,
+            (y + height / 2) / total,
+            label,
+            rotation=90,
+            ha="center",
+            va="center",
+            fontsize=8,
+        )
         for photograph, image, shape in zip(side, pixels[label], shapes[label], strict=True):
             ax = fig.add_axes((x / PAGE, y / total, height * shape / PAGE, height / total))
             show(ax, image.transpose(2, 0, 1))
-            ax.set_title(photograph.name.rsplit(".", 1)[0].replace("_", " "), fontsize=7.5, loc="center", pad=2)
+            ax.set_title(
+                photograph.name.rsplit(".", 1)[0].replace("_", " "), fontsize=7.5, loc="center", pad=2
+            )
             x += height * shape + gap
     return fig
 
 
-def pair(image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int, int], seed: int = 0) -> Figure:
+def pair(
+    image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int, int], seed: int = 0
+) -> Figure:
     """Draw how one pair is made: photograph and window, some of its cells with both drawn pixels, and the three results.
 
     image: uint8 (H, W, 3); window: top, left, height, width; corner: row and column of the first of the 5x5 cells shown.
@@ -52,13 +66,22 @@ def pair(image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int
     where = np.moveaxis(np.indices(image.shape[:2]), 0, -1)
     places = [sampling.draw(where, rows, columns, number)[0] for number in numbers]
 
-    fig, axes = plt.subplot_mosaic([["photo", "photo", "photo", "cells", "cells", "cells"], ["clean", "clean", "a", "a", "b", "b"]],
-                                   figsize=(PAGE, 4.6), height_ratios=[1, 1.05])
+    fig, axes = plt.subplot_mosaic(
+        [["photo", "photo", "photo", "cells", "cells", "cells"], ["clean", "clean", "a", "a", "b", "b"]],
+        figsize=(PAGE, 4.6),
+        height_ratios=[1, 1.05],
+    )
     show(axes["photo"], image.transpose(2, 0, 1))
-    axes["photo"].add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=_WINDOW, linewidth=1.4))
+    axes["photo"].add_patch(
+        Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=_WINDOW, linewidth=1.4)
+    )
     i, j = corner
     y, x = rows[0, i : i + 6], columns[0, j : j + 6]
-    axes["photo"].add_patch(Rectangle((x[0] - 0.5, y[0] - 0.5), x[-1] - x[0], y[-1] - y[0], fill=False, edgecolor="white", linewidth=1))
+    axes["photo"].add_patch(
+        Rectangle(
+            (x[0] - 0.5, y[0] - 0.5), x[-1] - x[0], y[-1] - y[0], fill=False, edgecolor="white", linewidth=1
+        )
+    )
     axes["photo"].set_title("a photograph, a random window of it (yellow)")
 
     ax = axes["cells"]
@@ -68,8 +91,18 @@ def pair(image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int
     ax.hlines(y - 0.5, x[0] - 0.5, x[-1] - 0.5, color=_WINDOW, linewidth=1.2)
     for place, colour, marker, label in zip(places, _DRAWS, "os", "ab", strict=True):
         spots = place[i : i + 5, j : j + 5].reshape(-1, 2)
-        ax.scatter(spots[:, 1], spots[:, 0], s=26, color=colour, marker=marker, edgecolor="white", linewidth=0.8,
-                   clip_on=False, zorder=3, label=f"drawn for {label}")
+        ax.scatter(
+            spots[:, 1],
+            spots[:, 0],
+            s=26,
+            color=colour,
+            marker=marker,
+            edgecolor="white",
+            linewidth=0.8,
+            clip_on=False,
+            zorder=3,
+            label=f"drawn for {label}",
+        )
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
     ax.set_title("5×5 of its 32×32 cells (white, left), enlarged")
 
@@ -77,7 +110,7 @@ def pair(image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int
     for name, picture, title in zip(("clean", "a", "b"), pictures, titles, strict=True):
         show(axes[name], picture.transpose(2, 0, 1))
         axes[name].add_patch(Rectangle((j - 0.5, i - 0.5), 5, 5, fill=False, edgecolor="white", linewidth=1))
-        axes[name].set_title(title, color=dict(a=_DRAWS[0], b=_DRAWS[1]).get(name, "black"))
+        axes[name].set_title(title, color={"a": _DRAWS[0], "b": _DRAWS[1]}.get(name, "black"))
     return fig
 
 
@@ -93,16 +126,40 @@ def noise(found: dict) -> Figure:
                  alpha=1, linewidth=0, label="measured", ax=tails)  # fmt: skip
     x, sd = np.linspace(-255, 255, 400), found["sd"]
     if sd:
-        tails.plot(x, np.exp(-((x / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi), color="black", label="Gaussian, same variance")
+        tails.plot(
+            x,
+            np.exp(-((x / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi),
+            color="black",
+            label="Gaussian, same variance",
+        )
     shown = density[np.abs(centres) < 200]
-    tails.set(yscale="log", ylim=(max(shown[shown > 0].min() / 2, 1e-7), density.max() * 60), xlim=(-200, 200), title="Distribution of the error",
-              xlabel="error (grey levels)", ylabel="density")
+    tails.set(
+        yscale="log",
+        ylim=(max(shown[shown > 0].min() / 2, 1e-7), density.max() * 60),
+        xlim=(-200, 200),
+        title="Distribution of the error",
+        xlabel="error (grey levels)",
+        ylabel="density",
+    )
     tails.legend(loc="upper center", fontsize=7, ncols=1)
 
     by_detail = found["by_detail"]
-    sns.lineplot(x=by_detail["detail"], y=by_detail["sd"], marker="o", color=COLOURS["noisy"], markeredgecolor="black", markeredgewidth=0.5, ax=detail)
-    detail.set(title="Size of the error and detail", xlabel="neighbour difference (grey levels)",
-               ylabel="sd of the error (grey levels)", xlim=(0, None), ylim=(0, None))
+    sns.lineplot(
+        x=by_detail["detail"],
+        y=by_detail["sd"],
+        marker="o",
+        color=COLOURS["noisy"],
+        markeredgecolor="black",
+        markeredgewidth=0.5,
+        ax=detail,
+    )
+    detail.set(
+        title="Size of the error and detail",
+        xlabel="neighbour difference (grey levels)",
+        ylabel="sd of the error (grey levels)",
+        xlim=(0, None),
+        ylim=(0, None),
+    )
 
     spatial = found["arrays"]["spatial"]
     reach = len(spatial) // 2
@@ -115,7 +172,9 @@ def noise(found: dict) -> Figure:
     return fig
 
 
-def averaging(table, means: np.ndarray, clean: np.ndarray, shown: Sequence[int], given_a: dict | None) -> Figure:
+def averaging(
+    table, means: np.ndarray, clean: np.ndarray, shown: Sequence[int], given_a: dict | None
+) -> Figure:
     """Draw means of ever more noisy images beside the clean one, their error, and what one copy's error says of the other's.
 
     table and means: from `corpus.measure.averaged_draws`; shown: numbers of draws whose means are pictured; given_a: from
@@ -134,19 +193,42 @@ def averaging(table, means: np.ndarray, clean: np.ndarray, shown: Sequence[int],
     left, right = below.subplots(1, 2)
     left.plot(table["draws"], table["expected"], color="black", label="unbiased and independent: sd / √n")
     left.plot(table["draws"], table["error"], "o", color=COLOURS["TNet"], label="measured")
-    left.set(xscale="log", yscale="log", xlabel="noisy images averaged, n", ylabel="error (grey levels)",
-             title="Mean of n noisy images against the clean one")
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="noisy images averaged, n",
+        ylabel="error (grey levels)",
+        title="Mean of n noisy images against the clean one",
+    )
     left.legend()
     if given_a is None or not given_a["x"]:
         right.set_axis_off()
-        why = "this corpus holds one noisy image\nfor each clean one" if given_a is None else "nearly all errors of a are zero:\nthey make no classes"
+        why = (
+            "this corpus holds one noisy image\nfor each clean one"
+            if given_a is None
+            else "nearly all errors of a are zero:\nthey make no classes"
+        )
         right.text(0.5, 0.5, why, ha="center", transform=right.transAxes)
         return fig
     x, mean, se, sd = (np.array(given_a[k]) for k in ("x", "mean", "se", "sd"))
-    right.fill_between(x, mean - sd, mean + sd, color=COLOURS["noisy"], alpha=0.3, linewidth=0, label="± sd of the error of b")
+    right.fill_between(
+        x,
+        mean - sd,
+        mean + sd,
+        color=COLOURS["noisy"],
+        alpha=0.3,
+        linewidth=0,
+        label="± sd of the error of b",
+    )
     right.axhline(0, color="black", linewidth=0.8)
-    right.errorbar(x, mean, 2 * se, fmt="o", color=COLOURS["TNet"], label="mean error of b, ± 2 standard errors")
-    right.set(xlabel="error of a (grey levels)", ylabel="error of b (grey levels)", title="What the error of a says of that of b",
-              ylim=(-1.9 * sd.max(), 1.9 * sd.max()))
+    right.errorbar(
+        x, mean, 2 * se, fmt="o", color=COLOURS["TNet"], label="mean error of b, ± 2 standard errors"
+    )
+    right.set(
+        xlabel="error of a (grey levels)",
+        ylabel="error of b (grey levels)",
+        title="What the error of a says of that of b",
+        ylim=(-1.9 * sd.max(), 1.9 * sd.max()),
+    )
     right.legend(loc="upper center", fontsize=7)
     return fig

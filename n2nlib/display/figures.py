@@ -11,8 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import metrics, paths
-from .errors import ReportError
+from n2nlib import paths
+from n2nlib.errors import ReportError
+from n2nlib.evaluation import metrics
 
 #: Widths in inches of one column and of the full page in report.pdf: figures are drawn at their final size.
 COLUMN, PAGE = 3.35, 6.9
@@ -66,11 +67,17 @@ def picture_grid(
     Raises ReportError when a row has not one image for each title.
     """
     if any(len(row) != len(titles) for row in rows):
-        raise ReportError(f"picture_grid has {len(titles)} titles, but rows of {[len(row) for row in rows]} images.")
+        raise ReportError(
+            f"picture_grid has {len(titles)} titles, but rows of {[len(row) for row in rows]} images."
+        )
     side = width / (len(titles) + (0.25 if labels else 0))
     text = 0.15 if psnr is not None else 0.03
     fig, axes = plt.subplots(
-        len(rows), len(titles), figsize=(width, len(rows) * (side + text) + 0.25), squeeze=False, layout="compressed"
+        len(rows),
+        len(titles),
+        figsize=(width, len(rows) * (side + text) + 0.25),
+        squeeze=False,
+        layout="compressed",
     )
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.015, wspace=0, hspace=0)
     for i, row in enumerate(rows):
@@ -119,7 +126,10 @@ def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
     No date and no version of the program goes into the files, so that a figure that has not changed shows no change.
     """
     pdf, png = Path(f"{stem}.pdf"), Path(f"{stem}.png")
-    nothing = {pdf: {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}, png: {"Software": None}}
+    nothing = {
+        pdf: {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+        png: {"Software": None},
+    }
     for path, metadata in nothing.items():
         content = io.BytesIO()
         fig.savefig(content, format=path.suffix[1:], metadata=metadata)

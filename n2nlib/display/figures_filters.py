@@ -10,10 +10,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from . import classical, figures, metrics
-from .detail import PARTS, ErrorByDetail
-from .figures import PAGE, colour
-from .filters import Filters
+from n2nlib.analysis.detail import PARTS, ErrorByDetail
+from n2nlib.analysis.filters import Filters
+from n2nlib.display import figures
+from n2nlib.display.figures import PAGE, colour
+from n2nlib.evaluation import classical, metrics
 
 #: Method -> how a narrow column or a legend calls it.
 SHORT = {"gaussian": "Gaussian", "linear": "linear, fitted", "nlm": "non-local", "tv": "total var."}

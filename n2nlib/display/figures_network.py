@@ -11,8 +11,8 @@ from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 from matplotlib.path import Path
 from torch import nn
 
-from .figures import PAGE
-from .models.summary import Step, trace
+from n2nlib.display.figures import PAGE
+from n2nlib.models.summary import Step, trace
 
 #: Steps that work on each value where it is: they belong to the block that they work on.
 _IN_PLACE = ("activation", "normalisation", "dropout")
@@ -107,7 +107,11 @@ def _arithmetic_as_one(steps: list[Step]) -> list[Step]:
             outer = dict.fromkeys(number[j] for k in run for j in steps[k].inputs if j < run[0])
             inputs = tuple(outer) if len(run) > 1 else tuple(number[j] for j in step.inputs)
             number[i] = len(out)
-            out.append(replace(step, inputs=inputs, text="arithmetic") if len(run) > 1 else replace(step, inputs=inputs))
+            out.append(
+                replace(step, inputs=inputs, text="arithmetic")
+                if len(run) > 1
+                else replace(step, inputs=inputs)
+            )
     return out
 
 
@@ -118,7 +122,9 @@ def _join(out: Diagram, step: Step, sources: list[int], alone: bool) -> int:
         # something else needs the block as it was, or it takes another shape
         shape = _size(out.blocks[main]) if step.kind == "concatenation" else step.shape
         out.blocks.append(Block([(shape[0], None)], *shape[1:]))
-        out.arrows.append(Arrow(main, new, "other", "", "copy" if step.kind == "concatenation" else step.text))
+        out.arrows.append(
+            Arrow(main, new, "other", "", "copy" if step.kind == "concatenation" else step.text)
+        )
         sources = [new if s == main else s for s in sources]
         main = new
     others = [s for s in sources if s != main]
@@ -146,7 +152,9 @@ def _size(block: Block) -> tuple[int, int, int]:
     return block.channels, block.height, block.width
 
 
-def network_figure(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32), width: float = PAGE) -> Figure:
+def network_figure(
+    network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32), width: float = PAGE
+) -> Figure:
     """Draw a network from left to right, a row for each image size: the network object decides everything shown.
 
     Block widths are in proportion to channels, heights to the logarithm of the image's height; numbers above blocks
@@ -155,7 +163,9 @@ def network_figure(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)
     plan = diagram(network, shape)
     levels = sorted({block.height for block in plan.blocks}, reverse=True)
     highest = 0.67 if len(levels) <= 6 else 0.45
-    tall = {level: 0.17 + (highest - 0.17) * math.log2(level) / max(math.log2(levels[0]), 1) for level in levels}
+    tall = {
+        level: 0.17 + (highest - 0.17) * math.log2(level) / max(math.log2(levels[0]), 1) for level in levels
+    }
     x, broad = _columns(plan, width)
     y, bottom = _rows(levels, tall)
 
@@ -266,11 +276,23 @@ def _draw_arrow(ax, arrow: Arrow, boxes: list[_Box], labelled: bool) -> None:
     a, b = boxes[arrow.source], boxes[arrow.target]
     colour = _COLOURS[arrow.kind]
     if a.y == b.y:
-        points, where, how = [(a.right, a.y), (b.left, b.y)], ((a.right + b.left) / 2, a.y + 0.03), ("center", "bottom")
+        points, where, how = (
+            [(a.right, a.y), (b.left, b.y)],
+            ((a.right + b.left) / 2, a.y + 0.03),
+            ("center", "bottom"),
+        )
     elif a.y > b.y:
-        points, where, how = [(a.x, a.bottom), (a.x, b.y), (b.left, b.y)], (a.x - 0.03, a.bottom - 0.12), ("right", "center")
+        points, where, how = (
+            [(a.x, a.bottom), (a.x, b.y), (b.left, b.y)],
+            (a.x - 0.03, a.bottom - 0.12),
+            ("right", "center"),
+        )
     else:
-        points, where, how = [(a.right, a.y), (b.x, a.y), (b.x, b.bottom)], (b.x + 0.04, b.bottom - 0.12), ("left", "center")
+        points, where, how = (
+            [(a.right, a.y), (b.x, a.y), (b.x, b.bottom)],
+            (b.x + 0.04, b.bottom - 0.12),
+            ("left", "center"),
+        )
     _line(ax, points, colour)
     if arrow.kind not in ("convolution", "shared") or labelled:
         ax.text(*where, arrow.label, ha=how[0], va=how[1], fontsize=_SMALL - 0.5, color=colour)

@@ -6,12 +6,22 @@ import re
 
 import numpy as np
 
-from . import claims, paper, stats
-from .claims import CONTRADICTED, DIRECTION, NO_DATA, NOT_REPRODUCED, REPRODUCED, TOO_SMALL, VERDICTS, Judged
-from .comparison import Comparison
-from .ledger import Ledger, reason
-from .spec import Profile
-from .words import MORE, listed, plural
+from n2nlib import paper
+from n2nlib.analysis import claims, stats
+from n2nlib.analysis.claims import (
+    CONTRADICTED,
+    DIRECTION,
+    NO_DATA,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    TOO_SMALL,
+    VERDICTS,
+    Judged,
+)
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.ledger import Ledger, reason
+from n2nlib.display.words import MORE, listed, plural
+from n2nlib.spec import Profile
 
 #: Fewer photographs than this give wide intervals.
 FEW_PHOTOGRAPHS = 30
@@ -238,7 +248,7 @@ def parameter_counts() -> str:
     return (
         f"UNet with a decoder block of its own at each level has {own:,} weights, {own / tnet:.1f} times "
         f"TNet's {tnet:,}. With the shared block it trains {shared:,}, {shared / tnet:.1f} times as many as "
-        f"TNet. The paper's \"{paper.value('abstract.times_fewer')}x fewer\" is the first count; the cited "
+        f'TNet. The paper\'s "{paper.value("abstract.times_fewer")}x fewer" is the first count; the cited '
         "implementation trains the second."
     )
 

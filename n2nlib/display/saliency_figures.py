@@ -14,9 +14,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from . import saliency
-from .figures import COLUMN, PAGE, colour, show
-from .image_statistics import ImageStatistics
+from n2nlib.analysis import saliency
+from n2nlib.analysis.image_statistics import ImageStatistics
+from n2nlib.display.figures import COLUMN, PAGE, colour, show
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from . import classical, paper, stats
-from .comparison import Comparison
-from .generalisation import Transfer, WholePhotographs
-from .filters import Filters
-from .image_statistics import ImageStatistics
-from .ledger import Ledger
-from .models import build
-from .models.summary import multiply_adds, trace
-from .runs import RunStore
-from .spec import RunSpec
-from .stats import Interval, MeanSD, MeanSE, PValue
+from n2nlib import paper
+from n2nlib.analysis import stats
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.filters import Filters
+from n2nlib.analysis.generalisation import Transfer, WholePhotographs
+from n2nlib.analysis.image_statistics import ImageStatistics
+from n2nlib.analysis.ledger import Ledger
+from n2nlib.analysis.stats import Interval, MeanSD, MeanSE, PValue
+from n2nlib.evaluation import classical
+from n2nlib.models import build
+from n2nlib.models.summary import multiply_adds, trace
+from n2nlib.runs.store import RunStore
+from n2nlib.spec import RunSpec
 
 #: Half the width (dB) within which training in a lower precision counts as the same.
 EQUIVALENCE_DB = 0.03
@@ -46,7 +48,12 @@ def table1(rates: Comparison) -> pd.DataFrame:
         ("seeds", "ours"): [len(runs) for runs in rates.rows.values()],
     }  # fmt: skip
     columns = [f"lr {label}" for label in rates.labels]
-    return pd.DataFrame([{"": what, "from": whose, **dict(zip(columns, cells, strict=True))} for (what, whose), cells in lines.items()])
+    return pd.DataFrame(
+        [
+            {"": what, "from": whose, **dict(zip(columns, cells, strict=True))}
+            for (what, whose), cells in lines.items()
+        ]
+    )
 
 
 def learning_rate_differences(rates: Comparison) -> pd.DataFrame:
@@ -80,7 +87,11 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
             continue
         levels = [trio.level(label) for label in trio.labels]
         losses = [trio.level(label, "published_loss").mean for label in trio.labels]
-        p = stats.equal_means([x.mean for x in levels], [x.sd for x in levels], levels[0].n) if levels[0].sd is not None else None
+        p = (
+            stats.equal_means([x.mean for x in levels], [x.sd for x in levels], levels[0].n)
+            if levels[0].sd is not None
+            else None
+        )
         lines.append({"columns": name, **dict(zip(positions, levels, strict=True)), "range (dB)": float(np.ptp([x.mean for x in levels])),
                       "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
     return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
@@ -108,13 +119,23 @@ def precision_effects(store: RunStore, precisions: Sequence[str] = ("tf32", "bf1
         for precision in precisions:
             both = [found for found in kinds[kind].values() if {"fp32", precision} <= set(found)]
             if len(both) >= stats.FEWEST:
-                out.append((kind, precision, stats.paired([b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9)))
+                out.append(
+                    (
+                        kind,
+                        precision,
+                        stats.paired([b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9),
+                    )
+                )
     return out
 
 
 def described(spec: RunSpec) -> str:
     """Return a run's network and what in its training is not the paper's TNet's, as words."""
-    told = {k: v for k, v in spec.to_dict().items() if k not in ("corpus", "n_train", "epochs", "network", "seed", "precision")}
+    told = {
+        k: v
+        for k, v in spec.to_dict().items()
+        if k not in ("corpus", "n_train", "epochs", "network", "seed", "precision")
+    }
     options = told.pop("options", {})
     return ", ".join([spec.network, *(f"{k} {v}" for k, v in {**options, **told}.items())])
 

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import detail, metrics, paper, stats, tables
-from .comparison import Comparison
-from .generalisation import Transfer, WholePhotographs
-from .detail import ErrorByDetail
-from .filters import Filters
-from .image_statistics import ImageStatistics
-from .spec import Profile
-from .stats import FEWEST, Interval
+from n2nlib import paper
+from n2nlib.analysis import detail, stats
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.detail import ErrorByDetail
+from n2nlib.analysis.filters import Filters
+from n2nlib.analysis.generalisation import Transfer, WholePhotographs
+from n2nlib.analysis.image_statistics import ImageStatistics
+from n2nlib.analysis.stats import FEWEST, Interval
+from n2nlib.display import tables
+from n2nlib.evaluation import metrics
+from n2nlib.spec import Profile
 
 
 def listed(items) -> str:
@@ -35,7 +38,11 @@ def outcome(rows: Comparison) -> str:
         if d:
             side = "above" if d.low > 0 else "below" if d.high < 0 else "not significantly different from"
             groups[side].append(f"{label} ({d} dB)")
-    told = [f"{'Ends' if len(labels) == 1 else 'End'} {side} {rows.reference}: {listed(labels)}." for side, labels in groups.items() if labels]
+    told = [
+        f"{'Ends' if len(labels) == 1 else 'End'} {side} {rows.reference}: {listed(labels)}."
+        for side, labels in groups.items()
+        if labels
+    ]
     if rows and not told:
         return (f"There is no confidence interval, which takes {FEWEST} seeds and {FEWEST} photographs, so "
                 "no difference is called one.")  # fmt: skip
@@ -53,7 +60,11 @@ def pair(a: str, b: str, d: Interval) -> str:
 
 def size_note(profile: Profile) -> str:
     """What a report of this size cannot say; nothing at the paper's size."""
-    images, enough, whole = profile.n_train * profile.epochs, paper.value("calibration.gaussian_passed_at"), paper.images()
+    images, enough, whole = (
+        profile.n_train * profile.epochs,
+        paper.value("calibration.gaussian_passed_at"),
+        paper.images(),
+    )
     told = []
     if images < enough:
         told.append(
@@ -61,9 +72,13 @@ def size_note(profile: Profile) -> str:
             f"filter only after about {enough:,}. The numbers compare networks early in training and say nothing about trained ones."
         )
     elif images < whole:
-        told.append(f"Each run sees {images:,} training images, {100 * images / whole:.2g} % of the paper's: rankings may still change.")
+        told.append(
+            f"Each run sees {images:,} training images, {100 * images / whole:.2g} % of the paper's: rankings may still change."
+        )
     if profile.seeds < FEWEST:
-        told.append(f"With at most {profile.seeds} seeds there is no confidence interval, and no difference is called one.")
+        told.append(
+            f"With at most {profile.seeds} seeds there is no confidence interval, and no difference is called one."
+        )
     return " ".join(told)
 
 
@@ -142,7 +157,7 @@ def noisy_level(rows: Comparison) -> str:
 def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
     """How the paper's "20x fewer parameters" is counted, and which UNets were trained."""
     both = ("UNet", "UNet (shared decoder)")
-    ratio, cited = (sizes.set_index("network").loc[list(both), "times TNet's"])
+    ratio, cited = sizes.set_index("network").loc[list(both), "times TNet's"]
     weights = sizes.set_index("network").loc[both[1], "parameters"]
     trained = [label for label in both if label in rows.rows]
     told = (

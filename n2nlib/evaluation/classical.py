@@ -16,8 +16,8 @@ import pandas as pd
 from scipy import ndimage
 from skimage import restoration
 
-from .errors import MissingPackage, ReportError, unknown_name
-from .metrics import to_uint8
+from n2nlib.errors import MissingPackage, ReportError, unknown_name
+from n2nlib.evaluation.metrics import to_uint8
 
 #: Raised by hand whenever a filter or its tuning would give other numbers: stored measurements carry it.
 VERSION = 1
@@ -80,7 +80,9 @@ def tune(name: str, pairs, n: int) -> Tuned:
     """
     chosen = find(name)
     if pairs.b is None or n < 1 or len(pairs.a) == 0:
-        raise ReportError(f"tuning {name!r} needs noisy pairs (a, b): give at least one pair with both copies.")
+        raise ReportError(
+            f"tuning {name!r} needs noisy pairs (a, b): give at least one pair with both copies."
+        )
     a, b = np.asarray(pairs.a[:n]), np.asarray(pairs.b[:n])
     if chosen.fit is not None:
         parameters, at_limit = chosen.fit(_unit(a), _unit(b)), {}
@@ -94,7 +96,9 @@ def apply(name: str, images: np.ndarray, **parameters) -> np.ndarray:
     """Filter uint8 images (N,3,H,W) and return uint8 of the same shape, cut to 8 bits as the networks' outputs are."""
     images = np.asarray(images)
     if images.dtype != np.uint8:
-        raise ReportError(f"classical.apply takes uint8 images, these are {images.dtype}: see classical.filter_float.")
+        raise ReportError(
+            f"classical.apply takes uint8 images, these are {images.dtype}: see classical.filter_float."
+        )
     return to_uint8(filter_float(name, _unit(images), **parameters))
 
 
@@ -113,7 +117,9 @@ def filter_float(name: str, images: np.ndarray, **parameters) -> np.ndarray:
             raise unknown_name(f"parameter of filter {name!r}", given, known or ("(none)",))
     missing = [p for p in known if p not in parameters]
     if missing:
-        raise ReportError(f"filter {name!r} needs {', '.join(missing)}: take them from classical.tune({name!r}, ...).")
+        raise ReportError(
+            f"filter {name!r} needs {', '.join(missing)}: take them from classical.tune({name!r}, ...)."
+        )
     return chosen.function(images, **parameters)
 
 
@@ -209,7 +215,9 @@ def nlm(images: np.ndarray, h: float, distance: int) -> np.ndarray:
 
     Not scikit-image's fast mode: in 0.26.0 its patches lie off-centre, which costs most on images as small as these.
     """
-    return _each(restoration.denoise_nl_means, images, h=h, patch_distance=int(distance), patch_size=5, fast_mode=False)
+    return _each(
+        restoration.denoise_nl_means, images, h=h, patch_distance=int(distance), patch_size=5, fast_mode=False
+    )
 
 
 def tv(images: np.ndarray, weight: float) -> np.ndarray:
@@ -254,7 +262,9 @@ def bm3d(images: np.ndarray, sigma: float) -> np.ndarray:
     try:
         from bm3d import bm3d_rgb
     except ImportError as e:
-        raise MissingPackage("bm3d is not installed: `pip install bm3d` (for non-commercial use only).") from e
+        raise MissingPackage(
+            "bm3d is not installed: `pip install bm3d` (for non-commercial use only)."
+        ) from e
     return _each(lambda image, channel_axis: bm3d_rgb(image, sigma_psd=sigma), images)
 
 
@@ -277,26 +287,59 @@ FILTERS = {
         Filter("noisy", "Noisy image", noisy),
         Filter("median", "Median", median, {"size": _ODD}),
         Filter("mean", "Mean", mean, {"size": _ODD}),
-        Filter("gaussian", "Gaussian", gaussian, {
-            "sigma": Axis((0.5, 0.55, 0.605, 0.666, 0.732), (0.1, 15), (_IDENTITY, "nearly one colour")),
-        }),
+        Filter(
+            "gaussian",
+            "Gaussian",
+            gaussian,
+            {
+                "sigma": Axis((0.5, 0.55, 0.605, 0.666, 0.732), (0.1, 15), (_IDENTITY, "nearly one colour")),
+            },
+        ),
         Filter("linear", "5x5 linear, fitted", linear, fit=fit_linear),
-        Filter("bilateral", "Bilateral", bilateral, {
-            "sigma_spatial": Axis((0.55, 0.66, 0.792), (0.1, 15), (_IDENTITY, "nearly one colour")),
-            "sigma_color": Axis((0.3, 0.45, 0.675), (1e-3, 5), (_IDENTITY, "a Gaussian filter")),
-        }),
-        Filter("nlm", "Non-local means", nlm, {
-            "h": Axis((0.225, 0.27, 0.324, 0.389), (1e-3, 10), (_IDENTITY, "a plain mean")),
-            "distance": Axis((1, 2, 3), (1, 15), ("the eight neighbours only", "half the image"), step=1),
-        }),
-        Filter("tv", "Total variation", tv, {
-            "weight": Axis((0.04, 0.05, 0.0625, 0.078), (1e-4, 10), (_IDENTITY, "one colour")),
-        }),
-        Filter("wavelet", "Wavelet", wavelet, {
-            "sigma": Axis((0.07, 0.098, 0.137, 0.192), (1e-3, 10), (_IDENTITY, "the coarsest scale only")),
-        }),
-        Filter("bm3d", "BM3D", bm3d, {
-            "sigma": Axis((0.06, 0.085, 0.12), (1e-3, 2), (_IDENTITY, "nearly one colour")),
-        }, slow=True),
+        Filter(
+            "bilateral",
+            "Bilateral",
+            bilateral,
+            {
+                "sigma_spatial": Axis((0.55, 0.66, 0.792), (0.1, 15), (_IDENTITY, "nearly one colour")),
+                "sigma_color": Axis((0.3, 0.45, 0.675), (1e-3, 5), (_IDENTITY, "a Gaussian filter")),
+            },
+        ),
+        Filter(
+            "nlm",
+            "Non-local means",
+            nlm,
+            {
+                "h": Axis((0.225, 0.27, 0.324, 0.389), (1e-3, 10), (_IDENTITY, "a plain mean")),
+                "distance": Axis((1, 2, 3), (1, 15), ("the eight neighbours only", "half the image"), step=1),
+            },
+        ),
+        Filter(
+            "tv",
+            "Total variation",
+            tv,
+            {
+                "weight": Axis((0.04, 0.05, 0.0625, 0.078), (1e-4, 10), (_IDENTITY, "one colour")),
+            },
+        ),
+        Filter(
+            "wavelet",
+            "Wavelet",
+            wavelet,
+            {
+                "sigma": Axis(
+                    (0.07, 0.098, 0.137, 0.192), (1e-3, 10), (_IDENTITY, "the coarsest scale only")
+                ),
+            },
+        ),
+        Filter(
+            "bm3d",
+            "BM3D",
+            bm3d,
+            {
+                "sigma": Axis((0.06, 0.085, 0.12), (1e-3, 2), (_IDENTITY, "nearly one colour")),
+            },
+            slow=True,
+        ),
     )
 }

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .errors import ReportError
+from n2nlib.errors import ReportError
 
 #: Keeps the PSNR of a perfect image finite (80 dB).
 MSE_FLOOR = 1e-8
@@ -19,7 +19,9 @@ def mse(clean, image, data_range: float) -> np.ndarray:
     """
     clean, image = np.asarray(clean), np.asarray(image)
     if clean.shape != image.shape or clean.ndim != 4:
-        raise ReportError(f"images of shapes {clean.shape} and {image.shape} cannot be compared: give two arrays (N, 3, H, W).")
+        raise ReportError(
+            f"images of shapes {clean.shape} and {image.shape} cannot be compared: give two arrays (N, 3, H, W)."
+        )
     error = (clean.astype(np.float64) - image.astype(np.float64)) / data_range
     return (error**2).reshape(len(error), -1).mean(axis=1)
 
@@ -59,15 +61,22 @@ def denoise(network: nn.Module, noisy, batch: int = 250) -> np.ndarray:
     Always in fp32 and eval mode; the network's mode is left as it was. Raises ReportError for anything but such images.
     """
     if noisy.ndim != 4 or noisy.shape[1] != 3 or str(noisy.dtype).removeprefix("torch.") != "uint8":
-        raise ReportError(f"denoise() got {noisy.dtype} {tuple(noisy.shape)}: give uint8 images (N, 3, H, W), 0 to 255.")
+        raise ReportError(
+            f"denoise() got {noisy.dtype} {tuple(noisy.shape)}: give uint8 images (N, 3, H, W), 0 to 255."
+        )
     device = next(network.parameters()).device
     was_training = network.training
     network.eval()
     out = []
     try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), torch.autocast(device.type, enabled=False):
+        with (
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+            torch.autocast(device.type, enabled=False),
+        ):
             for start in range(0, len(noisy), batch):
-                x = torch.from_numpy(np.array(noisy[start : start + batch])).to(device)  # a copy: memory maps are read-only
+                x = torch.from_numpy(np.array(noisy[start : start + batch])).to(
+                    device
+                )  # a copy: memory maps are read-only
                 x = x.float().div(255).contiguous(memory_format=torch.channels_last)
                 out.append(to_uint8(network(x)))
     finally:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp, vmap
 
-from .errors import ReportError
+from n2nlib.errors import ReportError
 
 #: Noise of 10 to 20 % of the range is what Smilkov et al. (2017, section 3.1) advise. They take 50 samples for a
 #: classifier; these maps vary far less from sample to sample, and chapter 05 shows how far the numbers move.
@@ -68,7 +68,9 @@ def output_gradient(
 def _smooth(network, noisy, scalar: Callable[[Tensor, Tensor], Tensor], samples, sigma, generator) -> Tensor:
     """Average the gradient of `scalar(output, image numbers)`, a sum over its batch, over noisy copies of each image."""
     if samples < 1 or sigma < 0:
-        raise ReportError(f"SmoothGrad with samples={samples} and sigma={sigma}: give at least 1 sample and no negative sigma.")
+        raise ReportError(
+            f"SmoothGrad with samples={samples} and sigma={sigma}: give at least 1 sample and no negative sigma."
+        )
     if sigma > 0 and generator is None:
         raise ReportError("SmoothGrad with sigma above 0 draws noise: give it a torch.Generator.")
     samples = samples if sigma > 0 else 1
@@ -100,8 +102,15 @@ def jacobian_rows(network: nn.Module, image, pixels, *, grey: bool = True) -> Te
     x = _images(image)[None]
     _, channels, height, width = x.shape
     row, column = torch.as_tensor(np.asarray(pixels), dtype=torch.long).reshape(-1, 2).unbind(1)
-    if len(row) and not (0 <= int(row.min()) and int(row.max()) < height and 0 <= int(column.min()) and int(column.max()) < width):
-        raise ReportError(f"jacobian_rows was asked for a pixel outside of an image of {height}x{width} pixels.")
+    if len(row) and not (
+        0 <= int(row.min())
+        and int(row.max()) < height
+        and 0 <= int(column.min())
+        and int(column.max()) < width
+    ):
+        raise ReportError(
+            f"jacobian_rows was asked for a pixel outside of an image of {height}x{width} pixels."
+        )
     count = len(row)
     if grey:
         seeds = torch.zeros(count, 1, channels, height, width)
@@ -165,7 +174,10 @@ def _frozen(network: nn.Module) -> Iterator[torch.device]:
     training, wanted = network.training, [p.requires_grad for p in parameters]
     network.eval().requires_grad_(False)
     try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), torch.autocast(device.type, enabled=False):
+        with (
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+            torch.autocast(device.type, enabled=False),
+        ):
             yield device
     finally:
         network.train(training)

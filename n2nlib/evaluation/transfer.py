@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from . import classical
-from .corpus import Corpus, Photograph
-from .corpus.sampling import box_mean, generator, subsample
-from .errors import CorpusError
-from .metrics import denoise, psnr
+from n2nlib.data import Corpus, Photograph
+from n2nlib.data.sampling import box_mean, generator, subsample
+from n2nlib.errors import CorpusError
+from n2nlib.evaluation import classical
+from n2nlib.evaluation.metrics import denoise, psnr
 
 #: Sides of the cells, in pixels, that whole photographs are sampled with.
 CELLS = (4, 8, 12)

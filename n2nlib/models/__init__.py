@@ -10,16 +10,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ReportError, unknown_name
-from .basenet import BaseNet
-from .smallnet import SmallNet
-from .tnet import TNet
-from .unet import UNet
+from n2nlib.errors import ReportError, unknown_name
+from n2nlib.models.basenet import BaseNet
+from n2nlib.models.smallnet import SmallNet
+from n2nlib.models.tnet import TNet
+from n2nlib.models.unet import UNet
 
 NETWORKS = {"TNet": TNet, "UNet": UNet, "BaseNet": BaseNet, "SmallNet": SmallNet}
 
 #: Annotation of a constructor's parameter -> what an option may be, and how to ask for it.
-TYPES = {"bool": (bool, "True or False"), "int": (Integral, "a whole number"), "float": (Real, "a number"), "str": (str, "a text")}
+TYPES = {
+    "bool": (bool, "True or False"),
+    "int": (Integral, "a whole number"),
+    "float": (Real, "a number"),
+    "str": (str, "a text"),
+}
 
 __all__ = ["NETWORKS", "BaseNet", "SmallNet", "TNet", "UNet", "build", "count_parameters", "own_options"]
 

@@ -33,5 +33,7 @@ class BaseNet(nn.Module):
 
     def forward(self, x):
         if x.shape[-2:] != (32, 32):
-            raise ValueError(f"BaseNet takes images of 32x32 pixels, not {tuple(x.shape[-2:])}: use TNet or UNet")
+            raise ValueError(
+                f"BaseNet takes images of 32x32 pixels, not {tuple(x.shape[-2:])}: use TNet or UNet"
+            )
         return self.decoder(self.encoder(x))

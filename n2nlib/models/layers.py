@@ -59,7 +59,9 @@ class ConvAfterDoubling(nn.Conv2d):
         kernels = doubled(doubled(weight, 3), 3).reshape(4 * outputs, inputs, 3, 3)  # two rows x two columns
         y = F.conv2d(low, kernels, self.bias.repeat(4), padding=1)  # -> (B,4*outputs,H/2,W/2)
         b, _, h, w = y.shape
-        y = y.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, outputs).transpose(2, 3)  # -> (B,H/2,2,W/2,2,outputs)
+        y = (
+            y.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, outputs).transpose(2, 3)
+        )  # -> (B,H/2,2,W/2,2,outputs)
         y = y.reshape(b, 2 * h, 2 * w, outputs).permute(0, 3, 1, 2)  # -> (B,outputs,H,W)
         for part, other in zip(skip, others, strict=True):
             y = y + F.conv2d(part, other, padding=1)

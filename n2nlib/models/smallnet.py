@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import AnySize, Upsample, at_least_one
+from n2nlib.models.layers import AnySize, Upsample, at_least_one
 
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU, "silu": nn.SiLU}
 DOWNS = ("max", "average", "stride")
@@ -16,7 +16,7 @@ UPS = ("nearest", "bilinear", "transposed")
 class SmallNet(AnySize):
     """A U-Net of 41,607 parameters that says how to correct its input: (B,3,H,W) -> (B,3,H,W) in [0, 1].
 
-    Its options are the named space that `n2nlib.search` looks through. `width`: channels at full size, `deep`: below
+    Its options are the named space that `n2nlib.tools.search` looks through. `width`: channels at full size, `deep`: below
     it; `levels` of halved size; `convs`: convolutions a level, on the way down and again on the way up; `activation`;
     `down`, `up`: how the size is halved and doubled. `correction`: the output is added to the input. `kernel`: beside
     three channels to add, predict for each pixel how far to move towards each of its `kernel` x `kernel` neighbours
@@ -36,7 +36,11 @@ class SmallNet(AnySize):
         kernel: int = 3,
     ):
         super().__init__()
-        for kind, name, known in (("activation", activation, ACTIVATIONS), ("down", down, DOWNS), ("up", up, UPS)):
+        for kind, name, known in (
+            ("activation", activation, ACTIVATIONS),
+            ("down", down, DOWNS),
+            ("up", up, UPS),
+        ):
             if name not in known:
                 raise ValueError(f"unknown {kind} {name!r}, choose one of {', '.join(known)}")
         at_least_one(width=width, deep=deep, levels=levels, convs=convs)
@@ -61,7 +65,11 @@ class SmallNet(AnySize):
         def grow(c):
             if up == "transposed":
                 return nn.ConvTranspose2d(c, c, 2, stride=2, groups=c)
-            return Upsample(2) if up == "nearest" else nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+            return (
+                Upsample(2)
+                if up == "nearest"
+                else nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+            )
 
         self.encode = nn.ModuleList(block(i, o) for i, o in zip([3, *channels], channels, strict=False))
         self.shrink = nn.ModuleList(shrink(c) for c in channels[:-1])

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from .layers import Dropout, Upsample
+from n2nlib.models.layers import Dropout, Upsample
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -123,7 +123,9 @@ class _Recorder(TorchFunctionMode):
             inputs = self._numbers([*args, *(kwargs or {}).values()])
             if inputs:
                 name = getattr(function, "__name__", str(function)).strip("_")
-                kind, text = ("concatenation",) * 2 if name in ("cat", "concat", "concatenate") else ("other", name)
+                kind, text = (
+                    ("concatenation",) * 2 if name in ("cat", "concat", "concatenate") else ("other", name)
+                )
                 self._add(Step(name, kind, text, inputs, tuple(result.shape[1:])), result)
         return result
 
@@ -135,7 +137,9 @@ class _Recorder(TorchFunctionMode):
         kind, text = _describe(module)
         if kind == "identity":
             return None
-        if id(output) in self._number:  # in eval mode dropout hands its input on: here it gets a number of its own
+        if (
+            id(output) in self._number
+        ):  # in eval mode dropout hands its input on: here it gets a number of its own
             self._inside += 1
             output = output.view_as(output)
             self._inside -= 1
@@ -173,7 +177,10 @@ def _describe(module: nn.Module) -> tuple[str, str]:
         what = "transposed convolution" if isinstance(module, _TRANSPOSED) else "convolution"
         what = f"depthwise {what}" if module.groups == module.in_channels > 1 else what
         stride = f", stride {module.stride[0]}" if module.stride[0] > 1 else ""
-        return "convolution", f"{what} {_size(module.kernel_size)}{stride}, {module.in_channels} → {module.out_channels}"
+        return (
+            "convolution",
+            f"{what} {_size(module.kernel_size)}{stride}, {module.in_channels} → {module.out_channels}",
+        )
     if type(module) in _POOLING:
         return "pooling", f"{_POOLING[type(module)]} {_size(module.kernel_size)}"
     if isinstance(module, Upsample):
@@ -198,9 +205,13 @@ def _size(kernel) -> str:
 def _multiply_adds(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> int:
     """Return the multiply-adds of one image (batch 1): products with weights, biases and activations left out."""
     if isinstance(module, _CONVOLUTIONS):
-        return y.numel() * math.prod(module.weight.shape[1:])  # each output value sees (C_in/groups, k, k) weights
+        return y.numel() * math.prod(
+            module.weight.shape[1:]
+        )  # each output value sees (C_in/groups, k, k) weights
     if isinstance(module, _TRANSPOSED):
-        return x.numel() * math.prod(module.weight.shape[1:])  # each input value spreads over (C_out/groups, k, k)
+        return x.numel() * math.prod(
+            module.weight.shape[1:]
+        )  # each input value spreads over (C_out/groups, k, k)
     if isinstance(module, nn.Linear):
         return y.numel() * module.in_features
     if isinstance(module, nn.modules.batchnorm._BatchNorm):

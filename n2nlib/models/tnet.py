@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .layers import AnySize, ConvAfterDoubling, Dropout, Upsample, at_least_one
+from n2nlib.models.layers import AnySize, ConvAfterDoubling, Dropout, Upsample, at_least_one
 
 POOLS = ("max", "average", "stride")
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU}
@@ -83,7 +83,9 @@ class TNet(AnySize):
         x4 = drop(self.norm4(self.join(self.up3(z), x3)))  # -> (B,64,4,4)
         x5 = drop(self.norm5(self.join(self.up2(sigma(self.conv4(sigma(x4)))), x2)))  # -> (B,64,16,16)
         h = sigma(self.conv5(sigma(x5)))  # -> (B,16,16,16)
-        x7 = self.norm6(sigma(self.conv6.after(self.up1, h, *([x1] if self.skips else []))))  # of x6 -> (B,3,32,32)
+        x7 = self.norm6(
+            sigma(self.conv6.after(self.up1, h, *([x1] if self.skips else [])))
+        )  # of x6 -> (B,3,32,32)
         return sigma(self.conv7(self.join(x7, x)))  # -> (B,3,32,32)
 
     def down(self, pool, x):

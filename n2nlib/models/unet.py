@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .layers import AnySize, ConvAfterDoubling, Upsample
+from n2nlib.models.layers import AnySize, ConvAfterDoubling, Upsample
 
 
 def conv(inputs: int, outputs: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import ReportError
+from n2nlib.errors import ReportError
 
 PACKAGE = "n2nlib"
 #: The chain itself: it shows results and never makes them, so that a change of layout re-executes nothing.
@@ -121,10 +121,14 @@ def closure(code: str, package: Path) -> dict[str, Path]:
 
 def data_files(package: Path, modules: Iterable[Path]) -> list[Path]:
     """Return the package's data files that those modules name; a file that no module at all names counts for all."""
-    files = [p for p in sorted(package.rglob("*")) if p.is_file() and p.suffix != ".py" and _is_data(p, package)]
+    files = [
+        p for p in sorted(package.rglob("*")) if p.is_file() and p.suffix != ".py" and _is_data(p, package)
+    ]
     texts = {p: p.read_text() for p in _modules(package).values()}
     mine = [texts[p] for p in modules]
-    return [f for f in files if any(f.name in t for t in mine) or not any(f.name in t for t in texts.values())]
+    return [
+        f for f in files if any(f.name in t for t in mine) or not any(f.name in t for t in texts.values())
+    ]
 
 
 def load_notebook(path: Path) -> dict:
@@ -167,7 +171,9 @@ def _imports(tree: ast.AST, module: str, modules: dict[str, Path]) -> list[str]:
             if not module and base == PACKAGE and node.names[0].name == "*":
                 return list(modules)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == PACKAGE:
+        elif (
+            isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == PACKAGE
+        ):
             names.append(f"{PACKAGE}.{node.attr}")
         elif isinstance(node, ast.Call) and "import_module" in ast.dump(node.func):
             texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from . import pictures, tree
-from .tree import NO_ATTRIBUTES, Node, nodes, plain, walk
+from n2nlib.report import pictures, tree
+from n2nlib.report.tree import NO_ATTRIBUTES, Node, nodes, plain, walk
 
 #: Environments of TeX that MathJax shows as an equation without any dollar sign.
 EQUATIONS = (

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..errors import ReportError
-from . import outputs, pandoc, tree
-from .closure import load_notebook
-from .content import Found, Where, clean, link_up
-from .markdown import DIALECT, fenced, one_line
-from .plan import Settings, chapters, reads_others
-from .tree import Node, plain
+from n2nlib.errors import ReportError
+from n2nlib.report import outputs, pandoc, tree
+from n2nlib.report.closure import load_notebook
+from n2nlib.report.content import Found, Where, clean, link_up
+from n2nlib.report.markdown import DIALECT, fenced, one_line
+from n2nlib.report.plan import Settings, chapters, reads_others
+from n2nlib.report.tree import Node, plain
 
 NOWHERE = Where("", "")
 #: Sections of the last chapter that open the report; the abstract is set apart, the others follow it.

@@ -7,12 +7,12 @@ from html import escape, unescape
 from itertools import groupby
 from pathlib import Path
 
-from . import pandoc, tree
-from .document import Block, Code, Document, Figure, Prose, Table
-from .markdown import one_line
-from .pictures import Picture
-from .provenance import provenance
-from .tree import Node, plain, raw, walk
+from n2nlib.report import pandoc, tree
+from n2nlib.report.document import Block, Code, Document, Figure, Prose, Table
+from n2nlib.report.markdown import one_line
+from n2nlib.report.pictures import Picture
+from n2nlib.report.provenance import provenance
+from n2nlib.report.tree import Node, plain, raw, walk
 
 HERE = Path(__file__).parent
 #: A picture of more pixels across than this is not squeezed into a phone's width, but scrolls.

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from .. import paths
+from n2nlib import paths
 
 NAME = "n2n"
 DISPLAY_NAME = "Python (n2n)"
@@ -30,7 +30,13 @@ FIXED = {
 def spec() -> dict:
     """Return the kernel's specification; ipykernel 7 warns of its transport at every start, and of every shutdown."""
     argv = [sys.executable, "-m", "n2nlib.report.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"]
-    return {"argv": argv, "display_name": DISPLAY_NAME, "env": FIXED, "language": "python", "metadata": {"debugger": True}}
+    return {
+        "argv": argv,
+        "display_name": DISPLAY_NAME,
+        "env": FIXED,
+        "language": "python",
+        "metadata": {"debugger": True},
+    }
 
 
 def install(prefix: Path | str = sys.prefix) -> Path:
@@ -46,7 +52,9 @@ def environment() -> dict[str, str]:
     """Return the variables with which this environment's kernel is found, and finds this library, from any process."""
     ours = str(Path(sys.prefix) / "share" / "jupyter")
     found = {"JUPYTER_PATH": ours, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    return {name: os.pathsep.join(filter(None, [first, os.environ.get(name)])) for name, first in found.items()}
+    return {
+        name: os.pathsep.join(filter(None, [first, os.environ.get(name)])) for name, first in found.items()
+    }
 
 
 def use_library_beside(folder: Path) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from . import pictures, tree
-from .content import Found, Where
-from .markdown import DIALECT
-from .tree import Node, nodes, plain
+from n2nlib.report import pictures, tree
+from n2nlib.report.content import Found, Where
+from n2nlib.report.markdown import DIALECT
+from n2nlib.report.tree import Node, nodes, plain
 
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 #: What is only for the screen; its text is a stub such as "IntSlider(value=3)".

@@ -14,13 +14,13 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import ReportError
+from n2nlib.errors import ReportError
 
 SCRIPT = Path(__file__).with_name("texts.lua")
 #: Time limits in seconds: for all texts of a report, and for one text alone after that limit was reached.
 LONGEST, LONGEST_ALONE = 300, 20
 #: Control characters, which neither JSON for Lua nor Typst takes; tabs and ends of lines stay.
-CONTROL = {c: None for c in (*range(9), 11, 12, *range(14, 32), 127, 0xFFFE, 0xFFFF)}
+CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127, 65534, 65535))
 #: Tables keep their natural widths however long their lines are.
 COLUMNS = "--columns=100000"
 

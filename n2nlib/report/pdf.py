@@ -12,12 +12,12 @@ from pathlib import Path
 
 import typst
 
-from ..errors import ReportError
-from . import pandoc, tree
-from .document import Block, Code, Document, Figure, Prose, Table, pdf_of
-from .provenance import provenance
-from .tree import Node, nodes, plain, walk
-from .typeset import (
+from n2nlib.errors import ReportError
+from n2nlib.report import pandoc, tree
+from n2nlib.report.document import Block, Code, Document, Figure, Prose, Table, pdf_of
+from n2nlib.report.provenance import provenance
+from n2nlib.report.tree import Node, nodes, plain, walk
+from n2nlib.report.typeset import (
     COLUMN,
     HERE,
     PAGE,

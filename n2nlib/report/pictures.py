@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from xml.etree import ElementTree
 
-from .. import paths
+from n2nlib import paths
 
 #: Formats that browsers show and Typst takes as they are; any other becomes PNG.
 BROWSER = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}

@@ -14,16 +14,26 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import paths, spec
-from ..corpus import open_corpus
-from ..errors import ReportError, unknown_name
-from ..experiments import all_runs
-from ..runs import RunStore, may_train
-from .closure import closure, code_of, data_files, load_notebook
-from .pictures import linked_file
+from n2nlib import paths, spec
+from n2nlib.data import open_corpus
+from n2nlib.errors import ReportError, unknown_name
+from n2nlib.experiments import all_runs
+from n2nlib.report.closure import closure, code_of, data_files, load_notebook
+from n2nlib.report.pictures import linked_file
+from n2nlib.runs.store import RunStore, may_train
 
 #: Packages whose version may change a result.
-PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "scikit-image", "scikit-learn", "pillow", "PyWavelets")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "matplotlib",
+    "scikit-image",
+    "scikit-learn",
+    "pillow",
+    "PyWavelets",
+)
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
 
@@ -90,7 +100,9 @@ def chapters() -> list[str]:
     """
     names = sorted(p.stem for p in paths.notebooks().glob("*.ipynb") if CHAPTER.fullmatch(p.stem))
     if not names:
-        raise ReportError(f"there is no chapter in {paths.notebooks()}: it should hold 01_data.ipynb and its like.")
+        raise ReportError(
+            f"there is no chapter in {paths.notebooks()}: it should hold 01_data.ipynb and its like."
+        )
     return sorted(names, key=reads_others)
 
 
@@ -136,7 +148,10 @@ def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, 
     read = [_content(cell) for cell in notebook["cells"]]
     inputs = {"the notebook": digest(json.dumps(read).encode())}
     inputs |= {name: digest(path.read_bytes()) for name, path in modules.items()}
-    inputs |= {f.relative_to(package.parent).as_posix(): digest(f.read_bytes()) for f in data_files(package, modules.values())}
+    inputs |= {
+        f.relative_to(package.parent).as_posix(): digest(f.read_bytes())
+        for f in data_files(package, modules.values())
+    }
     inputs |= _parameters(settings)
     inputs |= {what: look() for module, (what, look) in FOUND.items() if module in inputs}
     if reads_others(chapter):
@@ -157,7 +172,9 @@ def report_inputs(settings: Settings, state: State) -> dict[str, str]:
     here = Path(__file__).parent
     inputs = {f"what {c} wrote": state.written(c, "notebooks/", "figures/") for c in chapters()}
     inputs |= _linked_pictures(settings)
-    inputs |= {f"n2nlib/report/{p.name}": digest(p.read_bytes()) for p in sorted(here.iterdir()) if p.is_file()}
+    inputs |= {
+        f"n2nlib/report/{p.name}": digest(p.read_bytes()) for p in sorted(here.iterdir()) if p.is_file()
+    }
     return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst", "pillow")}
 
 
@@ -182,7 +199,9 @@ def _parameters(settings: Settings) -> dict[str, str]:
     out["the notes on the dataset"] = settings.opened.notes_digest
     out |= {f"{package} version": version(package) for package in PACKAGES}
     if not may_train():
-        out["the stored runs"] = digest(" ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode())
+        out["the stored runs"] = digest(
+            " ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode()
+        )
     return out | {"Python version": ".".join(platform.python_version_tuple()[:2])}
 
 
@@ -193,10 +212,16 @@ def _searches() -> str:
 
 #: Module -> what else a chapter that uses it shows, and how it is known: what a reader may fetch, install or make meanwhile.
 FOUND = {
-    "n2nlib.bench": ("the benchmark's record", lambda: digest(f.read_bytes()) if (f := paths.results() / "bench" / "cpu.json").exists() else ""),
-    "n2nlib.search": ("the searches that were made", _searches),
-    "n2nlib.classical": ("whether bm3d is installed", lambda: str(find_spec("bm3d") is not None)),
-    "n2nlib.transfer": ("whether imagenet-sample is on this machine", lambda: str(open_corpus("imagenet-sample").at_hand)),
+    "n2nlib.tools.bench": (
+        "the benchmark's record",
+        lambda: digest(f.read_bytes()) if (f := paths.results() / "bench" / "cpu.json").exists() else "",
+    ),
+    "n2nlib.tools.search": ("the searches that were made", _searches),
+    "n2nlib.evaluation.classical": ("whether bm3d is installed", lambda: str(find_spec("bm3d") is not None)),
+    "n2nlib.evaluation.transfer": (
+        "whether imagenet-sample is on this machine",
+        lambda: str(open_corpus("imagenet-sample").at_hand),
+    ),
 }
 
 
@@ -218,7 +243,9 @@ class State:
         was = self.steps[name]["inputs"]
         if not was:
             return "FRESH=1 was not finished"
-        changed = [k for k in inputs if inputs[k] != was.get(k)] + [f"{k} (gone)" for k in was if k not in inputs]
+        changed = [k for k in inputs if inputs[k] != was.get(k)] + [
+            f"{k} (gone)" for k in was if k not in inputs
+        ]
         if changed:
             return _list(changed, "changed")
         outputs = self.steps[name]["outputs"]
@@ -269,7 +296,7 @@ def missing_runs(settings: Settings) -> list[spec.RunSpec]:
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
     """Estimate how long training takes, from rates that were measured on this machine."""
-    from ..speed import seconds
+    from n2nlib.runs.speed import seconds
 
     return seconds(specs, device)
 

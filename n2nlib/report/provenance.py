@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
-from ..runs import commit
-from .plan import PACKAGES, Settings, State
+from n2nlib.report.plan import PACKAGES, Settings, State
+from n2nlib.runs.store import commit
 
 
 def provenance(settings: Settings) -> dict[str, str]:
@@ -19,6 +19,8 @@ def provenance(settings: Settings) -> dict[str, str]:
         "Corpus": f"{settings.corpus}, fingerprint {settings.opened.fingerprint}",
         "Profile": settings.profile,
         "Device": settings.device,
-        "Versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
+        "Versions": ", ".join(
+            [f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]
+        ),
         "Time": f"{seconds:.0f} s to execute the chapters, training apart",
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .. import paths
-from ..errors import ReportError
-from . import document
-from .html import html
-from .pdf import pdf
-from .plan import Settings
+from n2nlib import paths
+from n2nlib.errors import ReportError
+from n2nlib.report import document
+from n2nlib.report.html import html
+from n2nlib.report.pdf import pdf
+from n2nlib.report.plan import Settings
 
 
 def render(settings: Settings) -> list[str]:

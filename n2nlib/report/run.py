@@ -16,18 +16,29 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from .. import paths
-from ..device import cores
-from ..errors import ReportError
-from ..experiments import initialisations
-from ..locks import lock
-from ..progress import BEGINNINGS, EVERY, duration, say, still
-from ..runs import RunStore, may_train
-from ..spec import profile
-from ..sweep import end_with_parent, sweep
-from . import kernel
-from .closure import load_notebook
-from .plan import REPORT, Settings, State, chapter_inputs, chapters, missing_runs, plan, reads_others, report_inputs, wanted_runs
+from n2nlib import paths
+from n2nlib.device import cores
+from n2nlib.errors import ReportError
+from n2nlib.experiments import initialisations
+from n2nlib.locks import lock
+from n2nlib.report import kernel
+from n2nlib.report.closure import load_notebook
+from n2nlib.report.plan import (
+    REPORT,
+    Settings,
+    State,
+    chapter_inputs,
+    chapters,
+    missing_runs,
+    plan,
+    reads_others,
+    report_inputs,
+    wanted_runs,
+)
+from n2nlib.runs.progress import BEGINNINGS, EVERY, duration, say, still
+from n2nlib.runs.store import RunStore, may_train
+from n2nlib.runs.sweep import end_with_parent, sweep
+from n2nlib.spec import profile
 
 #: One thread a process: two chapters share the cores, and a CPU run's bits are defined for one thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -53,7 +64,9 @@ def make(
     run of TNet must be stored.
     """
     if fresh and not may_train():
-        raise ReportError("FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again).")
+        raise ReportError(
+            "FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again)."
+        )
     if not may_train() and not tnet_is_stored(settings):
         raise ReportError(
             f"no run of TNet on {settings.corpus} at profile {settings.profile} is stored, so there is nothing to show "
@@ -67,14 +80,20 @@ def make(
         with lock(settings.folder / ".lock", timeout=0):
             _make(settings, executor, fresh, force, device or settings.device, emulate_bf16)
     except Timeout:
-        raise ReportError(f"another `make report` is at work in {settings.folder}: wait for it, or stop it.") from None
+        raise ReportError(
+            f"another `make report` is at work in {settings.folder}: wait for it, or stop it."
+        ) from None
     return True
 
 
-def _make(settings: Settings, executor: str, fresh: bool, force: list[str], device: str, emulate_bf16: bool) -> None:
+def _make(
+    settings: Settings, executor: str, fresh: bool, force: list[str], device: str, emulate_bf16: bool
+) -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
     os.environ["N2N_EXECUTOR"] = executor  # for the chapters
-    os.environ.pop("JPY_SESSION_NAME", None)  # nobody watches the bars of chapters, even if started from a notebook
+    os.environ.pop(
+        "JPY_SESSION_NAME", None
+    )  # nobody watches the bars of chapters, even if started from a notebook
     kernel.install()
     os.environ.update(kernel.environment())
     stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
@@ -87,9 +106,12 @@ def _make(settings: Settings, executor: str, fresh: bool, force: list[str], devi
             train(settings, executor, device, emulate_bf16)
     execute(settings, [name for name in stale if not reads_others(name)])
     # What the last chapter reads has just been written, so whether it is stale is asked again.
-    execute(settings, [s.name for s in plan(settings, force) if s.reason and s.name in chapters() and reads_others(s.name)])
+    execute(
+        settings,
+        [s.name for s in plan(settings, force) if s.reason and s.name in chapters() and reads_others(s.name)],
+    )
     with timed("report.html and report.pdf") as clock, still("rendering report.html and report.pdf"):
-        from .render import render
+        from n2nlib.report.render import render
 
         state = State(settings)
         inputs = report_inputs(settings, state)
@@ -109,13 +131,15 @@ def train(settings: Settings, executor: str, device: str, emulate_bf16: bool = F
     missing = missing_runs(settings)
     if missing:
         opened = settings.opened
-        sweep(missing, {opened.fingerprint: opened}, device=device, executor=executor, emulate_bf16=emulate_bf16)
+        sweep(
+            missing, {opened.fingerprint: opened}, device=device, executor=executor, emulate_bf16=emulate_bf16
+        )
 
 
 def refuse_emulated(specs, device: str) -> None:
     """Raise TrainingError where runs would be trained in bf16 on a CPU that only emulates it."""
     if any(s.precision == "bf16" for s in specs):
-        from ..training import refuse_emulated as refuse
+        from n2nlib.training.engine import refuse_emulated as refuse
 
         refuse(specs, device)
 
@@ -125,7 +149,9 @@ def forget(settings: Settings) -> None:
 
     Another profile may share the corpus: its runs and their measurements stay.
     """
-    State(settings).forget()  # first: were it interrupted later, the report would pass for up to date without its runs
+    State(
+        settings
+    ).forget()  # first: were it interrupted later, the report would pass for up to date without its runs
     store, fingerprint = RunStore(), settings.opened.fingerprint
     runs = wanted_runs(settings)
     gone = []
@@ -140,7 +166,9 @@ def forget(settings: Settings) -> None:
     for s in runs:
         store.drop_checkpoints(s)
     if gone:
-        print(f"FRESH: {len(gone)} stored runs and measurements removed; `git checkout results/store` brings tracked ones back")
+        print(
+            f"FRESH: {len(gone)} stored runs and measurements removed; `git checkout results/store` brings tracked ones back"
+        )
 
 
 def execute(settings: Settings, names: list[str]) -> None:
@@ -175,12 +203,16 @@ def execute(settings: Settings, names: list[str]) -> None:
                 try:
                     seconds, failure = future.result()
                 except BrokenProcessPool:
-                    raise ReportError(f"the process that executes {job.name} died: killed, or out of memory. Start again.") from None
+                    raise ReportError(
+                        f"the process that executes {job.name} died: killed, or out of memory. Start again."
+                    ) from None
                 if failure:  # what runs beside it may finish, what waits is not begun
                     waiting = []
                     if job.part.exists():
                         os.replace(job.part, job.failed)
-                    failures.append(f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}")
+                    failures.append(
+                        f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}"
+                    )
                     continue
                 os.replace(job.part, job.target)
                 job.failed.unlink(missing_ok=True)
@@ -195,7 +227,9 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Open a pool of processes that end with this one, and at once where the block ends in an exception, as on an interrupt."""
     others = set(multiprocessing.active_children())
     # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)
+    ) as pool:
         try:
             yield pool
         except BaseException:
@@ -228,7 +262,11 @@ class _Job:
 
     @property
     def parameters(self) -> dict[str, str]:
-        return {"corpus": self.settings.corpus, "profile": self.settings.profile, "device": self.settings.device}
+        return {
+            "corpus": self.settings.corpus,
+            "profile": self.settings.profile,
+            "device": self.settings.device,
+        }
 
 
 def _execute(source: Path, part: Path, parameters: Mapping[str, str]) -> tuple[float, str | None]:
@@ -248,7 +286,9 @@ def _execute(source: Path, part: Path, parameters: Mapping[str, str]) -> tuple[f
     except papermill.PapermillExecutionError as error:
         cells = load_notebook(part)["cells"]
         # papermill marks the cell that failed, and puts a banner above it
-        bad = next((c for c in cells if c["metadata"].get("papermill", {}).get("exception")), cells[error.cell_index])
+        bad = next(
+            (c for c in cells if c["metadata"].get("papermill", {}).get("exception")), cells[error.cell_index]
+        )
         first = next((line for line in "".join(bad["source"]).splitlines() if line.strip()), "")
         failure = f"cell {bad['id']!r} (`{first}`):\n  {error.ename}: {error.evalue}"
     except DeadKernelError:

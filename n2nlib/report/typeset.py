@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 
-from . import tree
-from .content import Found
-from .document import Table
-from .tree import Node, plain, walk
+from n2nlib.report import tree
+from n2nlib.report.content import Found
+from n2nlib.report.document import Table
+from n2nlib.report.tree import Node, plain, walk
 
 #: Points: the width of a column and of the page's text, as template.typ sets them, and the height of a
 #: picture that fits a page.

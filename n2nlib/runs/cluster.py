@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from . import __version__
-from .device import cores, resolve
-from .errors import ReportError, StoreError, TrainingError
-from .progress import EVERY, Meter, Progress, duration, say, still
-from .runs import RunStore
-from .spec import SEMANTICS, RunSpec
-from .speed import COST, kind
+from n2nlib import __version__
+from n2nlib.device import cores, resolve
+from n2nlib.errors import ReportError, StoreError, TrainingError
+from n2nlib.runs.progress import EVERY, Meter, Progress, duration, say, still
+from n2nlib.runs.speed import COST, kind
+from n2nlib.runs.store import RunStore
+from n2nlib.spec import SEMANTICS, RunSpec
 
 #: Seconds without a usable worker after which a sweep gives up: a cluster's queue may take minutes to start
 #: one.
@@ -61,7 +61,7 @@ def on_dask(
         raise ReportError(
             "executor 'dask' needs dask[distributed]: pip install -e '.[dask]', or use EXECUTOR=local."
         ) from None
-    from .sweep import single_threaded
+    from n2nlib.runs.sweep import single_threaded
 
     jobs = sorted(jobs, key=lambda job: -sum(s.images * COST.get(s.network, 1.0) for s in job))
     with contextlib.ExitStack() as stack:
@@ -406,7 +406,7 @@ def _on_worker(
     """
     from dask.distributed import get_worker
 
-    from .sweep import train_here
+    from n2nlib.runs.sweep import train_here
 
     worker, path = get_worker(), Path(token)
     facts = _facts_function()(token)

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from . import speed
-from .spec import RunSpec
+from n2nlib.runs import speed
+from n2nlib.spec import RunSpec
 
 #: Seconds between two lines, to the first one, and from one line about finished runs to the next.
 EVERY, FIRST, GAP = 30.0, 10.0, 5.0
@@ -103,7 +103,7 @@ class Progress:
             self.total[k] = self.total.get(k, 0) + s.images
         self.kinds = list(self.total)
         self.slots = 1  # how many groups train at a time; whoever knows sets it
-        self.images, self.timed, self.seconds = ({k: 0 for k in self.kinds} for _ in range(3))
+        self.images, self.timed, self.seconds = (dict.fromkeys(self.kinds, 0) for _ in range(3))
         self.before = speed.noted(device)
         self.what = f"training {self.runs} run{'s' * (self.runs > 1)}"
         self.share, self.bar, self.opened = 0.0, None, False

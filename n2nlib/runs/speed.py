@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 
-from . import paths
-from .device import cores
-from .errors import ReportError
-from .runs import processor
-from .spec import RunSpec
+from n2nlib import paths
+from n2nlib.device import cores
+from n2nlib.errors import ReportError
+from n2nlib.runs.store import processor
+from n2nlib.spec import RunSpec
 
 #: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet =
 #: 1).
@@ -95,7 +95,7 @@ def measured(device: str, precision: str) -> dict[str, float]:
     """
     print("measuring how fast this machine trains, some seconds", file=sys.stderr, flush=True)
     try:
-        command = [sys.executable, "-m", "n2nlib.speed", device, precision]
+        command = [sys.executable, "-m", "n2nlib.runs.speed", device, precision]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=paths.root())
         rates = {f"TNet/{precision}": float(done.stdout.split()[-1])}
     except (OSError, ValueError, IndexError, subprocess.SubprocessError):
@@ -109,8 +109,8 @@ def trial(device: str, precision: str) -> float:
     import numpy as np
     import torch
 
-    from .corpus import Pairs
-    from .training import CHUNK_STEPS, Replica, Stepper, settings
+    from n2nlib.data import Pairs
+    from n2nlib.training.engine import CHUNK_STEPS, Replica, Stepper, settings
 
     where, side, batch = torch.device(device), 12 if device == "cuda" else 1, 32
     steps = CHUNK_STEPS if device == "cuda" else 4

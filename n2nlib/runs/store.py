@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import __version__, paths
-from .errors import ReportError, StoreError
-from .spec import SEMANTICS, RunSpec
+from n2nlib import __version__, paths
+from n2nlib.errors import ReportError, StoreError
+from n2nlib.spec import SEMANTICS, RunSpec
 
 WEIGHTS = "model.safetensors"
 #: What a folder must hold to be a run or a measurement; a measurement may have arrays beside.
@@ -78,7 +78,7 @@ class Run:
         """Return the trained network on the CPU, in eval mode."""
         from safetensors.torch import load_file
 
-        from .models import build
+        from n2nlib.models import build
 
         network = build(self.spec.network, **self.spec.options)
         network.load_state_dict(load_file(self.folder / WEIGHTS))
@@ -106,9 +106,13 @@ class RunStore:
         """Return a finished run; raises StoreError if it is missing, half-written or altered."""
         folder = self.path(spec)
         if not folder.exists():
-            raise StoreError(f"run {spec.id} ({spec.network}, initialisation {spec.seed}) is not in {self.folder}: train it.")
+            raise StoreError(
+                f"run {spec.id} ({spec.network}, initialisation {spec.seed}) is not in {self.folder}: train it."
+            )
         if not whole(folder):
-            raise StoreError(f"run {spec.id} in {folder} {fault(folder)}: `make report` sets it aside and trains it again.")
+            raise StoreError(
+                f"run {spec.id} in {folder} {fault(folder)}: `make report` sets it aside and trains it again."
+            )
         return Run(spec, folder)
 
     def all(self) -> list[Run]:
@@ -139,7 +143,10 @@ class RunStore:
             write_json(folder / "metrics.json", trained.metrics)
             np.save(folder / "psnr.npy", trained.psnr, allow_pickle=False)
             save_file(trained.weights, folder / WEIGHTS)
-            write_json(folder / "env.json", environment(trained.device) | trained.notes | {"seconds": trained.metrics["seconds"]})
+            write_json(
+                folder / "env.json",
+                environment(trained.device) | trained.notes | {"seconds": trained.metrics["seconds"]},
+            )
 
         self._place(self.path(spec), fill)
         self.drop_checkpoints(spec)
@@ -147,7 +154,10 @@ class RunStore:
 
     def damaged(self) -> dict[Path, str]:
         """Return each run and measurement that is there and cannot be believed, with what is wrong with it."""
-        folders = [*(self.folder / "runs").glob("[0-9a-f]*"), *(self.folder / "measurements").glob("*/[0-9a-f]*")]
+        folders = [
+            *(self.folder / "runs").glob("[0-9a-f]*"),
+            *(self.folder / "measurements").glob("*/[0-9a-f]*"),
+        ]
         return {folder: fault(folder) for folder in sorted(folders) if not whole(folder)}
 
     def damage(self) -> str:
@@ -155,18 +165,28 @@ class RunStore:
         faults = Counter(self.damaged().values())
         if not faults:
             return ""
-        kinds = "; ".join(f"{n} {'entry' if n == 1 else 'entries'} {what}" for what, n in faults.most_common(3))
+        kinds = "; ".join(
+            f"{n} {'entry' if n == 1 else 'entries'} {what}" for what, n in faults.most_common(3)
+        )
         repair = "git rm -rq --cached results && git reset -q && git checkout -- results"
-        return (f"{self.folder} holds {faults.total()} runs or measurements that do not match their checksums and are not used: {kinds}. "
-                f"Tracked ones come back with `{repair}`; `make report` moves others to {self.folder / 'set-aside'} when it makes them again.")
+        return (
+            f"{self.folder} holds {faults.total()} runs or measurements that do not match their checksums and are not used: {kinds}. "
+            f"Tracked ones come back with `{repair}`; `make report` moves others to {self.folder / 'set-aside'} when it makes them again."
+        )
 
     def set_aside(self, folder: Path) -> Path:
         """Move a damaged entry into `set-aside/` of the store, from where it can be taken back; return its new place."""
         kept = self.folder / "set-aside" / folder.relative_to(self.folder)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept = next(p for p in (kept.with_name(f"{kept.name}{end}") for end in ("", *(f".{i}" for i in range(1, 1000)))) if not p.exists())
+        kept = next(
+            p
+            for p in (kept.with_name(f"{kept.name}{end}") for end in ("", *(f".{i}" for i in range(1, 1000))))
+            if not p.exists()
+        )
         folder.rename(kept)
-        print(f"{folder} {fault(kept)}: it was moved to {kept}, and is made again.", file=sys.stderr, flush=True)
+        print(
+            f"{folder} {fault(kept)}: it was moved to {kept}, and is made again.", file=sys.stderr, flush=True
+        )
         return kept
 
     def drop_checkpoints(self, spec: RunSpec) -> None:
@@ -183,18 +203,22 @@ class RunStore:
 
     @contextmanager
     def _locked(self, name: str):
-        from .locks import lock
+        from n2nlib.locks import lock
 
         folder = self.folder / ".locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             held = lock(folder / name)
         except OSError as error:
-            raise StoreError(f"{folder} cannot be written ({error}): free some space or check the permissions.") from error
+            raise StoreError(
+                f"{folder} cannot be written ({error}): free some space or check the permissions."
+            ) from error
         with held:
             yield
 
-    def measurement(self, name: str, inputs: Mapping[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def measurement(
+        self, name: str, inputs: Mapping[str, Any], compute: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
         """Return a dear measurement, computed once for a name and its inputs (JSON values).
 
         `compute` returns JSON values and, under the key "arrays", NumPy arrays by name; both come back alike. Another
@@ -240,7 +264,9 @@ class RunStore:
         except OSError as error:
             if whole(folder):  # another process was first
                 return
-            raise StoreError(f"{folder} cannot be written ({error}): free some space or check the permissions, then start again.") from error
+            raise StoreError(
+                f"{folder} cannot be written ({error}): free some space or check the permissions, then start again."
+            ) from error
         finally:
             if part is not None:
                 shutil.rmtree(part, ignore_errors=True)
@@ -252,7 +278,13 @@ def whole(folder: Path) -> bool:
         files = json.loads((folder / "FINISHED").read_text())["files"]
         expected = RUN_FILES <= files.keys() or MEASUREMENT_FILES <= files.keys()
         return expected and all(sha256(folder / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # unreadable, no JSON, or JSON of another shape
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # unreadable, no JSON, or JSON of another shape
         return False
 
 
@@ -270,7 +302,11 @@ def fault(folder: Path) -> str:
     if converted:
         return "has converted line endings, as git with core.autocrlf=true or an editor makes them"
     if missing or altered:
-        return "; ".join(f"has {what} files ({', '.join(names)})" for what, names in (("missing", missing), ("altered", altered)) if names)
+        return "; ".join(
+            f"has {what} files ({', '.join(names)})"
+            for what, names in (("missing", missing), ("altered", altered))
+            if names
+        )
     return "lacks files that this version expects"
 
 
@@ -333,7 +369,9 @@ def commit() -> str:
     environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY}
 
     def git(*words):
-        return subprocess.run(["git", *words], cwd=root, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=root, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         changed = git("status", "--porcelain", "--untracked-files=normal", "--", "n2nlib", "notebooks")
@@ -342,7 +380,11 @@ def commit() -> str:
         return "unknown (git is not installed)"
     except subprocess.CalledProcessError as error:
         owner = "dubious ownership" in error.stderr
-        return "unknown (the checkout belongs to another user)" if owner else "unknown (git cannot read the checkout)"
+        return (
+            "unknown (the checkout belongs to another user)"
+            if owner
+            else "unknown (git cannot read the checkout)"
+        )
 
 
 @cache
@@ -353,4 +395,3 @@ def processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or sys.platform
-

@@ -12,12 +12,12 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from .device import cores, resolve
-from .errors import ReportError, TrainingError, unknown_name
-from .progress import Meter, Progress, still
-from .runs import Run, RunStore
-from .spec import RunSpec
-from .speed import COST, kind
+from n2nlib.device import cores, resolve
+from n2nlib.errors import ReportError, TrainingError, unknown_name
+from n2nlib.runs.progress import Meter, Progress, still
+from n2nlib.runs.speed import COST, kind
+from n2nlib.runs.store import Run, RunStore
+from n2nlib.spec import RunSpec
 
 #: `local`: processes of this machine. `dask`: workers of this machine; `dask:tcp://HOST:PORT`: those of a scheduler
 #: that runs already and whose workers see the same results folder.
@@ -52,17 +52,19 @@ def sweep(
     missing = [s for s in dict.fromkeys(specs) if not store.has(s)]
     for spec in missing:
         if spec.corpus not in corpora:
-            raise TrainingError(f"run {spec.id} needs the corpus {spec.corpus}, which is not open: open it and try again.")
+            raise TrainingError(
+                f"run {spec.id} needs the corpus {spec.corpus}, which is not open: open it and try again."
+            )
     if missing:
         # A scheduler's workers may have what this machine lacks; each looks for itself.
         on = device if address else resolve(device)
         if not address and not emulate_bf16:
-            from .training import refuse_emulated
+            from n2nlib.training.engine import refuse_emulated
 
             refuse_emulated(missing, on)
         with Progress(missing, "cuda" if on == "cuda" else "cpu", quiet) as bar:
             if where == "dask":
-                from .cluster import on_dask
+                from n2nlib.runs.cluster import on_dask
 
                 jobs = groups(missing) if on == "cuda" else [[s] for s in missing]
                 errors = on_dask(jobs, corpora, store, bar, on, address, emulate_bf16)
@@ -79,15 +81,22 @@ def train_here(
     specs: Sequence[RunSpec], corpus, store: RunStore, device: str, progress, emulate_bf16: bool = True
 ) -> None:
     """Train one group and put it into the store; another process that holds one of its runs is waited for."""
-    from .training import train
+    from n2nlib.training.engine import train
 
     with contextlib.ExitStack() as locks:
-        for spec in sorted(specs, key=lambda s: s.id):  # one order for everybody, so that nobody waits in a circle
+        for spec in sorted(
+            specs, key=lambda s: s.id
+        ):  # one order for everybody, so that nobody waits in a circle
             locks.enter_context(store.lock(spec))
         specs = [s for s in specs if not store.has(s)]
         if specs:
             made = train(
-                specs, corpus, device=device, checkpoints=store.checkpoints, progress=progress, emulate_bf16=emulate_bf16
+                specs,
+                corpus,
+                device=device,
+                checkpoints=store.checkpoints,
+                progress=progress,
+                emulate_bf16=emulate_bf16,
             )
             for trained in made:
                 store.put(trained)
@@ -110,7 +119,9 @@ def _on_gpu(missing, corpora, store, bar) -> list[Exception]:
             before = len(errors)
             rest = [s for s in group if s.id != getattr(error, "run", None)]
             half = len(group) // 2
-            if isinstance(error, ReportError) and not isinstance(error, TrainingError):  # a full disk: no run's fault
+            if isinstance(error, ReportError) and not isinstance(
+                error, TrainingError
+            ):  # a full disk: no run's fault
                 errors.append(error)
             elif len(rest) < len(group):
                 errors.append(error)
@@ -118,7 +129,11 @@ def _on_gpu(missing, corpora, store, bar) -> list[Exception]:
             elif half:
                 waiting[:0] = [group[:half], group[half:]]
             elif isinstance(error, torch.OutOfMemoryError):
-                errors.append(TrainingError(f"run {group[0].id} ({group[0].network}) does not fit the GPU's memory: DEVICE=cpu trains it."))
+                errors.append(
+                    TrainingError(
+                        f"run {group[0].id} ({group[0].network}) does not fit the GPU's memory: DEVICE=cpu trains it."
+                    )
+                )
             else:
                 errors.append(_failure(group[0], error))
             bar.finished(0, failed=len(errors) - before)
@@ -142,7 +157,7 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
     """Return the error for a run that failed: a ReportError as it is, what nobody foresaw with the run's name before it."""
     if isinstance(error, ReportError):
         return error
-    from .training import NOT_CAPTURED
+    from n2nlib.training.engine import NOT_CAPTURED
 
     what = f"run {spec.id} ({spec.network} with options {dict(spec.options)}, initialisation {spec.seed}) cannot be trained"
     why = f"({type(error).__name__}: {error})"
@@ -162,7 +177,7 @@ def _on_cpu(missing, corpora, store, bar) -> list[Exception]:
     """Longest first, one process per core and one thread per process; a single short run stays in this
     process.
     """
-    from .models import NETWORKS
+    from n2nlib.models import NETWORKS
 
     ordered = sorted(missing, key=lambda s: -s.images * COST.get(s.network, 1.0))
     # A class that was written in a notebook or script is known to this process alone.
@@ -197,7 +212,9 @@ def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
     with single_threaded(), ProcessPoolExecutor(workers, context, *start) as pool:
         try:
             jobs = {
-                pool.submit(_in_worker, s, bar.kinds.index(kind(s, "cpu")), corpora[s.corpus], store.folder): s
+                pool.submit(
+                    _in_worker, s, bar.kinds.index(kind(s, "cpu")), corpora[s.corpus], store.folder
+                ): s
                 for s in ordered
             }
             pending = set(jobs)

@@ -29,22 +29,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from . import paths
-from .corpus import Pairs, bench_pairs
-from .corpus.bench import bench_plain
-from .device import cores, emulates_bf16, resolve
-from .errors import ReportError
-from .metrics import denoise
-from .models import build
-from .models.summary import multiply_adds
-from .plain import train_plain
-from .progress import say
-from .runs import RunStore, commit, json_text, processor
-from .schemes import words
-from .spec import RunSpec
-from .tables import equivalences, precision_effects
-from .text import cell, pipe_table
-from .training import CHUNK_STEPS, Replica, Stepper, settings
+from n2nlib import paths
+from n2nlib.data import Pairs, bench_pairs
+from n2nlib.data.bench import bench_plain
+from n2nlib.device import cores, emulates_bf16, resolve
+from n2nlib.display.tables import equivalences, precision_effects
+from n2nlib.errors import ReportError
+from n2nlib.evaluation.metrics import denoise
+from n2nlib.models import build
+from n2nlib.models.summary import multiply_adds
+from n2nlib.runs.progress import say
+from n2nlib.runs.store import RunStore, commit, json_text, processor
+from n2nlib.spec import RunSpec
+from n2nlib.text import cell, pipe_table
+from n2nlib.training.engine import CHUNK_STEPS, Replica, Stepper, settings
+from n2nlib.training.plain import train_plain
+from n2nlib.training.schemes import words
 
 #: How often each row is timed, at most and at least.
 REPETITIONS, LEAST = 5, 3
@@ -65,7 +65,9 @@ def pairs(n: int) -> Pairs:
     return Pairs("random bytes", a, b, a, np.zeros(n, np.int32))
 
 
-def engine_rate(network: str, precision: str, device: str, replicas: int = 1, steps: int | None = None) -> float:
+def engine_rate(
+    network: str, precision: str, device: str, replicas: int = 1, steps: int | None = None
+) -> float:
     """Return images/s of the engine over `replicas` runs that train together, after one step to warm up
     (8 on a GPU).
     """
@@ -111,10 +113,17 @@ def peak_rate(device: str, precision: str) -> float:
     """
     batch, channels, side = (64, 256, 64) if device == "cuda" else (8, 128, 64)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    x = torch.rand(batch, channels, side, side, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    weight = torch.rand(channels, channels, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    x = torch.rand(batch, channels, side, side, device=device, dtype=dtype).contiguous(
+        memory_format=torch.channels_last
+    )
+    weight = torch.rand(channels, channels, 3, 3, device=device, dtype=dtype).contiguous(
+        memory_format=torch.channels_last
+    )
     where, best = torch.device(device), float("inf")
-    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32"):
+    with (
+        torch.no_grad(),
+        torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32"),
+    ):
         for _ in range(4):
             start = time.perf_counter()
             torch.nn.functional.conv2d(x, weight, padding=1)
@@ -136,7 +145,9 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
         repetitions, steps = REPETITIONS, dict.fromkeys(timings, 4 * CHUNK_STEPS)
     else:
         latest = {row: time_row(1) for row, time_row in timings.items()}
-        repetitions, steps = _plan(latest, STEPS[network], BUDGET - (time.monotonic() - start), REPETITIONS, LEAST)
+        repetitions, steps = _plan(
+            latest, STEPS[network], BUDGET - (time.monotonic() - start), REPETITIONS, LEAST
+        )
     rates: dict[tuple, list[float]] = {}
     peak = dict.fromkeys(precisions, 0.0)
     done = 0
@@ -167,8 +178,9 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
                 "ratio": statistics.median(ratios),
                 "ratio low": min(ratios),
                 "ratio high": max(ratios),
-                "core for core": None if one_core is None or loop == "plain" else
-                statistics.median(v / n / p for v, p in zip(values, one_core, strict=True)),
+                "core for core": None
+                if one_core is None or loop == "plain"
+                else statistics.median(v / n / p for v, p in zip(values, one_core, strict=True)),
                 "of a large convolution": statistics.median(values) * operations / peak[precision],
                 "repetitions": len(values),
             }
@@ -240,7 +252,9 @@ def inference_seconds(device: str, images: int = 1000) -> float:
 def measure(device: str) -> dict:
     """Return the whole record of this machine."""
     pool, skipped = None, []
-    say(f"timing {', '.join(STEPS)} on {'the GPU' if device == 'cuda' else f'{cores()} cores'}: a few minutes")
+    say(
+        f"timing {', '.join(STEPS)} on {'the GPU' if device == 'cuda' else f'{cores()} cores'}: a few minutes"
+    )
     if device == "cpu":
         if emulates_bf16():
             skipped.append(NO_BF16)
@@ -253,7 +267,9 @@ def measure(device: str) -> dict:
             pool.shutdown()
     say("timing pairs and inference")
     ours, plain = zip(*((bench_pairs(), bench_plain()) for _ in range(3)), strict=True)
-    own, children = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, children = (
+        resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     gpu = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else None
     return {
         "machine": torch.cuda.get_device_name() if device == "cuda" else f"{processor()}, {cores()} cores",
@@ -301,7 +317,10 @@ def write_table() -> str:
     """Write `results/bench/README.md` from the records of all devices and return its text."""
     lines = []
     for kind, found in records().items():
-        lines += [f"## {'CPU' if kind == 'cpu' else 'GPU'}: {found['machine'] if found else 'not measured'}", ""]
+        lines += [
+            f"## {'CPU' if kind == 'cpu' else 'GPU'}: {found['machine'] if found else 'not measured'}",
+            "",
+        ]
         lines += [pipe_table(table(found, kind).fillna("").astype(str)), ""]
         if found:
             corpus, inference = found["corpus"], found["inference"]
@@ -325,19 +344,17 @@ def write_table() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description="Time the training engine beside a plain textbook loop.")
+    parser = argparse.ArgumentParser(
+        prog="make bench", description="Time the training engine beside a plain textbook loop."
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     try:
         device = resolve(parser.parse_args(arguments).device)
     except ReportError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     record = measure(device)
     paths.write(paths.results() / "bench" / f"{device}.json", json_text(record))
     text = write_table()
     print(text)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

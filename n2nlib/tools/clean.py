@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .. import paths
-from ..spec import PROFILES
+from n2nlib import paths
+from n2nlib.spec import PROFILES
 
 #: Reports and their figures, `<corpus>-<profile>`: nothing else in these folders is ours to remove.
 REPORT = re.compile(rf"(bundled|imagenet-sample|folder-.*|epfl-.*)-({'|'.join(PROFILES)})")
@@ -18,12 +18,19 @@ CACHES = ("corpora", "imagenet-sample", "folders")
 
 def clean() -> None:
     """Remove every report, figure and cache that git does not track; the run store stays, since its runs may have taken days."""
-    folders = [p for base in (paths.results(), paths.figures("", "").parent) for p in base.glob("*") if REPORT.fullmatch(p.name)]
+    folders = [
+        p
+        for base in (paths.results(), paths.figures("", "").parent)
+        for p in base.glob("*")
+        if REPORT.fullmatch(p.name)
+    ]
     folders += [p for name in CACHES if (p := paths.cache() / name).exists()]
     gone = [path for path in folders if not _tracked(path)]
     for path in gone:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    print(f"removed {len(gone)} of {len(folders)} reports, folders of figures and caches; stored runs and what git tracks stay")
+    print(
+        f"removed {len(gone)} of {len(folders)} reports, folders of figures and caches; stored runs and what git tracks stay"
+    )
 
 
 def _tracked(path: Path) -> bool:
@@ -32,7 +39,9 @@ def _tracked(path: Path) -> bool:
     if not (root / ".git").exists() or not path.parent.resolve().is_relative_to(root):
         return False
     try:
-        listed = subprocess.run(["git", "ls-files", "--", str(path)], cwd=root, capture_output=True, text=True)
+        listed = subprocess.run(
+            ["git", "ls-files", "--", str(path)], cwd=root, capture_output=True, text=True
+        )
     except FileNotFoundError:
         return True
     return bool(listed.stdout.strip()) or listed.returncode != 0

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import ledger, paths
-from .errors import ReportError
+from n2nlib import paths
+from n2nlib.analysis import ledger
+from n2nlib.errors import ReportError
 
 #: Relative change below which two numbers are the same: the digits of a text file, not a result.
 SAME = 1e-9
@@ -24,7 +25,11 @@ def compare(a: Path, b: Path) -> pd.DataFrame:
     `beyond` is None); changed verdicts come first, then claims, numbers that chapters kept, cells of `tables/*.csv`.
     Raises ReportError when a folder is no report.
     """
-    rows = [*_claims(ledger.read(a), ledger.read(b)), *_numbers(ledger.numbers(a), ledger.numbers(b)), *_tables(a / "tables", b / "tables")]
+    rows = [
+        *_claims(ledger.read(a), ledger.read(b)),
+        *_numbers(ledger.numbers(a), ledger.numbers(b)),
+        *_tables(a / "tables", b / "tables"),
+    ]
     columns = ["where", "number", "before", "after", "change", "spread", "beyond"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -38,7 +43,11 @@ def main(a: str, b: str) -> int:
     numbers = moved.change.notna()
     beyond = moved.beyond.map({True: "yes", False: "no"}).fillna("unknown").where(numbers, "")
     with pd.option_context("display.width", 200, "display.max_colwidth", 60):
-        print(moved.assign(beyond=beyond).rename(columns={"beyond": "beyond the spread"}).to_string(index=False, na_rep="", float_format="{:.4g}".format))
+        print(
+            moved.assign(beyond=beyond)
+            .rename(columns={"beyond": "beyond the spread"})
+            .to_string(index=False, na_rep="", float_format="{:.4g}".format)
+        )
     print(f"{(moved['where'] == 'verdict').sum()} verdicts changed; {numbers.sum()} numbers moved: {(beyond == 'yes').sum()} by more than the "
           f"spread over initialisations, {(beyond == 'no').sum()} within it, {(beyond == 'unknown').sum()} without a known spread")  # fmt: skip
     return 0
@@ -54,18 +63,26 @@ def _claims(a: dict, b: dict) -> list[list]:
     shared = [key for key in before if key in after]
     verdicts = [["verdict", key, before[key]["verdict"], after[key]["verdict"], None, None, None]
                 for key in shared if before[key]["verdict"] != after[key]["verdict"]]  # fmt: skip
-    absent = [["claim", key, key in before or None, key in after or None, None, None, None] for key in before.keys() ^ after.keys()]
+    absent = [
+        ["claim", key, key in before or None, key in after or None, None, None, None]
+        for key in before.keys() ^ after.keys()
+    ]
     values = []
     for key in shared:
         x, y = before[key]["ours"], after[key]["ours"]
         if x and y:
-            values += _moved("claim", key, x["value"], y["value"], before[key]["spread"], after[key]["spread"])
+            values += _moved(
+                "claim", key, x["value"], y["value"], before[key]["spread"], after[key]["spread"]
+            )
     return [*verdicts, *sorted(absent, key=lambda row: row[1]), *values]
 
 
 def _numbers(a: dict, b: dict) -> list[list]:
     plain = (int, float)
-    before, after = ({k: v["value"] if isinstance(v, dict) and "value" in v else v for k, v in side.items()} for side in (a, b))
+    before, after = (
+        {k: v["value"] if isinstance(v, dict) and "value" in v else v for k, v in side.items()}
+        for side in (a, b)
+    )
     return [row for key in before if isinstance(before[key], plain) and isinstance(after.get(key), plain)
             for row in _moved("number", key, before[key], after[key])]  # fmt: skip
 
@@ -75,7 +92,9 @@ def _tables(a: Path, b: Path) -> list[list]:
     names = sorted({f.name for folder in (a, b) for f in folder.glob("*.csv")})
     for name in names:
         if not ((a / name).exists() and (b / name).exists()):
-            rows.append(["table", name, (a / name).exists() or None, (b / name).exists() or None, None, None, None])
+            rows.append(
+                ["table", name, (a / name).exists() or None, (b / name).exists() or None, None, None, None]
+            )
             continue
         before, after = (_cells(folder / name) for folder in (a, b))
         for key in before:
@@ -104,14 +123,28 @@ def _cells(file: Path) -> dict[tuple[str, str], tuple[float, float | None]]:
             value, spread = parsed.loc[i, column]
             if value is None:
                 continue
-            beside = next((c for c in (f"{column}_sd", f"{column} sd", "sd", "spread") if c in frame.columns and c != column), None)
-            out[row, column] = value, spread if spread is not None or beside is None else parsed.loc[i, beside][0]
+            beside = next(
+                (
+                    c
+                    for c in (f"{column}_sd", f"{column} sd", "sd", "spread")
+                    if c in frame.columns and c != column
+                ),
+                None,
+            )
+            out[row, column] = (
+                value,
+                spread if spread is not None or beside is None else parsed.loc[i, beside][0],
+            )
     return out
 
 
 def _parse(text: str) -> tuple[float | None, float | None]:
     found = _PLUS_MINUS.fullmatch(text.replace("−", "-"))
-    return tuple(None if g is None else float(g.replace(",", "")) for g in found.groups()) if found else (None, None)
+    return (
+        tuple(None if g is None else float(g.replace(",", "")) for g in found.groups())
+        if found
+        else (None, None)
+    )
 
 
 def _moved(where: str, number: str, x: float, y: float, *spreads: float | None) -> list[list]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .. import paths
-from ..errors import ReportError
+from n2nlib import paths
+from n2nlib.errors import ReportError
 
 #: Name of a mark in the README -> the file under `results/` that stands there.
 BLOCKS = {
@@ -24,7 +24,9 @@ def filled(text: str, results: Path) -> str:
     for name, relative in BLOCKS.items():
         source = results / relative
         if not source.exists():
-            raise ReportError(f"the README shows {source}, which is not there: make that report (or `make bench`) first.")
+            raise ReportError(
+                f"the README shows {source}, which is not there: make that report (or `make bench`) first."
+            )
         content = re.sub(r"^# .*\n+", "", source.read_text()).strip()
         content = re.sub(r"^#", "###", content, flags=re.MULTILINE)
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)

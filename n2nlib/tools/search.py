@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import paths
-from .corpus import Corpus, Pairs, open_corpus
-from .errors import CorpusError, ReportError
-from .models import build, count_parameters
-from .progress import say
-from .runs import RunStore
-from .spec import PROFILES, Profile, RunSpec
-from .spec import profile as profile_of
-from .sweep import sweep
-from .text import pipe_table
+from n2nlib import paths
+from n2nlib.data import Corpus, Pairs, open_corpus
+from n2nlib.errors import CorpusError, ReportError
+from n2nlib.models import build, count_parameters
+from n2nlib.runs.progress import say
+from n2nlib.runs.store import RunStore
+from n2nlib.runs.sweep import sweep
+from n2nlib.spec import PROFILES, Profile, RunSpec
+from n2nlib.spec import profile as profile_of
+from n2nlib.text import pipe_table
 
 #: Option of SmallNet (and the learning rate) -> the values that are tried; the first trial is SmallNet as it stands.
 SPACE = {
@@ -57,7 +57,9 @@ class Split:
     def __init__(self, corpus: Corpus):
         self.corpus = corpus
         self.name = f"{corpus.name}, training photographs split"
-        self.fingerprint = hashlib.sha256(f"{corpus.fingerprint}/search/{HELD_BACK}".encode()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256(f"{corpus.fingerprint}/search/{HELD_BACK}".encode()).hexdigest()[
+            :16
+        ]
 
     @cached_property
     def train(self) -> Pairs:
@@ -68,7 +70,9 @@ class Split:
     def val(self) -> Pairs:
         """Pairs of the photographs that trials are judged on; raises CorpusError where there are no clean images."""
         if self.corpus.train.clean is None:
-            raise CorpusError(f"{self.corpus.name} has no clean training images to judge by: search on another corpus.")
+            raise CorpusError(
+                f"{self.corpus.name} has no clean training images to judge by: search on another corpus."
+            )
         part = self._part(True)
         return part.subset(min(len(part), self.corpus.recipe["n_val"]))
 
@@ -76,7 +80,9 @@ class Split:
         pairs = self.corpus.train
         rows = np.flatnonzero((np.asarray(pairs.photo) % HELD_BACK == HELD_BACK - 1) == held_back)
         if not len(rows):
-            raise CorpusError(f"{self.corpus.name} has fewer than {HELD_BACK} training photographs: too few to split.")
+            raise CorpusError(
+                f"{self.corpus.name} has fewer than {HELD_BACK} training photographs: too few to split."
+            )
         clean = None if pairs.clean is None else pairs.clean[rows]
         return Pairs(self.name, pairs.a[rows], pairs.b[rows], clean, pairs.photo[rows])
 
@@ -91,7 +97,9 @@ def rungs(profile: Profile) -> list[int]:
 
 def table_path(corpus: Corpus, profile: Profile, store: RunStore) -> Path:
     """Return where the trials of a search lie: under the hash of everything that decides them."""
-    identity = json.dumps([corpus.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK])
+    identity = json.dumps(
+        [corpus.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK]
+    )
     return store.folder / "search" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.csv"
 
 
@@ -110,7 +118,11 @@ def best(table: pd.DataFrame, n: int = 10) -> pd.DataFrame:
 
 
 def search(
-    corpus: Corpus, profile: Profile, device: str = "auto", store: RunStore | None = None, emulate_bf16: bool = False
+    corpus: Corpus,
+    profile: Profile,
+    device: str = "auto",
+    store: RunStore | None = None,
+    emulate_bf16: bool = False,
 ) -> pd.DataFrame:
     """Make `profile.trials` trials, less those that are there already, and return them all.
 
@@ -209,20 +221,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--corpus", default="bundled")
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    parser.add_argument("--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it")
+    parser.add_argument(
+        "--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it"
+    )
     options = parser.parse_args(argv)
     try:
         profile = profile_of(options.profile)
         corpus = open_corpus(options.corpus, n_train=profile.n_train, n_val=profile.n_val)
         table = search(corpus, profile, options.device, emulate_bf16=options.emulate_bf16)
     except ReportError as error:
-        print(f"make search: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     states = ", ".join(f"{n} {state}" for state, n in table.state.value_counts().items())
     print(f"{len(table)} trials ({states}) in {table_path(corpus, profile, RunStore())}")
     print(pipe_table(best(table).astype(str)))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,12 +8,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from .. import paths
-from ..errors import ReportError
-from . import kernel
-from .closure import load_notebook
-from .plan import chapters
-from .run import ONE_THREAD, START_SECONDS
+from n2nlib import paths
+from n2nlib.errors import ReportError
+from n2nlib.report import kernel
+from n2nlib.report.closure import load_notebook
+from n2nlib.report.plan import chapters
+from n2nlib.report.run import ONE_THREAD, START_SECONDS
 
 #: Of a notebook's metadata, what its reader needs.
 KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME, "language": "python"},

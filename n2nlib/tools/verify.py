@@ -20,14 +20,14 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from .corpus import Corpus, open_corpus
-from .device import resolve
-from .errors import ReportError
-from .models import NETWORKS
-from .runs import Run, RunStore
-from .spec import PROFILES
-from .sweep import COST, sweep
-from .text import pipe_table
+from n2nlib.data import Corpus, open_corpus
+from n2nlib.device import resolve
+from n2nlib.errors import ReportError
+from n2nlib.models import NETWORKS
+from n2nlib.runs.store import Run, RunStore
+from n2nlib.runs.sweep import COST, sweep
+from n2nlib.spec import PROFILES
+from n2nlib.text import pipe_table
 
 #: PSNRs of the same weights differ by what rounding does to pixels between two of the 256 levels.
 SAME_WEIGHTS_DB = 1e-3
@@ -35,7 +35,9 @@ SAME_WEIGHTS_DB = 1e-3
 
 def corpora(names: list[str]) -> dict[str, Corpus]:
     """Return the corpora of some names at every profile, by fingerprint; runs on any other cannot be remade."""
-    opened = [open_corpus(name, n_train=p.n_train, n_val=p.n_val) for name in names for p in PROFILES.values()]
+    opened = [
+        open_corpus(name, n_train=p.n_train, n_val=p.n_val) for name in names for p in PROFILES.values()
+    ]
     return {c.fingerprint: c for c in opened}
 
 
@@ -94,7 +96,11 @@ def same_weights(old: Run, new: Run) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make verify", description=__doc__)
-    parser.add_argument("--corpus", action="append", help="corpora to look among (default: bundled; may be given more than once)")
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        help="corpora to look among (default: bundled; may be given more than once)",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("-n", type=int, default=8, help="runs to retrain (default: 8)")
     options = parser.parse_args(arguments)
@@ -105,20 +111,24 @@ def main(arguments: list[str] | None = None) -> int:
         stored = [r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS]
         runs = sample(stored, options.n)
         if not runs:
-            raise ReportError("the store holds no run on these corpora: make a report first, or name another with CORPUS=.")
+            raise ReportError(
+                "the store holds no run on these corpora: make a report first, or name another with CORPUS=."
+            )
         found = judged(compare(runs, known, resolve(options.device)), [tolerance(r, stored) for r in runs])
     except ReportError as error:
-        print(f"verify: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     texts = found.map(lambda v: ("–" if math.isnan(v) else f"{v:.4f}") if isinstance(v, float) else str(v))
     print(pipe_table(texts))
     counts = found["came back"].value_counts()
-    print(f"{counts.get('yes', 0)} of {len(found)} runs came back"
-          + (f", {counts['no']} did not" if "no" in counts else "")
-          + (f", {counts['not judged']} not judged (other weights, and fewer than three seeds in the row)" if "not judged" in counts else "")
-          + ".")
+    print(
+        f"{counts.get('yes', 0)} of {len(found)} runs came back"
+        + (f", {counts['no']} did not" if "no" in counts else "")
+        + (
+            f", {counts['not judged']} not judged (other weights, and fewer than three seeds in the row)"
+            if "not judged" in counts
+            else ""
+        )
+        + "."
+    )
     return 1 if "no" in counts else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

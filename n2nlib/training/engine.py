@@ -25,14 +25,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import paper
-from .device import emulates_bf16
-from .errors import ReportError, StoreError, TrainingError
-from .metrics import MSE_FLOOR, denoise, global_psnr, psnr
-from .models import build, count_parameters
-from .models.layers import Dropout
-from .schemes import Samples, objective
-from .spec import RunSpec
+from n2nlib import paper
+from n2nlib.device import emulates_bf16
+from n2nlib.errors import ReportError, StoreError, TrainingError
+from n2nlib.evaluation.metrics import MSE_FLOOR, denoise, global_psnr, psnr
+from n2nlib.models import build, count_parameters
+from n2nlib.models.layers import Dropout
+from n2nlib.spec import RunSpec
+from n2nlib.training.schemes import Samples, objective
 
 #: Steps between two looks at the clock; also the images that a CUDA graph reads from, times the batch.
 CHUNK_STEPS = 64
@@ -73,7 +73,9 @@ class Replica:
         self.network = build(spec.network, seed=spec.seed, **spec.options)
         self.network.to(device, memory_format=torch.channels_last).train()
         self.objective = objective(spec)
-        graphed = device.type == "cuda"  # a CUDA graph replays addresses: the rate must be a tensor, the step count too
+        graphed = (
+            device.type == "cuda"
+        )  # a CUDA graph replays addresses: the rate must be a tensor, the step count too
         rate = torch.tensor(spec.lr, device=device) if graphed else spec.lr
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=rate, fused=True, capturable=graphed)
         self.average = copy.deepcopy(self.network).requires_grad_(False) if spec.averaging else None
@@ -96,7 +98,9 @@ class Replica:
 
     def update(self, *batch: torch.Tensor) -> None:
         """Take one step of Adam on a batch of uint8 tensors (B,H,W,C); runs alike inside and outside a CUDA graph."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16", cache_enabled=False):
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16", cache_enabled=False
+        ):
             loss = self.objective(self.network, *batch)
         if self.spec.optimiser == "adam":  # gradients that no optimiser sees need not be computed
             self.optimiser.zero_grad(set_to_none=True)
@@ -210,7 +214,10 @@ class Replica:
             "parameters": count_parameters(self.network),
             "seconds": self.seconds,
         }
-        weights = {k: v.detach().float().cpu().contiguous() if v.is_floating_point() else v.cpu() for k, v in network.state_dict().items()}
+        weights = {
+            k: v.detach().float().cpu().contiguous() if v.is_floating_point() else v.cpu()
+            for k, v in network.state_dict().items()
+        }
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return Trained(self.spec, weights, self.history, metrics, per_image, name)
 
@@ -235,7 +242,9 @@ class BufferedStep:
     Nothing in it depends on the host, which is what lets a CUDA graph hold it.
     """
 
-    def __init__(self, replicas: Sequence[Replica], buffers: list[tuple[torch.Tensor, ...]], position, size: int):
+    def __init__(
+        self, replicas: Sequence[Replica], buffers: list[tuple[torch.Tensor, ...]], position, size: int
+    ):
         self.replicas, self.buffers, self.position = replicas, buffers, position
         self.rows = torch.arange(size, device=position.device)
 
@@ -315,7 +324,9 @@ def make_optimiser_state(replica: Replica) -> None:
 class Stepper:
     """Advances replicas through a chunk of an epoch: batch by batch on a CPU, by replaying graphs on a GPU."""
 
-    def __init__(self, replicas: Sequence[Replica], device: torch.device, step: type[BufferedStep] | None = None):
+    def __init__(
+        self, replicas: Sequence[Replica], device: torch.device, step: type[BufferedStep] | None = None
+    ):
         self.replicas, self.device = replicas, device
         self.step_type = step or step_type(device)
         self.steps: dict[int, BufferedStep] = {}
@@ -336,7 +347,9 @@ class Stepper:
 
     def _from_buffers(self, chunks, images: int, batch: int) -> None:
         if self.buffers is None:
-            self.buffers = [tuple(t.new_zeros(CHUNK_STEPS * batch, *t.shape[1:]) for t in chunk) for chunk in chunks]
+            self.buffers = [
+                tuple(t.new_zeros(CHUNK_STEPS * batch, *t.shape[1:]) for t in chunk) for chunk in chunks
+            ]
             self.position = torch.zeros((), dtype=torch.int64, device=self.device)
         for buffer, chunk in zip(self.buffers, chunks, strict=True):
             for kept, new in zip(buffer, chunk, strict=True):
@@ -408,7 +421,9 @@ def train(
     device = torch.device(device)
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
     if len(shapes) != 1:
-        raise TrainingError("runs that train together must share corpus, n_train, epochs, batch and precision.")
+        raise TrainingError(
+            "runs that train together must share corpus, n_train, epochs, batch and precision."
+        )
     if not emulate_bf16:
         refuse_emulated(specs, device.type)
     done = 0
@@ -427,7 +442,9 @@ def train(
             traceback.clear_frames(error.__traceback__)  # they hold the networks and the graph
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        counted(-done)  # from the checkpoints, or the start, again: the failed capture may have changed the replicas
+        counted(
+            -done
+        )  # from the checkpoints, or the start, again: the failed capture may have changed the replicas
         return _attempt(specs, corpus, device, checkpoints, counted)
 
 
@@ -437,7 +454,9 @@ def _attempt(specs, corpus, device, checkpoints, progress) -> list[Trained]:
     replicas = [_begin(spec, corpus.train, device, resident) for spec in specs]
     for replica in replicas:
         load_checkpoint(replica, checkpoints)
-    if len(steps := sorted({r.step for r in replicas})) > 1:  # cut at unequal steps: those that are level go on together
+    if (
+        len(steps := sorted({r.step for r in replicas})) > 1
+    ):  # cut at unequal steps: those that are level go on together
         level = [[r.spec for r in replicas if r.step == step] for step in steps]
         del replicas, resident
         return _in_parts(level, specs, corpus, device, checkpoints, progress)
@@ -485,7 +504,9 @@ def _in_parts(parts, specs, corpus, device, checkpoints, progress):
     done = {
         trained.spec: trained
         for part in parts
-        for trained in train(part, corpus, device=device, checkpoints=checkpoints, progress=progress, emulate_bf16=True)
+        for trained in train(
+            part, corpus, device=device, checkpoints=checkpoints, progress=progress, emulate_bf16=True
+        )
     }
     return [done[spec] for spec in specs]
 
@@ -568,7 +589,9 @@ def save_checkpoint(replica: Replica, folder: Path) -> None:
         part.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         part.unlink(missing_ok=True)
-        raise StoreError(f"no checkpoint can be written to {folder} ({error}): free some space and start again.") from error
+        raise StoreError(
+            f"no checkpoint can be written to {folder} ({error}): free some space and start again."
+        ) from error
 
 
 def load_checkpoint(replica: Replica, folder: Path | None) -> None:
@@ -581,7 +604,10 @@ def load_checkpoint(replica: Replica, folder: Path | None) -> None:
         if state["spec"] != replica.spec.to_dict():
             raise ValueError("it belongs to another run")
     except (OSError, MemoryError) as error:
-        raise TrainingError(f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.", run=replica.spec.id) from error
+        raise TrainingError(
+            f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.",
+            run=replica.spec.id,
+        ) from error
     except Exception:  # whatever a foreign or truncated file raises, it is no checkpoint
         path.replace(path.with_suffix(".broken"))
         return

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .losses import LOSSES
-from .models import build
-from .models.layers import textbook
-from .spec import RunSpec
+from n2nlib.models import build
+from n2nlib.models.layers import textbook
+from n2nlib.spec import RunSpec
+from n2nlib.training.losses import LOSSES
 
 
 def train_plain(spec: RunSpec, pairs, device: str | torch.device = "cpu", steps: int | None = None):

@@ -13,9 +13,9 @@ from functools import cache
 import numpy as np
 import torch
 
-from .errors import TrainingError
-from .losses import LOSSES, l2
-from .spec import RunSpec
+from n2nlib.errors import TrainingError
+from n2nlib.spec import RunSpec
+from n2nlib.training.losses import LOSSES, l2
 
 #: Noise2Void hides one pixel in 16 and shows a random other one from its 5x5 neighbourhood in its place.
 HIDDEN_OUT_OF_256 = 16
@@ -49,11 +49,14 @@ class Samples:
         pairs = pairs.subset(spec.n_train, spec.n_photos)
         second = "clean" if spec.scheme == "noise2clean" else "b"
         if getattr(pairs, second) is None:
-            raise TrainingError(f"scheme {spec.scheme} needs the {second} images, which this corpus does not have.")
+            raise TrainingError(
+                f"scheme {spec.scheme} needs the {second} images, which this corpus does not have."
+            )
         resident = {} if resident is None else resident
         self.spec, self.device = spec, device
         self.a, self.b = (
-            self._load(pairs, name, resident, (spec.corpus, spec.n_train, spec.n_photos, name)) for name in ("a", second)
+            self._load(pairs, name, resident, (spec.corpus, spec.n_train, spec.n_photos, name))
+            for name in ("a", second)
         )
         self.order: tuple[int, torch.Tensor] | None = None
 
@@ -90,7 +93,9 @@ class Samples:
     def _permutation(self, epoch):
         """Return the shuffled order of an epoch."""
         if self.order is None or self.order[0] != epoch:
-            order = np.argsort(words(self.spec.seed, "shuffle", epoch, 0, len(self.a), 4)[:, 0], kind="stable")
+            order = np.argsort(
+                words(self.spec.seed, "shuffle", epoch, 0, len(self.a), 4)[:, 0], kind="stable"
+            )
             self.order = epoch, torch.from_numpy(order).to(self.device)
         return self.order[1]
 
@@ -124,9 +129,13 @@ class Samples:
     def _hide(self, x, epoch, start):
         """Replace random pixels by neighbours (Krull et al. 2019): return input, target, and where it was done."""
         n, height, width = x.shape[:3]
-        random = self._random_bytes("hide", epoch, start, n, 2 * height * width).view(n, height, width, 2).long()
+        random = (
+            self._random_bytes("hide", epoch, start, n, 2 * height * width).view(n, height, width, 2).long()
+        )
         hidden = random[..., :1] < HIDDEN_OUT_OF_256
-        offsets = torch.tensor(_NEIGHBOURS, device=self.device)[random[..., 1] * len(_NEIGHBOURS) >> 8]  # (n,H,W,2)
+        offsets = torch.tensor(_NEIGHBOURS, device=self.device)[
+            random[..., 1] * len(_NEIGHBOURS) >> 8
+        ]  # (n,H,W,2)
 
         def moved(size, shape, by):
             """Return the neighbour's place; an offset that leaves the image is turned round, never back onto the pixel."""
@@ -175,8 +184,14 @@ def _neighbor2neighbor(network, y, codes):
     def halves(images):
         """Return the two sub-sampled images: (B,C,H,W) -> twice (B,C,H/2,W/2)."""
         b, c, h, w = images.shape
-        cells = images.reshape(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 2, 4, 3, 5).reshape(b, c, h // 2, w // 2, 4)
-        return (cells.gather(4, table[:, None, :, :, k, None].expand(b, c, -1, -1, 1))[..., 0] for k in (0, 1))
+        cells = (
+            images.reshape(b, c, h // 2, 2, w // 2, 2)
+            .permute(0, 1, 2, 4, 3, 5)
+            .reshape(b, c, h // 2, w // 2, 4)
+        )
+        return (
+            cells.gather(4, table[:, None, :, :, k, None].expand(b, c, -1, -1, 1))[..., 0] for k in (0, 1)
+        )
 
     g1, g2 = halves(y)
     with torch.no_grad():

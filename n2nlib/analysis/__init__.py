@@ -1,0 +1,1 @@
+"""From runs to evidence: intervals, comparisons, stored measurements, claims and the ledger."""

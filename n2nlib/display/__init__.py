@@ -1,0 +1,1 @@
+"""What a chapter shows: tables, sentences and figures, on one style."""

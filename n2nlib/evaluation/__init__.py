@@ -1,0 +1,1 @@
+"""Judging images and networks: metrics, classical filters, SmoothGrad, transfer."""
