@@ -205,3 +205,114 @@ def test_stored_runs_keep_their_names():
         spec = RunSpec.from_dict(written)
         assert spec.id == file.parent.name and spec.to_dict() == written, file
     assert files
+
+
+STORED = [
+    ("0097b7af0eaf60ee", {"corpus": "d6923ab1888def10", "epochs": 10, "n_train": 8000, "seed": 9}),
+    (
+        "04d4f9b42a5576fa",
+        {"corpus": "d6923ab1888def10", "epochs": 10, "n_train": 8000, "scheme": "noise2clean", "seed": 2},
+    ),
+    (
+        "092b9a91c39aad3c",
+        {"corpus": "d6923ab1888def10", "epochs": 10, "n_train": 8000, "options": {"dropout": 0.1}, "seed": 2},
+    ),
+    (
+        "013359980aec3c5a",
+        {
+            "augment": ["flip", "mix", "rotate"],
+            "corpus": "d6923ab1888def10",
+            "epochs": 10,
+            "lr": 0.001,
+            "n_train": 8000,
+            "network": "UNet",
+            "schedule": "cosine",
+        },
+    ),
+    (
+        "127070746cc7e11d",
+        {
+            "corpus": "d6923ab1888def10",
+            "epochs": 10,
+            "lr": 0.001,
+            "n_train": 8000,
+            "network": "UNet",
+            "options": {"shared_decoder": True},
+            "seed": 2,
+        },
+    ),
+    (
+        "2e39c0c7f0d19810",
+        {"corpus": "d6923ab1888def10", "epochs": 10, "n_train": 8000, "network": "UNet", "seed": 1},
+    ),
+    (
+        "1cd71c7a3c6c6f16",
+        {
+            "corpus": "d6923ab1888def10",
+            "epochs": 10,
+            "n_train": 8000,
+            "network": "BaseNet",
+            "optimiser": "never-updated",
+            "seed": 1,
+        },
+    ),
+    (
+        "20a8dcde71c60027",
+        {
+            "corpus": "d6923ab1888def10",
+            "epochs": 10,
+            "n_train": 8000,
+            "network": "BaseNet",
+            "precision": "bf16",
+            "seed": 1,
+        },
+    ),
+    (
+        "08a9d45fdd7bb97c",
+        {
+            "corpus": "6a4c963c54348651",
+            "epochs": 1,
+            "lr": 0.002,
+            "n_train": 6400,
+            "network": "SmallNet",
+            "options": {
+                "activation": "relu",
+                "convs": 1,
+                "correction": False,
+                "deep": 26,
+                "down": "average",
+                "kernel": 3,
+                "levels": 3,
+                "up": "nearest",
+                "width": 16,
+            },
+        },
+    ),
+    (
+        "1268ecd3cbca0a05",
+        {
+            "corpus": "d6923ab1888def10",
+            "epochs": 10,
+            "n_train": 8000,
+            "network": "SmallNet",
+            "options": {"kernel": 0},
+        },
+    ),
+    (
+        "1a22dec7855e3fda",
+        {
+            "corpus": "3e2a6ed28175f2e8",
+            "epochs": 50,
+            "n_train": 50000,
+            "network": "SmallNet",
+            "precision": "bf16",
+            "seed": 2,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("identity, fields", STORED)
+def test_the_identity_of_a_stored_run_never_changes(identity, fields):
+    """Moving code, renaming a module or adding a field must leave every stored run valid."""
+    assert RunSpec.from_dict(fields).id == identity
