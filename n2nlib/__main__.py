@@ -166,7 +166,7 @@ def _kernel(args):
 def _readme(args):
     from n2nlib.tools import readme
 
-    print("README.md was brought up to date" if readme.update() else "README.md is up to date")
+    print(f"brought up to date: {', '.join(readme.update()) or 'nothing to do'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The README shows what was measured, and only that."""
+"""README and RESULTS show what was measured, and only that."""
 
 from __future__ import annotations
 
@@ -8,36 +8,47 @@ import pytest
 
 from n2nlib import paths
 from n2nlib.errors import ReportError
-from n2nlib.tools.readme import BLOCKS, filled
+from n2nlib.tools.readme import BLOCKS, DOCUMENTS, MARK, filled, tally
 
-README = paths.root() / "README.md"
+TEXTS = {name: (paths.root() / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 
 
-def test_its_tables_are_those_of_the_results():
-    assert filled(README.read_text(), paths.root() / "results") == README.read_text(), (
-        "run `python -m n2nlib readme`"
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_its_tables_are_those_of_the_results(name):
+    assert filled(TEXTS[name], paths.root() / "results") == TEXTS[name], "run `python -m n2nlib readme`"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_an_altered_number_is_put_right(name):
+    row = re.search(r"^\| TNet \|.*$", TEXTS[name], re.MULTILINE)[0]
+    altered = TEXTS[name].replace(row, row.replace("2", "3"))
+    assert altered != TEXTS[name] and filled(altered, paths.root() / "results") == TEXTS[name]
+
+
+def test_every_block_is_shown_somewhere():
+    assert {mark["name"] for text in TEXTS.values() for mark in MARK.finditer(text)} == set(BLOCKS)
+
+
+def test_a_missing_result_or_an_unknown_mark_says_so(tmp_path):
+    with pytest.raises(ReportError, match="is not there: make that report"):
+        filled(TEXTS["README.md"], tmp_path)
+    with pytest.raises(ReportError, match="unknown mark <!-- speed -->"):
+        filled("<!-- speed -->\n<!-- end -->", tmp_path)
+
+
+def test_the_tally_counts_verdicts():
+    claims = [{"verdict": v} for v in ("reproduced", "contradicted", "reproduced")]
+    assert tally({"claims": claims}).endswith(
+        "Of 3 claims of the paper, judged on runs of its own size: 2 reproduced, 1 contradicted."
     )
 
 
-def test_an_altered_number_is_put_right():
-    text = README.read_text()
-    row = re.search(r"^\| TNet \|.*$", text, re.MULTILINE)[0]
-    altered = text.replace(row, row.replace("2", "3"))
-    assert altered != text and filled(altered, paths.root() / "results") == text
-
-
-def test_a_missing_result_or_mark_says_so(tmp_path):
-    with pytest.raises(ReportError, match="is not there: make that report"):
-        filled(README.read_text(), tmp_path)
-    for relative in BLOCKS.values():
-        (tmp_path / relative).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / relative).write_text("| a |\n")
-    with pytest.raises(ReportError, match="has no mark"):
-        filled("# nothing", tmp_path)
-
-
-def test_its_links_and_pictures_are_there():
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text()) + re.findall(
-        r'src="([^"]+)"', README.read_text()
-    ):
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CONTRIBUTING.md"])
+def test_links_and_pictures_are_there(name):
+    text = (paths.root() / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text) + re.findall(r'src="([^"]+)"', text):
         assert (paths.root() / target).exists(), target
+
+
+def test_the_readme_can_be_read_in_five_minutes():
+    assert len(TEXTS["README.md"].split()) < 1_200

@@ -1,46 +1,57 @@
-"""The README's tables: copied from results between two marks, so that no number in it is typed by hand."""
+"""The tables in README.md and RESULTS.md: copied from results between two marks, so that no number is typed by hand."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from pathlib import Path
 
 from n2nlib import paths
 from n2nlib.errors import ReportError
 
-#: Name of a mark in the README -> the file under `results/` that stands there.
+DOCUMENTS = ("README.md", "RESULTS.md")
+#: Name of a mark -> the file under `results/` that stands there.
 BLOCKS = {
+    "tally": "imagenet-sample-paper-bf16/claims.json",
     "headline": "imagenet-sample-overnight/tables/headline.md",
     "paper size": "imagenet-sample-paper-bf16/tables/headline.md",
     "filters": "imagenet-sample-paper-bf16/tables/filters_question.md",
     "small network": "imagenet-sample-paper-bf16/tables/small_network.md",
     "small network, early": "imagenet-sample-overnight/tables/small_network.md",
-    "speed": "bench/README.md",
 }
+MARK = re.compile(r"(<!-- (?P<name>[\w ,-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, results: Path) -> str:
-    """Return the README with each block's present content; raises ReportError for a mark or a file that is not there."""
-    for name, relative in BLOCKS.items():
-        source = results / relative
+    """Return a document with each block's present content; raises ReportError for an unknown mark or a missing file."""
+
+    def content(mark: re.Match) -> str:
+        if mark["name"] not in BLOCKS:
+            raise ReportError(f"unknown mark <!-- {mark['name']} -->: choose one of {', '.join(BLOCKS)}.")
+        source = results / BLOCKS[mark["name"]]
         if not source.exists():
-            raise ReportError(
-                f"the README shows {source}, which is not there: make that report (or `make bench`) first."
-            )
-        content = re.sub(r"^# .*\n+", "", source.read_text()).strip()
-        content = re.sub(r"^#", "###", content, flags=re.MULTILINE)
-        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not block.search(text):
-            raise ReportError(f"the README has no mark <!-- {name} --> ... <!-- end -->: put it back.")
-        text = block.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text, count=1)
-    return text
+            raise ReportError(f"a document shows {source}, which is not there: make that report first.")
+        written = source.read_text(encoding="utf-8")
+        return f"{mark[1]}{tally(json.loads(written)) if source.suffix == '.json' else written.strip()}\n{mark[4]}"
+
+    return MARK.sub(content, text)
 
 
-def update() -> bool:
-    """Fill the README from the tracked results; return whether anything changed."""
-    readme = paths.root() / "README.md"
-    before = readme.read_text()
-    after = filled(before, paths.root() / "results")
-    if after != before:
-        paths.write(readme, after)
-    return after != before
+def tally(ledger: dict) -> str:
+    """Return how many claims have which verdict, as one sentence."""
+    counts = Counter(claim["verdict"] for claim in ledger["claims"])
+    parts = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
+    return f"Of {counts.total()} claims of the paper, judged on runs of its own size: {parts}."
+
+
+def update() -> list[str]:
+    """Fill the documents from the tracked results; return the names of those that changed."""
+    changed = []
+    for name in DOCUMENTS:
+        before = (paths.root() / name).read_text(encoding="utf-8")
+        after = filled(before, paths.root() / "results")
+        if after != before:
+            paths.write(paths.root() / name, after)
+            changed.append(name)
+    return changed
