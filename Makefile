@@ -24,6 +24,13 @@ options = $(size) $(call given,EXECUTOR,executor) $(call given,CHAPTER,chapter) 
 train   = $(if $(call flag,TRAIN,0),N2N_TRAIN=0)
 flag    = $(if $(filter-out 0 1,$($1))$(word 2,$($1)),$(error $1 is '$($1)' and can be 0 or 1 only: write one of them, or leave $1 out))$(filter $2,$($1))
 
+# A misspelt variable would be ignored in silence.
+KNOWN := PROFILE CORPUS DEVICE EXECUTOR CHAPTER FRESH TRAIN EMULATE PYTHON VENV
+TYPED := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
+$(foreach v,$(filter-out $(KNOWN) MAKE% -%,$(TYPED)),$(error unknown variable $v: \
+    $(shell $(PYTHON) -c "import difflib, sys; near = difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1, 0.5); \
+    print(f'did you mean {near[0]}?' if near else '')" '$v' $(KNOWN)) Choose one of $(KNOWN)))
+
 .DEFAULT_GOAL := help
 .PHONY: help report plan test campaign lab bench verify search notebooks clean lock
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -104,3 +105,24 @@ def test_a_switch_that_is_neither_0_nor_1_is_refused(make, target, name, value):
         in done.stderr
     )
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "word, near",
+    [("PROFIL=quick", "did you mean PROFILE?"), ("corpus=bundled", "did you mean CORPUS?"), ("X=1", "")],
+)
+def test_an_unknown_variable_is_named_with_the_nearest_known_one(make, word, near):
+    done = make("plan", word)
+    assert done.returncode == 2 and done.stdout == ""
+    assert (
+        f"unknown variable {word.partition('=')[0]}: {near}" in done.stderr
+        and "Choose one of PROFILE" in done.stderr
+    )
+
+
+def test_a_closed_pipe_is_no_error():
+    """As in `make plan | head`: the reader has seen enough."""
+    code = "import sys, n2nlib.__main__ as m; m._plan = lambda _: [print('x' * 99) for _ in range(9999)] and None; sys.exit(m.main(['plan']))"
+    command = f'{sys.executable} -c "{code}" | head -n 1; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", command], cwd=paths.root(), capture_output=True, text=True)
+    assert done.stdout == "x" * 99 + "\n" and done.stderr == "" and done.returncode == 0
