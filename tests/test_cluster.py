@@ -82,10 +82,14 @@ def facts_that(monkeypatch, tmp_path):
         real = cluster._facts_function()
 
         def facts(token):  # travels to each worker by value, so that it counts in files
-            import uuid
+            import itertools
 
-            (answers / uuid.uuid4().hex).touch()
-            return change(real(token), len(list(answers.iterdir())))
+            for n in itertools.count(1):  # a number of its own, also where two answer at once
+                try:
+                    (answers / str(n)).touch(exist_ok=False)
+                except FileExistsError:
+                    continue
+                return change(real(token), n)
 
         monkeypatch.setattr(cluster, "_facts_function", lambda: facts)
 

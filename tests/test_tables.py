@@ -474,11 +474,13 @@ def test_the_headline_has_differences_levels_and_parameters():
 def test_basenet_is_measured_from_a_black_image():
     rows = comparison({"TNet": made_up(), "BaseNet": made_up("BaseNet", levels=(15.0, 15.2)),
                        "BaseNet, never updated": made_up("BaseNet", levels=(6.4,))}, "TNet")  # fmt: skip
-    texts = shown(tables.basenet(rows, zero=6.0))
+    texts = shown(tables.basenet_trained_or_not(rows, zero=6.0))
     assert texts.loc["the paper"].tolist() == ["6.95 ± 0.32", "0.75", "–", "–"]
     assert texts.loc["trained"].tolist() == ["15.10", "9.10", "15.00", "15.20"]
     assert texts.loc["never updated"].tolist() == ["6.40", "0.40", "6.40", "–"]
-    assert shown(tables.basenet(comparison({}, "TNet"), zero=6.0)).index.tolist() == ["the paper"]
+    assert shown(tables.basenet_trained_or_not(comparison({}, "TNet"), zero=6.0)).index.tolist() == [
+        "the paper"
+    ]
 
 
 def test_l1_and_bn_stand_beside_the_exchanged_rows():

@@ -297,4 +297,6 @@ def _in_worker(spec: RunSpec, row: int, corpus, folder: Path) -> None:
             raise KeyboardInterrupt
         meter(images)
 
+    if _stop.is_set():  # a pool hands out one job more than it has workers
+        raise KeyboardInterrupt
     train_here([spec], corpus, RunStore(folder), "cpu", progress)
