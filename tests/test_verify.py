@@ -61,6 +61,14 @@ def test_other_weights_are_judged_by_the_spread_of_their_own_row(stored):
     assert list(verdicts) == ["yes", "no", "not judged", "no"]
 
 
+def test_runs_in_bf16_are_left_out_where_the_cpu_emulates_it(stored, monkeypatch, capsys):
+    runs = [SimpleNamespace(spec=stored[0].spec.replace(precision=p)) for p in ("fp32", "bf16", "fp32")]
+    for emulated, kept in ((True, 2), (False, 3)):
+        monkeypatch.setattr(verify, "emulates_bf16", lambda emulated=emulated: emulated)
+        assert len(verify.without_emulation(runs, "cpu")) == kept
+    assert capsys.readouterr().err.count("1 runs in bf16 are left out") == 1
+
+
 def test_an_empty_store_says_so(results, capsys):
     assert verify.main([]) == 2
     assert "holds no run" in capsys.readouterr().err

@@ -21,7 +21,7 @@ import torch
 from scipy import stats
 
 from n2nlib.data import Corpus, open_corpus
-from n2nlib.device import resolve
+from n2nlib.device import emulates_bf16, resolve
 from n2nlib.errors import ReportError
 from n2nlib.models import NETWORKS
 from n2nlib.runs.store import Run, RunStore
@@ -49,6 +49,15 @@ def sample(runs: list[Run], n: int) -> list[Run]:
     rounds = max(map(len, kinds.values()), default=0)
     spread = [members[i] for i in range(rounds) for members in kinds.values() if i < len(members)]
     return spread[:n]
+
+
+def without_emulation(runs: list[Run], device: str) -> list[Run]:
+    """Return the runs without those in bf16 where this CPU only emulates it, and say so: they would take ten times as long."""
+    lower = [run for run in runs if run.spec.precision == "bf16"]
+    if not lower or device != "cpu" or not emulates_bf16():
+        return runs
+    print(f"{len(lower)} runs in bf16 are left out: this CPU has no bfloat16 arithmetic.", file=sys.stderr)
+    return [run for run in runs if run.spec.precision != "bf16"]
 
 
 def compare(runs: list[Run], known: dict[str, Corpus], device: str) -> pd.DataFrame:
@@ -109,12 +118,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise ReportError(f"-n is {options.n}: retrain at least 1 run.")
         known = corpora(options.corpus or ["bundled"])
         stored = [r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS]
-        runs = sample(stored, options.n)
+        device = resolve(options.device)
+        runs = sample(without_emulation(stored, device), options.n)
         if not runs:
             raise ReportError(
                 "the store holds no run on these corpora: make a report first, or name another with CORPUS=."
             )
-        found = judged(compare(runs, known, resolve(options.device)), [tolerance(r, stored) for r in runs])
+        found = judged(compare(runs, known, device), [tolerance(r, stored) for r in runs])
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
