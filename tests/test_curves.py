@@ -140,3 +140,15 @@ def test_differences_have_an_interval_and_the_published_value():
 def test_differences_that_are_all_far_are_drawn():
     (ax,) = curves.differences(comparison({"TNet": runs((25.0,)), "TNet+L1": runs((20.0,))})).axes
     assert not ax.texts and ax.get_xlim()[0] < -5
+
+
+def test_columns_of_table_1_are_drawn_where_all_three_are_there():
+    rates = {
+        label: runs(levels)
+        for label, levels in (("1e-4", (25.0, 25.1)), ("5e-4", (25.2, 25.3)), ("9e-4", (25.1, 25.2)))
+    }
+    whole, part = comparison(rates, "5e-4"), comparison({"5e-4": rates["5e-4"]}, "5e-4")
+    fig = curves.columns_around_mean({"three": whole, "one": part})
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["the paper's Table 1", "three"]
+    assert curves.columns_around_mean({"one": part}) is None
+    plt.close(fig)

@@ -96,10 +96,15 @@ def dots(
     ax.grid(axis="y", visible=False)
 
 
-def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure:
-    """The columns of Table 1 around their mean: the paper's (mean and deviation), and each whole trio of ours (a dot a seed)."""
+def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure | None:
+    """The columns of Table 1 around their mean: the paper's (mean and deviation), and ours (a dot for each seed).
+
+    Only trios with all three columns are drawn; without any there is no figure.
+    """
     published = paper.table1()
     whole = {name: trio for name, trio in trios.items() if len(trio.rows) == len(published)}
+    if not whole:
+        return None
     fig, axes = plt.subplots(1, len(whole) + 1, figsize=(PAGE, 1.7), sharex=True, squeeze=False)
     first, *others = axes[0]
     first.errorbar(published.psnr - published.psnr.mean(), published.index, xerr=published.psnr_sd, fmt="|", color="black",
