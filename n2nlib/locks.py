@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -41,12 +42,12 @@ def _fault(folder: Path) -> str | None:
         import fcntl
     except ImportError:  # Windows has other locks, which filelock knows
         return None
-    with open(folder / ".probe", "a") as file:
+    with tempfile.TemporaryFile(dir=folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in WITHOUT_LOCKS:
-                return str(error)  # any other, as where another process probes: there are locks
+                return str(error)
     return None
 
 
