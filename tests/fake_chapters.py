@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from IPython.display import Image, Markdown, display
 from n2nlib import paths
 from n2nlib.errors import ReportError
-from n2nlib.figures import save, style
+from n2nlib.display.figures import save, style
 
 style()
 

@@ -34,8 +34,8 @@ def repository(tmp_path):
     root = tmp_path / "repository"
     run = next(f for f in sorted((ROOT / "results" / "store" / "runs").iterdir()) if whole(f))
     shutil.copytree(run, root / "results" / "store" / "runs" / run.name)
-    (root / "n2nlib").mkdir()
-    shutil.copy(ROOT / "n2nlib" / "commit.txt", root / "n2nlib")
+    (root / "n2nlib" / "runs").mkdir(parents=True)
+    shutil.copy(ROOT / "n2nlib" / "runs" / "commit.txt", root / "n2nlib" / "runs")
     git(root, "init", "-q")
     return root
 
@@ -93,7 +93,7 @@ def commit_of(monkeypatch):
 
     def commit(root) -> str:
         monkeypatch.setenv("N2N_ROOT", str(root))
-        monkeypatch.setattr(runs, "__file__", str(root / "n2nlib" / "runs.py"))
+        monkeypatch.setattr(runs, "__file__", str(root / "n2nlib" / "runs" / "store.py"))
         runs.commit.cache_clear()
         return runs.commit()
 
@@ -117,7 +117,7 @@ def test_the_commit_of_a_clone_an_archive_and_a_copy(repository, tmp_path, commi
     with tarfile.open(tmp_path / "a.tar") as tar:
         tar.extractall(archive, filter="data")
     assert commit_of(archive) == head[:12]
-    (archive / "n2nlib" / "commit.txt").write_text("$Format:%H$\n")  # copied, not archived
+    (archive / "n2nlib" / "runs" / "commit.txt").write_text("$Format:%H$\n")  # copied, not archived
     assert commit_of(archive) == "unknown (not a git checkout)"
 
 

@@ -14,7 +14,7 @@ from n2nlib.report import kernel
 
 CODE = """
 import matplotlib, os, sys, n2nlib
-from n2nlib import figures
+from n2nlib.display import figures
 before = {k: matplotlib.rcParams[k] for k in ("text.usetex", "image.origin")}
 figures.style()
 print([before, {k: matplotlib.rcParams[k] for k in before}, "started" in globals(), os.environ.get("STARTED"),

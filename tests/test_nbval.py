@@ -73,6 +73,7 @@ def test_nbval_sees_an_altered_value(tmp_path, altered):
     shutil.copy(paths.root() / "conftest.py", tmp_path)
     content = as_committed(NOTEBOOKS["01_data"])
     cell = next(c for c in content["cells"] if CHECK in tags(c))
+    del content["cells"][content["cells"].index(cell) + 1 :]
     if altered:
         (output,) = [o for o in cell["outputs"] if o.get("name") == "stdout"]
         text = "".join(output["text"])

@@ -206,9 +206,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch):
 def test_an_estimate_without_notes_is_measured_and_noted(cache, monkeypatch):
     """A second of TNet in another process; this one does not load PyTorch for it."""
     monkeypatch.setattr(speed, "cores", lambda: 2)
-    code = (
-        "import sys; from n2nlib import speed; print(speed.measured('cpu', 'fp32'), 'torch' in sys.modules)"
-    )
+    code = "import sys; from n2nlib.runs import speed; print(speed.measured('cpu', 'fp32'), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("} False\n")
     monkeypatch.undo()

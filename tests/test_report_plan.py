@@ -48,7 +48,7 @@ def package(tmp_path):
         ("import n2nlib\nn2nlib.Net()", {"models", "models.net", "errors"}),
         ("import n2nlib.models.unused", {"models", "models.net", "models.unused", "errors"}),
         (
-            "def f():\n    from n2nlib.data import open",
+            "def f():\n    from n2nlib.corpus import open",
             {"corpus", "corpus.far", "data", "late"},
         ),  # imports inside functions
         (
@@ -240,7 +240,7 @@ def test_what_jupyterlab_saves_changes_nothing(made, tmp_path):
 def test_a_changed_module_remakes_the_chapters_that_import_it(made, monkeypatch, tmp_path):
     """Chapter 03 alone imports the filters: only it (and what reads it) is stale when they change."""
     write(tmp_path / "notebooks", "03_filters", json.loads((tmp_path / "notebooks/01_data.ipynb").read_text()) | {
-        "cells": [{"cell_type": "code", "id": "x", "metadata": {}, "outputs": [], "execution_count": None, "source": "from n2nlib import classical"}]})  # fmt: skip
+        "cells": [{"cell_type": "code", "id": "x", "metadata": {}, "outputs": [], "execution_count": None, "source": "from n2nlib.evaluation import classical"}]})  # fmt: skip
     inputs = plan.chapter_inputs(made, "03_filters", plan.State(made))
     assert "n2nlib.evaluation.classical" in inputs
     state = plan.State(made)

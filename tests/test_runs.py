@@ -310,9 +310,9 @@ def test_an_impossible_specification_is_named(corpus):
 LONG_SWEEP = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
-from n2nlib import sweep as s
-from n2nlib.corpus import open_corpus
-from n2nlib.runs import RunStore
+from n2nlib.runs import sweep as s
+from n2nlib.data import open_corpus
+from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
 if __name__ == '__main__':
     s.SMALL, s.cores = 0, lambda: 2
