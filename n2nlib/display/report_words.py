@@ -32,7 +32,7 @@ def abstract(found: Ledger, rows: Comparison, profile: Profile, dataset: str) ->
     return " ".join(filter(None, [
         "We reproduce a student report that presents TNet, a Noise2Noise denoiser of "
         f"{paper.value('abstract.parameters'):,} parameters for 32×32 images. The authors' images are not "
-        f"public; ours come from the dataset `{dataset}`, with noise made as theirs seems to have been, by "
+        f"public; ours come from the dataset {dataset}, with noise made as theirs seems to have been, by "
         "sampling one pixel from each cell of a photograph.",
         tnet(found, rows, profile),
         against_unet(found),
