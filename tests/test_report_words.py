@@ -93,7 +93,8 @@ def test_the_abstract_counts_verdicts():
     counts = ledger(parameters_tnet=REPRODUCED, l1_costs=CONTRADICTED)
     text = report_words.verdict_counts(counts)
     assert text.startswith(
-        f"Of {len(CLAIMS)} claims of the paper: 1 reproduced, 0 in direction, 0 not reproduced, 1 "
+        f"Of {len(CLAIMS)} claims of the paper: 1 reproduced, 0 in direction, 0 not reproduced, "
+        "1 contradicted, "
     )
     assert "Only counts of parameters and operations are reproduced in full." in text
     assert text.endswith("Verdicts on PSNR rest on confidence intervals over seeds crossed with photographs.")
