@@ -6,15 +6,18 @@ __version__ = "0.1.0"
 
 #: Public name -> module; loaded when first used, so that a command that only plans never waits for torch.
 _PUBLIC = {
+    "load_pretrained": "pretrained",
+    "psnr": "evaluation.metrics",
+    "ssim": "evaluation.metrics",
     "TNet": "models",
     "UNet": "models",
     "BaseNet": "models",
+    "SmallNet": "models",
     "build": "models",
-    "open_corpus": "corpus",
-    "psnr": "metrics",
-    "denoise": "metrics",
+    "open_corpus": "data",
     "RunSpec": "spec",
-    "RunStore": "runs",
+    "RunStore": "runs.store",
+    "Comparison": "analysis.comparison",
     "Study": "study",
 }
 
