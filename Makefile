@@ -5,27 +5,26 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-# PROFILE=smoke|quick|overnight|paper|paper-bf16  CORPUS=bundled|imagenet-sample|folder:PATH|epfl:PATH
+# PROFILE=smoke|quick|overnight|paper|paper-bf16  DATASET=bundled|imagenet-sample|folder:PATH|epfl:PATH
 # DEVICE=auto|cpu|cuda  EXECUTOR=local|dask|dask:tcp://HOST:PORT  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
 # TRAIN=0 (train nothing: show what is stored)  EMULATE=1 (train in bf16 even where the CPU emulates it)
 # A shell reads these from its environment as they were typed: a path may hold spaces, quotes and $.
 override PROFILE  := $(value PROFILE)
-override CORPUS   := $(value CORPUS)
+override DATASET   := $(value DATASET)
 override DEVICE   := $(value DEVICE)
 override EXECUTOR := $(value EXECUTOR)
 override CHAPTER  := $(value CHAPTER)
-export PROFILE CORPUS DEVICE EXECUTOR CHAPTER
+export PROFILE DATASET DEVICE EXECUTOR CHAPTER
 
 given   = $${$1:+--$2="$$$1"}
-corpus  = $(call given,CORPUS,corpus)
+dataset = $(call given,DATASET,dataset)
 device  = $(call given,DEVICE,device)
-size    = $(call given,PROFILE,profile) $(corpus) $(device) $(if $(call flag,EMULATE,1),--emulate-bf16)
-options = $(size) $(call given,EXECUTOR,executor) $(call given,CHAPTER,chapter) $(if $(call flag,FRESH,1),--fresh)
-train   = $(if $(call flag,TRAIN,0),N2N_TRAIN=0)
+size    = $(call given,PROFILE,profile) $(dataset) $(device) $(if $(call flag,EMULATE,1),--emulate-bf16)
+options = $(size) $(call given,EXECUTOR,executor) $(call given,CHAPTER,chapter) $(if $(call flag,FRESH,1),--fresh) $(if $(call flag,TRAIN,0),--no-train)
 flag    = $(if $(filter-out 0 1,$($1))$(word 2,$($1)),$(error $1 is '$($1)' and can be 0 or 1 only: write one of them, or leave $1 out))$(filter $2,$($1))
 
 # A misspelt variable would be ignored in silence.
-KNOWN := PROFILE CORPUS DEVICE EXECUTOR CHAPTER FRESH TRAIN EMULATE PYTHON VENV
+KNOWN := PROFILE DATASET DEVICE EXECUTOR CHAPTER FRESH TRAIN EMULATE PYTHON VENV
 TYPED := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
 $(foreach v,$(filter-out $(KNOWN) MAKE% -%,$(TYPED)),$(error unknown variable $v: \
     $(shell $(PYTHON) -c "import difflib, sys; near = difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1, 0.5); \
@@ -37,11 +36,11 @@ $(foreach v,$(filter-out $(KNOWN) MAKE% -%,$(TYPED)),$(error unknown variable $v
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-report: $(READY)     ## make the report: results/<corpus>-<profile>/report.html and report.pdf
-	@$(train) $(PY) -m n2nlib report $(options)
+report: $(READY)     ## make the report: results/<dataset>-<profile>/report.html and report.pdf
+	@$(PY) -m n2nlib report $(options)
 
 plan: $(READY)       ## say what `make report` would do, and why
-	@$(train) $(PY) -m n2nlib plan $(options)
+	@$(PY) -m n2nlib plan $(options)
 
 test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
 	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
@@ -56,10 +55,10 @@ lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with
 bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop (DEVICE=)
 	@$(PY) -m n2nlib bench $(device)
 
-verify: $(READY)     ## retrain a sample of the stored runs and compare (CORPUS=, DEVICE=)
-	@$(PY) -m n2nlib verify $(corpus) $(device)
+verify: $(READY)     ## retrain a sample of the stored runs and compare (DATASET=, DEVICE=)
+	@$(PY) -m n2nlib verify $(dataset) $(device)
 
-search: $(READY)     ## look for a better small network on training photographs (PROFILE=, CORPUS=, DEVICE=)
+search: $(READY)     ## look for a better small network on training photographs (PROFILE=, DATASET=, DEVICE=)
 	@$(PY) -m n2nlib search $(size)
 
 notebooks: $(READY)  ## execute the chapters in place at smoke size, so that they are committed with their outputs

@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from n2nlib import paths
-from n2nlib.errors import ReportError, unknown_name
+from n2nlib.errors import ReportError
 
 #: Commands with arguments of their own: name -> module that has `main(arguments)`, and what it does.
 TOOLS = {
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
         command.add_argument(
-            "--corpus", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH"
+            "--dataset", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH"
         )
         command.add_argument(
             "--profile",
@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--executor", default="local", help="where runs are trained: local, dask or dask:tcp://HOST:PORT"
         )
+        command.add_argument("--no-train", action="store_true", help="train nothing: show the stored runs")
         command.add_argument("--chapter", help="execute this chapter again, as 03 or by its full name")
         command.add_argument(
             "--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it"
@@ -91,18 +92,17 @@ def parser() -> argparse.ArgumentParser:
 def _settings(args):
     from n2nlib.device import resolve
     from n2nlib.report import plan
-    from n2nlib.runs.sweep import EXECUTORS
+    from n2nlib.runs.sweep import check_executor
 
-    kind, _, address = args.executor.partition(":")
-    if kind not in EXECUTORS:
-        raise unknown_name("executor", args.executor, EXECUTORS)
+    _, address = check_executor(args.executor)
     device = resolve(
         "auto" if address else args.device
     )  # a scheduler's workers may have what this machine lacks
     profile = args.profile or ("paper" if device == "cuda" else "quick")
     plan.spec.profile(profile)
-    kind, _, where = args.corpus.partition(":")
-    return plan.Settings(f"{kind}:{paths.absolute(where)}" if where else kind, profile, device)
+    kind, _, where = args.dataset.partition(":")
+    dataset = f"{kind}:{paths.absolute(where)}" if where else kind
+    return plan.Settings(dataset, profile, device, not args.no_train, args.executor)
 
 
 def _make(args):
@@ -112,7 +112,7 @@ def _make(args):
     _say_damage()
     chapter = plan.chapter_named(args.chapter) if args.chapter else None
     elsewhere = args.device if args.executor.partition(":")[2] else None
-    if not run.make(settings, args.executor, args.fresh, chapter, elsewhere, args.emulate_bf16):
+    if not run.make(settings, args.fresh, chapter, elsewhere, args.emulate_bf16):
         print(f"nothing to do: {settings.folder / 'report.html'} is up to date")
 
 

@@ -29,7 +29,7 @@ def results() -> Path:
 
 
 def store() -> Path:
-    """Return the run store, content-addressed and shared by every corpus and profile."""
+    """Return the run store, content-addressed and shared by every dataset and profile."""
     return results() / "store"
 
 
@@ -38,15 +38,15 @@ def cache() -> Path:
     return Path(os.environ.get("N2N_CACHE") or results() / ".cache")
 
 
-def report(corpus: str, profile: str) -> Path:
-    """Return the folder of one report, named after its corpus and profile."""
-    return results() / f"{slug(corpus)}-{profile}"
+def report(dataset: str, profile: str) -> Path:
+    """Return the folder of one report, named after its dataset and profile."""
+    return results() / f"{slug(dataset)}-{profile}"
 
 
-def figures(corpus: str, profile: str) -> Path:
+def figures(dataset: str, profile: str) -> Path:
     """Return the folder of one report's figures (`N2N_RESULTS` moves it along with the results)."""
     base = results() / "figures" if os.environ.get("N2N_RESULTS") else root() / "figures"
-    return base / f"{slug(corpus)}-{profile}"
+    return base / f"{slug(dataset)}-{profile}"
 
 
 def absolute(path: str) -> str:
@@ -54,12 +54,12 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
-def slug(corpus: str) -> str:
-    """Return a corpus name as a folder name: `folder:/a/b` becomes `folder-b-` and six digits that tell it from other `b`.
+def slug(dataset: str) -> str:
+    """Return a dataset's name as a folder name: `folder:/a/b` becomes `folder-b-` and six digits that tell it from other `b`.
 
     A long name is cut, since a file system takes 255 bytes.
     """
-    kind, _, where = corpus.partition(":")
+    kind, _, where = dataset.partition(":")
     if not where:
         return kind
     path = absolute(where)

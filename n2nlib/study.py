@@ -1,11 +1,11 @@
-"""What a chapter talks to: its corpus and size, the runs it needs, and the one way to show and keep what it finds."""
+"""What a chapter talks to: its dataset and size, the runs it needs, and the one way to show and keep results."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import math
-import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,9 +20,11 @@ from n2nlib.data import Corpus, Pairs, open_corpus
 from n2nlib.device import resolve
 from n2nlib.display import figures
 from n2nlib.errors import ReportError, unknown_name
-from n2nlib.experiments import possible
-from n2nlib.runs.store import Run, RunStore, environment, json_text, may_train
-from n2nlib.runs.sweep import sweep
+from n2nlib.experiments import all_runs, possible
+from n2nlib.runs import speed
+from n2nlib.runs.progress import duration
+from n2nlib.runs.store import Run, RunStore, environment, json_text
+from n2nlib.runs.sweep import check_executor, sweep
 from n2nlib.spec import Profile, RunSpec
 from n2nlib.spec import profile as profile_of
 from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible
@@ -31,39 +33,47 @@ from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible
 class Study:
     """One chapter's view of one report; `Study.open` makes it from the notebook's parameters."""
 
-    def __init__(
-        self, chapter: str, corpus: Corpus, profile: Profile, device: str, executor: str, store: RunStore
-    ):
-        self.chapter, self.corpus, self.profile = chapter, corpus, profile
-        self.device, self.executor, self.store = device, executor, store
-        self.folder = paths.report(corpus.name, profile.name)
-        self._corpora = {corpus.fingerprint: corpus}
+    def __init__(self, chapter: str, dataset: Corpus, profile: Profile, device: str, store: RunStore, *,
+                 train: bool = True, executor: str = "local"):  # fmt: skip
+        self.chapter, self.dataset, self.profile, self.device, self.store = (
+            chapter,
+            dataset,
+            profile,
+            device,
+            store,
+        )
+        self.train, self.executor = train, executor
+        self.folder = paths.report(dataset.name, profile.name)
+        self._datasets = {dataset.fingerprint: dataset}
         self._numbers: dict[str, Any] = {}
+        self._told = False
 
     @classmethod
-    def open(cls, chapter: str, *, corpus: str, profile: str, device: str = "auto") -> Study:
-        """Open a report for a chapter; raises ReportError for an unknown or ill-typed parameter, with the nearest name.
+    def open(cls, chapter: str, *, dataset: str, profile: str, device: str = "auto", train: bool = True,
+             executor: str = "local") -> Study:  # fmt: skip
+        """Open a report for a chapter, with the notebook's parameters.
 
-        Missing runs are trained where `N2N_EXECUTOR` says (`make report EXECUTOR=` sets it), on this machine otherwise.
-
-        Called in a notebook, it also refuses parameters that were injected under a name that the notebook lacks,
-        which papermill only warns of.
+        train: whether runs that the store lacks are trained, by `executor`; otherwise they are left out.
+        Raises ReportError for an unknown or ill-typed parameter, with the nearest name; in a notebook also for
+        one that was injected under a name that its parameters cell lacks, of which papermill only warns.
         """
-        for name, value in {"corpus": corpus, "profile": profile, "device": device}.items():
-            if not isinstance(value, str):
-                raise ReportError(f"parameter {name} is {value!r}: give a text.")
         refuse_unknown_parameters()
+        given = {"dataset": dataset, "profile": profile, "device": device, "executor": executor}
+        for name, value in given.items():
+            if not isinstance(value, str):
+                raise ReportError(f"parameter {name} is {value!r}: expected a string.")
+        if not isinstance(train, bool):
+            raise ReportError(f"parameter train is {train!r}: expected True or False.")
+        check_executor(executor)
         size = profile_of(profile)
-        opened = open_corpus(corpus, n_train=size.n_train, n_val=size.n_val)
+        opened = open_corpus(dataset, n_train=size.n_train, n_val=size.n_val)
         figures.style()
-        return cls(
-            chapter, opened, size, resolve(device), os.environ.get("N2N_EXECUTOR", "local"), RunStore()
-        )
+        return cls(chapter, opened, size, resolve(device), RunStore(), train=train, executor=executor)
 
     @property
     def fingerprint(self) -> str:
-        """The corpus's fingerprint, part of every run's identity."""
-        return self.corpus.fingerprint
+        """The dataset's fingerprint, part of every run's identity."""
+        return self.dataset.fingerprint
 
     def spec(self, **changes) -> RunSpec:
         """Return the paper's TNet run at this size on this corpus, with some fields changed.
@@ -79,29 +89,33 @@ class Study:
     def run(self, specs: Sequence[RunSpec]) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.
 
-        Raises ReportError for a run that the corpus cannot make, and for one that the store lacks where nothing may be
-        trained (`runs.may_train`); `prepare` and `runs` leave such runs out.
+        Raises ReportError for a run that the dataset cannot make, and for one that the store lacks where nothing
+        is trained; `prepare` and `runs` leave such runs out.
         """
         for spec in specs:
             if not self._possible(spec):
-                raise ReportError(
-                    f"{self._corpora[spec.corpus].name} holds no clean training images for {spec.scheme}: ask for another scheme or corpus."
-                )
-        missing = [] if may_train() else [s for s in specs if not self.store.has(s)]
+                name = self._datasets[spec.corpus].name
+                raise ReportError(f"{name} holds no clean training images for {spec.scheme}: "
+                                  "choose another scheme or dataset.")  # fmt: skip
+        missing = [] if self.train else [s for s in specs if not self.store.has(s)]
         if missing:
             first = missing[0]
             raise ReportError(
-                f"{len(missing)} of {len(specs)} runs not stored (the first: {first.id}, {first.network}, initialisation {first.seed}), "
-                "and TRAIN=0 forbids training: leave TRAIN=0 (N2N_TRAIN) out, or ask for what is stored."
+                f"{len(missing)} of {len(specs)} runs not stored (the first: {first.id}, {first.network}, seed "
+                f"{first.seed}), and train = False: set train = True in the parameters cell, or ask for stored runs."
             )
         return self._made(specs)
 
     def prepare(self, specs: Sequence[RunSpec]) -> list[Run]:
-        """Train in one sweep what the store lacks of some specs, and return the runs that are there then, in their order.
+        """Return the runs of some specs in their order, training in one sweep what the store lacks.
 
-        What the corpus cannot make is left out; so is what is not stored where nothing may be trained.
+        Runs that the dataset cannot make are left out, and so are missing ones where nothing is trained.
         """
-        return self._made([s for s in specs if self._possible(s) and (may_train() or self.store.has(s))])
+        wanted = [s for s in specs if self._possible(s)]
+        there = wanted if self.train else [s for s in wanted if self.store.has(s)]
+        if len(there) < len(wanted):
+            self._tell_missing()
+        return self._made(there)
 
     def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
         """Return the runs of a table's rows, as `prepare` makes them of all rows together; a row without any is left out."""
@@ -110,21 +124,35 @@ class Study:
         return {label: runs for label, runs in there.items() if runs}
 
     def _made(self, specs: Sequence[RunSpec]) -> list[Run]:
-        if not may_train():  # all are stored: whoever asks has looked, which takes a checksum of each file
+        if not self.train:  # all are stored: whoever asks has looked, which takes a checksum of each file
             return [self.store.get(s) for s in specs]
-        return sweep(specs, self._corpora, device=self.device, executor=self.executor, store=self.store)
+        return sweep(specs, self._datasets, device=self.device, executor=self.executor, store=self.store)
+
+    def _tell_missing(self) -> None:
+        """Say once, on stderr, how many runs of the report are not stored, and how to train them."""
+        if self._told:
+            return
+        self._told = True
+        wanted = all_runs(self.profile, self.dataset)
+        missing = [s for s in wanted if not self.store.has(s)]
+        took = duration(speed.seconds(missing, self.device)) if missing else ""
+        rest = f"; training them takes about {took}. Set train = True in the parameters cell to do so" * bool(
+            took
+        )
+        print(f"Rows without stored runs are omitted: {len(missing)} of the report's {len(wanted)} runs are missing"
+              f"{rest}.", file=sys.stderr, flush=True)  # fmt: skip
 
     def _possible(self, spec: RunSpec) -> bool:
-        return spec.corpus not in self._corpora or possible(spec, self._corpora[spec.corpus])
+        return spec.corpus not in self._datasets or possible(spec, self._datasets[spec.corpus])
 
-    def open_corpus(self, name: str, noise: str = "subpixel") -> Corpus:
-        """Return another corpus at the same size; runs on it can be asked for from now on."""
-        corpus = open_corpus(name, n_train=self.profile.n_train, n_val=self.profile.n_val, noise=noise)
-        return self._corpora.setdefault(corpus.fingerprint, corpus)
+    def open_dataset(self, name: str, noise: str = "subpixel") -> Corpus:
+        """Return another dataset at the same size; runs on it can be asked for from now on."""
+        dataset = open_corpus(name, n_train=self.profile.n_train, n_val=self.profile.n_val, noise=noise)
+        return self._datasets.setdefault(dataset.fingerprint, dataset)
 
     @property
     def pictures(self) -> Pairs:
-        """Validation pairs of the bundled photographs: what figures show, whatever the corpus, so that they may be shared."""
+        """Validation pairs of the bundled photographs: what figures show, whatever the dataset, so that they may be shared."""
         size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
         return open_corpus("bundled", **size).val
 
@@ -143,7 +171,7 @@ class Study:
         if any(isinstance(value, list) and not value for value in arguments.values()):
             return {}
         if isinstance(what, Measurement):
-            return what.stored(self.store, **{"corpus": self.corpus, **arguments})
+            return what.stored(self.store, **{"corpus": self.dataset, **arguments})
         return self.store.measurement(what, {"corpus": self.fingerprint, **(inputs or {})}, compute)
 
     def compare(self, rows: Rows, reference: str | None = None) -> Comparison:
@@ -165,12 +193,12 @@ class Study:
     @cached_property
     def validation_images(self) -> dict[str, Any]:
         """`photo` (N,), the photograph of each validation image, and PSNRs in dB: `noisy` (N,), and `zero` (N,) of black images."""
-        return validation_images.stored(self.store, corpus=self.corpus)["arrays"]
+        return validation_images.stored(self.store, corpus=self.dataset)["arrays"]
 
     @property
     def photos_known(self) -> bool:
         """Whether it is known which validation images come from one photograph."""
-        return self.corpus.photographs_known
+        return self.dataset.photographs_known
 
     def table(
         self,
@@ -196,7 +224,7 @@ class Study:
         words = " ".join(
             filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())])
         )
-        caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.corpus.name)))
+        caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.dataset.name)))
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
         markdown, folder = pipe_table(texts), self.folder / "tables"
@@ -221,7 +249,7 @@ class Study:
         caption = " ".join(
             filter(None, [*caption.split(), of.sample if of is not None else "", self._made_of(self.title)])
         )
-        _, png = figures.save(fig, paths.figures(self.corpus.name, self.profile.name) / name)
+        _, png = figures.save(fig, paths.figures(self.dataset.name, self.profile.name) / name)
         plt.close(fig)
         display(
             Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}}
@@ -255,23 +283,23 @@ class Study:
         paths.write(self.folder / "numbers" / f"{self.chapter}.json", json_text(self._numbers))
 
     def provenance(self) -> None:
-        """Show where this page comes from: commit, corpus, profile, device, versions."""
+        """Show where this page comes from: commit, dataset, profile, device, versions."""
         env = environment("cpu" if self.device == "cpu" else "cuda")
         show_markdown(
-            f"Corpus {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
+            f"Dataset {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
             f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
             {"kind": "provenance"},
         )
-        for warning in self.corpus.warnings:
+        for warning in self.dataset.warnings:
             self.say(f"**Note on the dataset.** {literal(warning)}")
 
     @property
     def title(self) -> str:
-        """The name of the corpus for Markdown: a path may hold any character."""
-        return literal(visible(self.corpus.name))
+        """The name of the dataset for Markdown: a path may hold any character."""
+        return literal(visible(self.dataset.name))
 
-    def _made_of(self, corpus: str) -> str:
-        return f"Corpus {corpus}, profile {self.profile.name}."
+    def _made_of(self, dataset: str) -> str:
+        return f"Dataset {dataset}, profile {self.profile.name}."
 
 
 def notation(frame: pd.DataFrame, of: Comparison) -> str:

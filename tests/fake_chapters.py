@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-PARAMETERS = 'corpus = "bundled"\nprofile = "smoke"\ndevice = "auto"'
+PARAMETERS = 'dataset = "bundled"\nprofile = "smoke"\ndevice = "auto"\ntrain = True\nexecutor = "local"'
 
 SHOW = """
 import matplotlib.pyplot as plt
@@ -21,14 +21,14 @@ def say(text):
     display(Markdown(text), metadata={"n2n": {"kind": "prose"}})
 
 def table(text, name, caption):
-    folder = paths.report(corpus, profile) / "tables"
+    folder = paths.report(dataset, profile) / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in ("csv", "md", "tex"):
         (folder / f"{name}.{suffix}").write_text(text)
     display(Markdown(text), metadata={"n2n": {"kind": "table", "name": name, "caption": caption}})
 
 def figure(fig, name, caption):
-    _, png = save(fig, paths.figures(corpus, profile) / name)
+    _, png = save(fig, paths.figures(dataset, profile) / name)
     plt.close(fig)
     display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
 """
@@ -101,7 +101,7 @@ def write_report(root: Path) -> None:
     folder = root / "notebooks"
     write(folder, "01_data", chapter(
         "Data", ("markdown", "## Pairs\n\n" + PROSE), ("code", DRAW.format(name="psnr", size=(3.35, 2.2))),
-        ("code", "print('PSNR', 20.72)\nprint(corpus, profile, device)", ["nbval-check-output"]),
+        ("code", "print('PSNR', 20.72)\nprint(dataset, profile, device)", ["nbval-check-output"]),
         ("markdown", "## Noise\n\n" + PROSE * 2)))  # fmt: skip
     write(folder, "02_networks", chapter(
         "Networks", ("code", f"table('''{TABLE}''', 'models', 'Networks compared (bundled, smoke).')"),

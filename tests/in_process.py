@@ -80,7 +80,7 @@ def execute(settings: Settings, monkeypatch, names: list[str] | None = None) -> 
             code = compile("".join(cell["source"]), f"{name}:{cell['id']}", "exec")
             exec(code, space)  # noqa: S102 (the project's own chapters)
             if "parameters" in cell["metadata"].get("tags", []):
-                space.update(corpus=settings.corpus, profile=settings.profile, device=settings.device)
+                space.update(settings.parameters)
         plt.close("all")
     return shown
 

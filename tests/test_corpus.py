@@ -23,11 +23,11 @@ def own_cache(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("bundeld", "unknown corpus 'bundeld': did you mean 'bundled'"),
+        ("bundeld", "unknown dataset 'bundeld': did you mean 'bundled'"),
         ("imagenet", "did you mean 'imagenet-sample'"),
         ("folder", "did you mean 'folder:PATH'"),
-        ("epfl:", "unknown corpus"),
-        ("bundled:x", "unknown corpus"),
+        ("epfl:", "unknown dataset"),
+        ("bundled:x", "unknown dataset"),
     ],
 )
 def test_unknown_names_are_refused(name, sentence):

@@ -187,10 +187,10 @@ def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
     from n2nlib.study import Study
 
     write_epfl(open_corpus("bundled", n_train=256, n_val=40), tmp_path)
-    study = Study.open("06_beyond", corpus=f"epfl:{tmp_path}", profile="smoke", device="cpu")
+    study = Study.open("06_beyond", dataset=f"epfl:{tmp_path}", profile="smoke", device="cpu")
     clean = experiments.schemes(study.profile, study.fingerprint)["Noise2Clean"]
     assert study.prepare(clean) == [] and study.runs({"Noise2Clean": clean}) == {}
-    with pytest.raises(ReportError, match="holds no clean training images for noise2clean: ask for another"):
+    with pytest.raises(ReportError, match="holds no clean training images for noise2clean: choose another"):
         study.run(clean)
     wanted = wanted_runs(Settings(f"epfl:{tmp_path}", "smoke", "cpu"))
     assert wanted and "noise2clean" not in {s.scheme for s in wanted}

@@ -411,7 +411,7 @@ def test_names_enter_captions_and_notes_as_text(album, results, monkeypatch):
     (base / "<b>`c`_d_.jpg").write_bytes(b"broken")
     shown = []
     monkeypatch.setattr(study_module, "show_markdown", lambda text, mark: shown.append((text, mark)))
-    study = study_module.Study.open("01_data", corpus=f"folder:{base}", profile="smoke", device="cpu")
+    study = study_module.Study.open("01_data", dataset=f"folder:{base}", profile="smoke", device="cpu")
     study.provenance()
     study.table(pd.DataFrame({"a": [1]}), "t", "Caption.")
     for text, mark in shown:

@@ -13,23 +13,21 @@ from n2nlib import paths
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
-#: Stands in for the environment's Python: prints its arguments, one a line, and whether training is forbidden.
+#: Stands in for the environment's Python: prints its arguments, one a line.
 PYTHON = """#!/bin/sh
 printf '%s\\n' "$@"
-printf 'train: %s\\n' "$N2N_TRAIN"
 """
 CHOICES = (
     "MAKEFLAGS",
     "MAKELEVEL",
     "PROFILE",
-    "CORPUS",
+    "DATASET",
     "DEVICE",
     "EXECUTOR",
     "CHAPTER",
     "FRESH",
     "TRAIN",
     "EMULATE",
-    "N2N_TRAIN",
 )
 
 
@@ -58,16 +56,14 @@ PATHS = ["folder:/photos/Anna's own", "folder:/photos/my $own", 'folder:a"b`c\\d
 @pytest.mark.parametrize("target, command", [("report", ["n2nlib", "report"]), ("plan", ["n2nlib", "plan"]),
                                              ("verify", ["n2nlib", "verify"]), ("search", ["n2nlib", "search"])])  # fmt: skip
 def test_a_path_arrives_as_it_was_typed(make, target, command, corpus):
-    typed, set_before = make(target, f"CORPUS={corpus}"), make(target, CORPUS=corpus)
-    assert (
-        typed.stdout == set_before.stdout == "\n".join(["-m", *command, f"--corpus={corpus}", "train: ", ""])
-    )
+    typed, set_before = make(target, f"DATASET={corpus}"), make(target, DATASET=corpus)
+    assert typed.stdout == set_before.stdout == "\n".join(["-m", *command, f"--dataset={corpus}", ""])
 
 
 def test_every_choice_is_handed_on(make):
     words = [
         "PROFILE=smoke",
-        "CORPUS=bundled",
+        "DATASET=bundled",
         "DEVICE=cpu",
         "EXECUTOR=dask:tcp://host:1",
         "CHAPTER=03",
@@ -77,20 +73,21 @@ def test_every_choice_is_handed_on(make):
     ]
     options = [
         "--profile=smoke",
-        "--corpus=bundled",
+        "--dataset=bundled",
         "--device=cpu",
         "--emulate-bf16",
         "--executor=dask:tcp://host:1",
         "--chapter=03",
         "--fresh",
+        "--no-train",
     ]
-    assert make("plan", *words).stdout.splitlines() == ["-m", "n2nlib", "plan", *options, "train: 0"]
-    assert make("bench", *words).stdout.splitlines() == ["-m", "n2nlib", "bench", "--device=cpu", "train: "]
+    assert make("plan", *words).stdout.splitlines() == ["-m", "n2nlib", "plan", *options]
+    assert make("bench", *words).stdout.splitlines() == ["-m", "n2nlib", "bench", "--device=cpu"]
 
 
-@pytest.mark.parametrize("words", [[], ["FRESH=0", "TRAIN=1"], ["PROFILE=", "CORPUS=", "FRESH=", "TRAIN="]])
+@pytest.mark.parametrize("words", [[], ["FRESH=0", "TRAIN=1"], ["PROFILE=", "DATASET=", "FRESH=", "TRAIN="]])
 def test_what_is_left_out_is_left_to_the_library(make, words):
-    assert make("report", *words).stdout.splitlines() == ["-m", "n2nlib", "report", "train: "]
+    assert make("report", *words).stdout.splitlines() == ["-m", "n2nlib", "report"]
 
 
 @pytest.mark.parametrize("target", ["report", "plan"])
@@ -109,7 +106,7 @@ def test_a_switch_that_is_neither_0_nor_1_is_refused(make, target, name, value):
 
 @pytest.mark.parametrize(
     "word, near",
-    [("PROFIL=quick", "did you mean PROFILE?"), ("corpus=bundled", "did you mean CORPUS?"), ("X=1", "")],
+    [("PROFIL=quick", "did you mean PROFILE?"), ("dataset=bundled", "did you mean DATASET?"), ("X=1", "")],
 )
 def test_an_unknown_variable_is_named_with_the_nearest_known_one(make, word, near):
     done = make("plan", word)

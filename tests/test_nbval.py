@@ -49,11 +49,11 @@ def test_has_a_title_one_parameters_cell_and_stable_ids(notebook):
     (parameters,) = [c for c in cells if "parameters" in tags(c)]
     values = {}
     exec("".join(parameters["source"]), values)  # noqa: S102 (the project's own notebook)
-    assert {name: values[name] for name in ("corpus", "profile", "device")} == {
-        "corpus": "bundled",
-        "profile": "smoke",
-        "device": "auto",
-    }
+    del values["__builtins__"]
+    explore = {"dataset": "bundled", "profile": "smoke", "train": True}
+    chapter = {"dataset": "imagenet-sample", "profile": "paper-bf16", "train": False}
+    opens = explore if "# Explore" in "".join(cells[0]["source"]) else chapter
+    assert values == opens | {"device": "auto", "executor": "local"}
     ids = [c["id"] for c in cells]
     assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", i) for i in ids)
 

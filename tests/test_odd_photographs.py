@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import in_process
 import numpy as np
@@ -141,12 +142,13 @@ def all_chapters(settings: Settings, monkeypatch, **size) -> tuple[str, dict]:
 
 def some_chapters(settings: Settings, monkeypatch) -> tuple[str, dict]:
     """Train TNet alone, at smoke size, and execute chapters 01 and 02."""
-    monkeypatch.setenv("N2N_TRAIN", "0")
     corpus = settings.opened
     sweeps.sweep(
         initialisations(profile("smoke"), corpus.fingerprint), {corpus.fingerprint: corpus}, device="cpu"
     )
-    return checked(settings, in_process.execute(settings, monkeypatch, ["01_data", "02_baselines"]))
+    return checked(
+        settings, in_process.execute(replace(settings, train=False), monkeypatch, ["01_data", "02_baselines"])
+    )
 
 
 def test_photographs_of_one_colour(album, monkeypatch):

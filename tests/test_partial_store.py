@@ -33,8 +33,18 @@ def make(tmp_path, tnet):
         for spec in tnet if stored else []:
             folder = RunStore().get(spec).folder
             shutil.copytree(folder, tmp_path / "store" / "runs" / folder.name)
-        env = os.environ | {"N2N_RESULTS": str(tmp_path), "N2N_CACHE": str(paths.cache()), "N2N_TRAIN": "0"}
-        command = [sys.executable, "-m", "n2nlib", "report", "--profile", "smoke", "--device", "cpu"]
+        env = os.environ | {"N2N_RESULTS": str(tmp_path), "N2N_CACHE": str(paths.cache())}
+        command = [
+            sys.executable,
+            "-m",
+            "n2nlib",
+            "report",
+            "--profile",
+            "smoke",
+            "--device",
+            "cpu",
+            "--no-train",
+        ]
         return subprocess.run(command, env=env, cwd=paths.root(), capture_output=True, text=True, timeout=240)
 
     return run
@@ -46,8 +56,7 @@ def test_tnet_alone_is_enough_for_every_chapter(tmp_path, tnet, monkeypatch):
         shutil.copytree(folder, tmp_path / "store" / "runs" / folder.name)
     monkeypatch.setenv("N2N_CACHE", str(paths.cache()))
     monkeypatch.setenv("N2N_RESULTS", str(tmp_path))
-    monkeypatch.setenv("N2N_TRAIN", "0")
-    shown = in_process.execute(Settings("bundled", "smoke", "cpu"), monkeypatch)
+    shown = in_process.execute(Settings("bundled", "smoke", "cpu", train=False), monkeypatch)
     assert shown.faults() == [] and {chapter for chapter, *_ in shown.texts} == set(chapters())
     rows = (tmp_path / "bundled-smoke" / "tables" / "headline.csv").read_text()
     assert "TNet" in rows and "UNet" not in rows

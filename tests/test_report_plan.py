@@ -254,11 +254,11 @@ def test_a_changed_module_remakes_the_chapters_that_import_it(made, monkeypatch,
     assert "07_report" in found
 
 
-def test_another_parameter_or_corpus_remakes_every_chapter(made, monkeypatch):
+def test_another_parameter_or_dataset_remakes_every_chapter(made, monkeypatch):
     other = plan.Settings("bundled", "smoke", "cuda")
     assert stale(other)["01_data"] == "parameter device changed"
-    monkeypatch.setattr(plan.Settings, "opened", opened("another corpus"))
-    assert stale(made)["01_data"] == "the corpus changed"
+    monkeypatch.setattr(plan.Settings, "opened", opened("another dataset"))
+    assert stale(made)["01_data"] == "the dataset changed"
     assert set(stale(made)) == {"01_data", "02_networks", "07_report", "report"}
 
 

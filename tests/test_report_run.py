@@ -307,11 +307,11 @@ def test_what_the_caller_got_wrong_is_one_sentence(fake_report, capsys, argument
     assert sentence in error and error.count("\n") == 1
 
 
-def test_an_unknown_corpus_is_one_sentence(tmp_path, results, monkeypatch, capsys):
+def test_an_unknown_dataset_is_one_sentence(tmp_path, results, monkeypatch, capsys):
     monkeypatch.setenv("N2N_ROOT", str(tmp_path))
     write(tmp_path / "notebooks", "01_data", notebook())
-    assert main(["report", "--corpus", "bundle", "--profile", "smoke"]) == 2
-    assert "unknown corpus 'bundle': did you mean 'bundled'?" in capsys.readouterr().err
+    assert main(["report", "--dataset", "bundle", "--profile", "smoke"]) == 2
+    assert "unknown dataset 'bundle': did you mean 'bundled'?" in capsys.readouterr().err
 
 
 def test_plan_prints_chapters_reasons_and_missing_runs(fake_report, monkeypatch, capsys):
@@ -419,8 +419,7 @@ def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch
 
 
 def test_fresh_without_training_would_only_destroy(fake_report, monkeypatch, capsys):
-    monkeypatch.setenv("N2N_TRAIN", "0")
-    assert main(["report", "--profile", "smoke", "--fresh"]) == 2
+    assert main(["report", "--profile", "smoke", "--fresh", "--no-train"]) == 2
     assert "FRESH=1 retrains and TRAIN=0 forbids it" in capsys.readouterr().err
 
 
@@ -429,9 +428,9 @@ def test_relative_paths_mean_the_same_in_every_process(results, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("N2N_PHOTOS", "photos")
     seen = []
-    monkeypatch.setattr("n2nlib.report.run.make", lambda settings, *_: seen.append(settings.corpus))
+    monkeypatch.setattr("n2nlib.report.run.make", lambda settings, *_: seen.append(settings.dataset))
     monkeypatch.setattr(plan.Settings, "opened", None)
-    assert main(["report", "--corpus", "folder:my photos", "--profile", "smoke", "--device", "cpu"]) == 0
+    assert main(["report", "--dataset", "folder:my photos", "--profile", "smoke", "--device", "cpu"]) == 0
     assert seen == [f"folder:{tmp_path}/my photos"] and os.environ["N2N_PHOTOS"] == f"{tmp_path}/photos"
 
 

@@ -153,7 +153,7 @@ def test_a_network_of_ones_own_is_held_to_its_annotations(monkeypatch):
 
 @pytest.fixture
 def study(results):
-    return Study.open("explore", corpus="bundled", profile="smoke", device="cpu")
+    return Study.open("explore", dataset="bundled", profile="smoke", device="cpu")
 
 
 @pytest.mark.parametrize(

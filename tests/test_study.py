@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import pandas as pd
@@ -17,26 +18,28 @@ from n2nlib.study import Study, refuse_unknown_parameters
 
 @pytest.fixture
 def study(results):
-    return Study.open("03_lr_grid_search", corpus="bundled", profile="smoke", device="cpu")
+    return Study.open("03_lr_grid_search", dataset="bundled", profile="smoke", device="cpu")
 
 
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({"corpus": "bundeld"}, "unknown corpus 'bundeld': did you mean 'bundled'"),
+        ({"dataset": "bundeld"}, "unknown dataset 'bundeld': did you mean 'bundled'"),
         ({"profile": "quik"}, "unknown profile 'quik': did you mean 'quick'"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
-        ({"profile": 3}, "parameter profile is 3: give a text"),
-        ({"corpus": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"profile": 3}, "parameter profile is 3: expected a string"),
+        ({"train": 1}, "parameter train is 1: expected True or False"),
+        ({"executor": "lokal"}, "unknown executor 'lokal': did you mean 'local'"),
+        ({"dataset": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
     ],
 )
 def test_what_cannot_be_opened_says_why(results, changes, sentence):
     with pytest.raises(ReportError, match=sentence):
-        Study.open("01_data", **{"corpus": "bundled", "profile": "smoke", **changes})
+        Study.open("01_data", **{"dataset": "bundled", "profile": "smoke", **changes})
 
 
 def test_an_injected_parameter_that_the_notebook_lacks_is_refused(monkeypatch):
-    own = 'corpus = "bundled"\nprofile = "smoke"'
+    own = 'dataset = "bundled"\nprofile = "smoke"'
 
     def history(injected):
         shell = SimpleNamespace(user_ns={"In": ["", own, injected, "import torch"]})
@@ -63,11 +66,15 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
         "| TNet | 25.3 | 43,064 |",
         "| a\\|b | – | 991,203 |",
     ]
-    assert mark == {"kind": "table", "name": "t", "caption": "Caption & more. Corpus bundled, profile smoke."}
+    assert mark == {
+        "kind": "table",
+        "name": "t",
+        "caption": "Caption & more. Dataset bundled, profile smoke.",
+    }
     pd.testing.assert_frame_equal(pd.read_csv(study.folder / "tables/t.csv"), frame)
     latex = (study.folder / "tables/t.tex").read_text()
     assert (
-        r"\caption{Caption \& more. Corpus bundled, profile smoke.}" in latex
+        r"\caption{Caption \& more. Dataset bundled, profile smoke.}" in latex
         and r"TNet & 25.3 & 43,064 \\" in latex
     )
     assert (study.folder / "tables/t.md").read_text().startswith(markdown)
@@ -94,34 +101,40 @@ def test_numbers_are_kept_for_the_ledger(study):
     assert ledger.numbers(study.folder)["lr.n"] == 5
 
 
-def test_where_nothing_may_be_trained_rows_are_left_out(study, monkeypatch):
+def test_where_nothing_is_trained_rows_are_left_out(study, capsys):
     there, absent = study.spec(), study.spec(seed=1)
     study.run([there])
-    monkeypatch.setenv("N2N_TRAIN", "0")
+    study.train = False
     found = study.runs({"both": [there, absent], "one": [absent]})
     assert {label: [run.spec for run in runs] for label, runs in found.items()} == {"both": [there]}
     assert [run.spec for run in study.prepare([absent, there])] == [there]
+    told = re.fullmatch(
+        r"Rows without stored runs are omitted: (\d+) of the report's (\d+) runs are missing; training them takes "
+        r"about \d+ (s|min|h \d+ min)\. Set train = True in the parameters cell to do so\.\n",
+        "".join(capsys.readouterr().err.splitlines(keepends=True)[-1:]),
+    )
+    assert int(told[1]) == int(told[2]) - 1
 
 
-def test_a_run_that_may_not_be_trained_is_named(study, monkeypatch):
+def test_a_run_that_may_not_be_trained_is_named(study):
     there, absent = study.spec(), study.spec(seed=1, network="SmallNet")
     study.run([there])
-    monkeypatch.setenv("N2N_TRAIN", "0")
+    study.train = False
     assert [run.spec for run in study.run([there])] == [there]
     with pytest.raises(
         ReportError,
-        match=rf"1 of 2 runs not stored \(the first: {absent.id}, SmallNet, initialisation 1\).*leave TRAIN=0",
+        match=rf"1 of 2 runs not stored \(the first: {absent.id}, SmallNet, seed 1\), and train = False: set train = True",
     ):
         study.run([there, absent])
     assert not study.store.has(absent)
 
 
-def test_pictures_are_bundled_whatever_the_corpus(study):
+def test_pictures_are_bundled_whatever_the_dataset(study):
     assert study.pictures.name.startswith("bundled") and len(study.pictures) == study.profile.n_val
 
 
 def test_without_runs_nothing_is_measured(study):
-    assert study.measure(measurements.examples, bundled=study.corpus, levels=(0.5,), runs=[]) == {}
+    assert study.measure(measurements.examples, bundled=study.dataset, levels=(0.5,), runs=[]) == {}
     assert not (study.store.folder / "measurements").exists()
 
 

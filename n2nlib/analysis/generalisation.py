@@ -79,7 +79,7 @@ def transfer(study: Study, here: str, there: str, *, corpus: str = "", noise: st
     cannot be made, the section is marked as absent with the reason, and the result is false.
     """
     try:
-        datasets = {here: study.corpus, there: study.open_corpus(corpus or study.corpus.name, noise)}
+        datasets = {here: study.dataset, there: study.open_dataset(corpus or study.dataset.name, noise)}
         runs = {name: _trained_on(study, name, dataset) for name, dataset in datasets.items()}
         return Transfer({name: _judged(study, runs, name, dataset) for name, dataset in datasets.items()})
     except ReportError as why:
@@ -106,7 +106,7 @@ def _judged(study: Study, runs: Mapping[str, Sequence[Run]], target: str, datase
 
 def _without_path(why: Exception, study: Study) -> str:
     """Return a message with the dataset's label in place of its path, which may hold any character."""
-    return f"{str(why).replace(study.corpus.name, label(study.corpus.name)).rstrip('.')}."
+    return f"{str(why).replace(study.dataset.name, label(study.dataset.name)).rstrip('.')}."
 
 
 class WholePhotographs:
@@ -179,7 +179,7 @@ def whole_photographs(
     They are the bundled ones where the dataset holds no photographs. Where nothing can be measured, the
     section is marked as absent with the reason, and the result is false.
     """
-    where = study.open_corpus("bundled") if study.corpus.name.startswith("epfl:") else study.corpus
+    where = study.open_dataset("bundled") if study.dataset.name.startswith("epfl:") else study.dataset
     runs = {name: rows.rows.get(name, []) for name in networks}
     try:
         arguments = {"runs": runs, "filters": {name: tuned(study, name) for name in filters}, "cells": CELLS,

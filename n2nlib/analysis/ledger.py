@@ -61,9 +61,9 @@ class Ledger:
 
 def judge_report(study) -> Ledger:
     """Judge the claims for a chapter's report, and write its `claims.json`."""
-    evidence = gather(study.corpus, study.profile, study.store, study.folder)
+    evidence = gather(study.dataset, study.profile, study.store, study.folder)
     judged = judge(evidence)
-    write(judged, study.folder, study.corpus, study.profile)
+    write(judged, study.folder, study.dataset, study.profile)
     return Ledger(judged, evidence)
 
 

@@ -290,7 +290,7 @@ def pictured(study, tnet: Subjects, n: int, **draws) -> dict[str, np.ndarray]:
     if first is None:
         return {}
     return study.measure(
-        pictures, bundled=study.open_corpus("bundled"), network=first, n=n, **draws, **IDENTITY
+        pictures, bundled=study.open_dataset("bundled"), network=first, n=n, **draws, **IDENTITY
     )["arrays"]
 
 
@@ -304,7 +304,7 @@ def row_pictures(
     parameters = {members[0].name: members[0].parameters for members in tuned.values()}
     return study.measure(
         rows,
-        bundled=study.open_corpus("bundled"),
+        bundled=study.open_dataset("bundled"),
         network=first,
         unet=_first(unet),
         parameters=parameters,

@@ -51,7 +51,7 @@ def open_corpus(
         "folder",
         "epfl",
     ):
-        raise unknown_name("corpus", name, NAMES, CorpusError)
+        raise unknown_name("dataset", name, NAMES, CorpusError)
     if kind == "epfl":
         return EpflCorpus(name, where, n_train, n_val, noise)
     source = {

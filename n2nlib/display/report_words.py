@@ -338,7 +338,7 @@ def not_tested(found: Ledger) -> str:
             f"**Levels in decibels** ({len(levels)}). The authors' images are not public. Our photographs "
             "and windows can be chosen so that the noisy images look as theirs did, but then an agreement "
             "of levels would be our choice and no evidence. Not judged for that reason: "
-            f"{' '.join(j.claim.says for j in levels)} With the authors' two files, `CORPUS=epfl:PATH` "
+            f"{' '.join(j.claim.says for j in levels)} With the authors' two files, `DATASET=epfl:PATH` "
             "judges these claims."
         )
     if others:

@@ -41,7 +41,7 @@ def require(corpus: Corpus) -> None:
     if not corpus.at_hand:
         raise CorpusError(
             f"the photographs of {corpus.name} are not on this machine. Set N2N_PHOTOS to a folder with them "
-            f"or run `make report CORPUS={corpus.name}`, which downloads them."
+            f"or run `make report DATASET={corpus.name}`, which downloads them."
         )
 
 

@@ -31,7 +31,7 @@ def html(document: Document) -> str:
     page = pandoc.page(
         blocks, "--mathml", "--standalone", "--toc", "--toc-depth=3", "--shift-heading-level-by=1",
         f"--template={HERE / 'page.html'}", "-V", f"title={title}", "-V", f"pagetitle={title}",
-        "-V", f"corpus={escape(document.settings.corpus)}", "-V", f"profile={document.settings.profile}",
+        "-V", f"dataset={escape(document.settings.dataset)}", "-V", f"profile={document.settings.profile}",
         "-V", f"provenance={rows}",
     )  # fmt: skip
     # Pictures and style are put in afterwards: pandoc takes most of a minute over a few megabytes of them.

@@ -109,7 +109,7 @@ def _source(document: Document, sections: list[list[Part]]) -> str:
         '#import "template.typ": *\n'
         f"#show: paper.with(title: [{title.strip()}], "
         f"abstract: {f'[{abstract}]' if sections[1] else 'none'},\n"
-        f"  subtitle: [Corpus #strong({quoted(settings.corpus)}), "
+        f"  subtitle: [Dataset #strong({quoted(settings.dataset)}), "
         f"profile #strong({quoted(settings.profile)})],\n"
         f"  made: ({made},))\n\n"
         f"{opening}\n\n{body}\n"

@@ -20,7 +20,7 @@ from n2nlib.errors import ReportError, unknown_name
 from n2nlib.experiments import all_runs
 from n2nlib.report.closure import closure, code_of, data_files, load_notebook
 from n2nlib.report.pictures import linked_file
-from n2nlib.runs.store import RunStore, may_train
+from n2nlib.runs.store import RunStore
 
 #: Packages whose version may change a result.
 PACKAGES = (
@@ -50,22 +50,30 @@ CHAPTER = re.compile(r"[0-9]{2}_[A-Za-z0-9_]+")
 class Settings:
     """What a reader can choose for one report."""
 
-    corpus: str
+    dataset: str
     profile: str
     device: str
+    train: bool = True
+    executor: str = "local"
 
     @property
     def folder(self) -> Path:
-        return paths.report(self.corpus, self.profile)
+        return paths.report(self.dataset, self.profile)
 
     @property
     def figures(self) -> Path:
-        return paths.figures(self.corpus, self.profile)
+        return paths.figures(self.dataset, self.profile)
+
+    @property
+    def parameters(self) -> dict[str, str | bool]:
+        """What a chapter's parameters cell is given."""
+        names = ("dataset", "profile", "device", "train", "executor")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def command(self) -> str:
         """The command that makes this report."""
-        return f"make report PROFILE={self.profile} CORPUS={shlex.quote(self.corpus)}"
+        return f"make report PROFILE={self.profile} DATASET={shlex.quote(self.dataset)}"
 
     def command_for(self, chapter: str) -> str:
         """The command that executes one chapter again and shows the result."""
@@ -73,9 +81,9 @@ class Settings:
 
     @cached_property
     def opened(self):
-        """The corpus, opened (cheap: files and checksums are listed, no pair is built)."""
+        """The dataset, opened (cheap: files and checksums are listed, no pair is built)."""
         size = spec.profile(self.profile)
-        return open_corpus(self.corpus, n_train=size.n_train, n_val=size.n_val)
+        return open_corpus(self.dataset, n_train=size.n_train, n_val=size.n_val)
 
     def file(self, name: str) -> Path:
         """Return where an output lies: `figures/x.pdf` under the figures' folder, all else under the report's."""
@@ -193,12 +201,12 @@ def _linked_pictures(settings: Settings) -> dict[str, str]:
 
 
 def _parameters(settings: Settings) -> dict[str, str]:
-    chosen = {"corpus": settings.corpus, "profile": settings.profile, "device": settings.device}
+    chosen = {"dataset": settings.dataset, "profile": settings.profile, "device": settings.device}
     out = {f"parameter {name}": repr(value) for name, value in chosen.items()}
-    out["the corpus"] = settings.opened.fingerprint
+    out["the dataset"] = settings.opened.fingerprint
     out["the notes on the dataset"] = settings.opened.notes_digest
     out |= {f"{package} version": version(package) for package in PACKAGES}
-    if not may_train():
+    if not settings.train:
         out["the stored runs"] = digest(
             " ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode()
         )
@@ -291,7 +299,7 @@ def wanted_runs(settings: Settings) -> list[spec.RunSpec]:
 
 def missing_runs(settings: Settings) -> list[spec.RunSpec]:
     """Return the runs that are to be trained: those that the store does not hold, unless nothing may be trained."""
-    return [s for s in wanted_runs(settings) if not RunStore().has(s)] if may_train() else []
+    return [s for s in wanted_runs(settings) if not RunStore().has(s)] if settings.train else []
 
 
 def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:

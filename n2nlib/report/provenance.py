@@ -10,13 +10,13 @@ from n2nlib.runs.store import commit
 
 
 def provenance(settings: Settings) -> dict[str, str]:
-    """Return label -> text: commit, corpus, profile, device, versions, seconds, and the command that makes it again."""
+    """Return label -> text: commit, dataset, profile, device, versions, seconds, and the command that makes it again."""
     steps = State(settings).steps
     seconds = sum(step["seconds"] for step in steps.values())
     return {
         "Made by": settings.command,
         "Commit": commit(),
-        "Corpus": f"{settings.corpus}, fingerprint {settings.opened.fingerprint}",
+        "Dataset": f"{settings.dataset}, fingerprint {settings.opened.fingerprint}",
         "Profile": settings.profile,
         "Device": settings.device,
         "Versions": ", ".join(

@@ -36,7 +36,7 @@ from n2nlib.report.plan import (
     wanted_runs,
 )
 from n2nlib.runs.progress import BEGINNINGS, EVERY, duration, say, still
-from n2nlib.runs.store import RunStore, may_train
+from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import end_with_parent, sweep
 from n2nlib.spec import profile
 
@@ -49,7 +49,6 @@ START_SECONDS = 600
 
 def make(
     settings: Settings,
-    executor: str = "local",
     fresh: bool = False,
     only: str | None = None,
     device: str | None = None,
@@ -57,19 +56,19 @@ def make(
 ) -> bool:
     """Bring a report up to date; return False if there was nothing to do.
 
-    `fresh` re-executes every chapter and retrains this report's runs on its corpus; `only` names one chapter
+    `fresh` re-executes every chapter and retrains this report's runs on its dataset; `only` names one chapter
     to execute again; `device` is where runs are trained, if that is another than where the chapters run;
     `emulate_bf16` allows bf16 on a CPU without arithmetic for it. Raises ReportError naming chapter and cell
     when a cell fails; what was finished by then stays finished. Where nothing may be trained, at least one
     run of TNet must be stored.
     """
-    if fresh and not may_train():
+    if fresh and not settings.train:
         raise ReportError(
             "FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again)."
         )
-    if not may_train() and not tnet_is_stored(settings):
+    if not settings.train and not tnet_is_stored(settings):
         raise ReportError(
-            f"no run of TNet on {settings.corpus} at profile {settings.profile} is stored, so there is nothing to show "
+            f"no run of TNet on {settings.dataset} at profile {settings.profile} is stored, so there is nothing to show "
             "without training: leave TRAIN=0 out, or choose another PROFILE."
         )
     force = chapters() if fresh else [only] if only else []
@@ -78,7 +77,7 @@ def make(
     settings.folder.mkdir(parents=True, exist_ok=True)
     try:
         with lock(settings.folder / ".lock", timeout=0):
-            _make(settings, executor, fresh, force, device or settings.device, emulate_bf16)
+            _make(settings, fresh, force, device or settings.device, emulate_bf16)
     except Timeout:
         raise ReportError(
             f"another `make report` is at work in {settings.folder}: wait for it, or stop it."
@@ -86,11 +85,8 @@ def make(
     return True
 
 
-def _make(
-    settings: Settings, executor: str, fresh: bool, force: list[str], device: str, emulate_bf16: bool
-) -> None:
+def _make(settings: Settings, fresh: bool, force: list[str], device: str, emulate_bf16: bool) -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
-    os.environ["N2N_EXECUTOR"] = executor  # for the chapters
     os.environ.pop(
         "JPY_SESSION_NAME", None
     )  # nobody watches the bars of chapters, even if started from a notebook
@@ -99,11 +95,11 @@ def _make(
     stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
     if stale:
         if fresh:
-            if not (emulate_bf16 or executor.partition(":")[2]):
+            if not (emulate_bf16 or settings.executor.partition(":")[2]):
                 refuse_emulated(wanted_runs(settings), device)  # before anything is removed
             forget(settings)
         with timed("training"):
-            train(settings, executor, device, emulate_bf16)
+            train(settings, device, emulate_bf16)
     execute(settings, [name for name in stale if not reads_others(name)])
     # What the last chapter reads has just been written, so whether it is stale is asked again.
     execute(
@@ -126,14 +122,13 @@ def tnet_is_stored(settings: Settings) -> bool:
     return any(RunStore().has(spec) for spec in tnet)
 
 
-def train(settings: Settings, executor: str, device: str, emulate_bf16: bool = False) -> None:
+def train(settings: Settings, device: str, emulate_bf16: bool = False) -> None:
     """Train the runs that the store does not hold, in one sweep."""
     missing = missing_runs(settings)
     if missing:
         opened = settings.opened
-        sweep(
-            missing, {opened.fingerprint: opened}, device=device, executor=executor, emulate_bf16=emulate_bf16
-        )
+        known = {opened.fingerprint: opened}
+        sweep(missing, known, device=device, executor=settings.executor, emulate_bf16=emulate_bf16)
 
 
 def refuse_emulated(specs, device: str) -> None:
@@ -145,9 +140,9 @@ def refuse_emulated(specs, device: str) -> None:
 
 
 def forget(settings: Settings) -> None:
-    """Remove this report's runs from the store, and what was measured of them, on whatever corpus, or of its own corpus alone.
+    """Remove this report's runs from the store, and what was measured of them, on whatever dataset, or of its own dataset alone.
 
-    Another profile may share the corpus: its runs and their measurements stay.
+    Another profile may share the dataset: its runs and their measurements stay.
     """
     State(
         settings
@@ -189,7 +184,7 @@ def execute(settings: Settings, names: list[str]) -> None:
         while waiting or running:
             while waiting and len(running) < workers:  # one a process: a pool may begin whatever it holds
                 job = waiting.pop(0)
-                running[pool.submit(_execute, job.source, job.part, job.parameters)] = job
+                running[pool.submit(_execute, job.source, job.part, settings.parameters)] = job
                 begun[job.name] = time.monotonic()
             ended = wait(running, timeout=max(0.0, due - time.monotonic()), return_when=FIRST_COMPLETED).done
             if not ended:
@@ -260,16 +255,8 @@ class _Job:
     def failed(self) -> Path:
         return self.target.with_name(f"{self.name}.failed.ipynb")
 
-    @property
-    def parameters(self) -> dict[str, str]:
-        return {
-            "corpus": self.settings.corpus,
-            "profile": self.settings.profile,
-            "device": self.settings.device,
-        }
 
-
-def _execute(source: Path, part: Path, parameters: Mapping[str, str]) -> tuple[float, str | None]:
+def _execute(source: Path, part: Path, parameters: Mapping[str, str | bool]) -> tuple[float, str | None]:
     """Execute one notebook into `part`; return its seconds and, if a cell failed, which and why."""
     import papermill
     from nbclient.exceptions import DeadKernelError

@@ -351,11 +351,6 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     }
 
 
-def may_train() -> bool:
-    """Say whether missing runs may be trained; with N2N_TRAIN=0 (make report TRAIN=0) a report shows what is stored."""
-    return os.environ.get("N2N_TRAIN") != "0"
-
-
 @cache
 def commit() -> str:
     """Return the checkout's commit, with a + where the library differs from it; for an archive the commit it was made of.

@@ -45,9 +45,7 @@ def sweep(
     are finished first). An interrupt ends what is being trained, and begins nothing that waits; each run goes
     on from its last checkpoint.
     """
-    where, _, address = executor.partition(":")
-    if where not in EXECUTORS or (address and where == "local"):
-        raise unknown_name("executor", executor, EXECUTORS)
+    where, address = check_executor(executor)
     specs, store = list(specs), store or RunStore()
     missing = [s for s in dict.fromkeys(specs) if not store.has(s)]
     for spec in missing:
@@ -75,6 +73,14 @@ def sweep(
         if errors:
             raise errors[0]
     return [store.get(s) for s in specs]
+
+
+def check_executor(text: str) -> tuple[str, str]:
+    """Return kind and scheduler's address of an executor; raises ReportError for an unknown one."""
+    kind, _, address = text.partition(":")
+    if kind not in EXECUTORS or (address and kind == "local"):
+        raise unknown_name("executor", text, EXECUTORS)
+    return kind, address
 
 
 def train_here(

@@ -10,7 +10,7 @@ from pathlib import Path
 from n2nlib import paths
 from n2nlib.spec import PROFILES
 
-#: Reports and their figures, `<corpus>-<profile>`: nothing else in these folders is ours to remove.
+#: Reports and their figures, `<dataset>-<profile>`: nothing else in these folders is ours to remove.
 REPORT = re.compile(rf"(bundled|imagenet-sample|folder-.*|epfl-.*)-({'|'.join(PROFILES)})")
 #: Built pairs, downloaded photographs, checksums of folders.
 CACHES = ("corpora", "imagenet-sample", "folders")

@@ -218,7 +218,7 @@ def _spec(row: dict, epochs: int, split: Split, profile: Profile) -> RunSpec:
 def main(argv: list[str] | None = None) -> int:
     """Search from the command line and print the ten best trials; return 2 after a sentence about what is wrong."""
     parser = argparse.ArgumentParser(prog="make search", description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", default="bundled")
+    parser.add_argument("--dataset", default="bundled")
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument(
@@ -227,7 +227,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         profile = profile_of(options.profile)
-        corpus = open_corpus(options.corpus, n_train=profile.n_train, n_val=profile.n_val)
+        corpus = open_corpus(options.dataset, n_train=profile.n_train, n_val=profile.n_val)
         table = search(corpus, profile, options.device, emulate_bf16=options.emulate_bf16)
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -106,9 +106,9 @@ def same_weights(old: Run, new: Run) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make verify", description=__doc__)
     parser.add_argument(
-        "--corpus",
+        "--dataset",
         action="append",
-        help="corpora to look among (default: bundled; may be given more than once)",
+        help="datasets to look among (default: bundled; may be given more than once)",
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("-n", type=int, default=8, help="runs to retrain (default: 8)")
@@ -116,13 +116,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.n < 1:
             raise ReportError(f"-n is {options.n}: retrain at least 1 run.")
-        known = corpora(options.corpus or ["bundled"])
+        known = corpora(options.dataset or ["bundled"])
         stored = [r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS]
         device = resolve(options.device)
         runs = sample(without_emulation(stored, device), options.n)
         if not runs:
             raise ReportError(
-                "the store holds no run on these corpora: make a report first, or name another with CORPUS=."
+                "the store holds no run on these datasets: make a report first, or name another with DATASET=."
             )
         found = judged(compare(runs, known, device), [tolerance(r, stored) for r in runs])
     except ReportError as error:
