@@ -99,7 +99,7 @@ def _settings(args):
         "auto" if address else args.device
     )  # a scheduler's workers may have what this machine lacks
     profile = args.profile or ("paper" if device == "cuda" else "quick")
-    plan.spec.profile(profile)
+    plan.profiles.profile(profile)
     kind, _, where = args.dataset.partition(":")
     dataset = f"{kind}:{paths.absolute(where)}" if where else kind
     return plan.Settings(dataset, profile, device, not args.no_train, args.executor)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from n2nlib.spec import PROFILES, Profile, RunSpec
+from n2nlib.profiles import PROFILES, Profile
+from n2nlib.spec import RunSpec
 
 Rows = dict[str, list[RunSpec]]
 

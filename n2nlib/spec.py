@@ -1,4 +1,4 @@
-"""What one training run is (`RunSpec`), and how large a report is (`Profile`)."""
+"""What one training run is: `RunSpec` and its identity."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from n2nlib.errors import ReportError, unknown_name
 #: Raised by hand whenever the same RunSpec would train to other weights (tests/test_semantics.py watches it).
 SEMANTICS = 1
 
-LOSSES = ("L2", "L1", "L_HDR")
 SCHEMES = ("noise2noise", "noise2clean", "noise2void", "neighbor2neighbor")
 AUGMENTATIONS = ("mix", "swap", "flip", "rotate", "shuffle")
 SCHEDULES = ("constant", "cosine")
-PRECISIONS = ("fp32", "tf32", "bf16")
-#: `never-updated` is the loop whose Adam was built on another network's parameters: it computes losses and moves nothing.
-OPTIMISERS = ("adam", "never-updated")
+PRECISIONS = ("fp32", "bf16")
+#: `sgd-momentum` has momentum 0.9. `never-updated` is the loop whose Adam was built on another network's parameters:
+#: it computes losses and moves nothing.
+OPTIMISERS = ("adam", "sgd", "sgd-momentum", "never-updated")
 
 
 @dataclass(frozen=True)
 class RunSpec:
     """One training run, frozen and hashable; its `id` names it in the run store.
 
-    Sizes count images; `lr` is Adam's learning rate; `seed` is the number of the initialisation (0 is a seed).
+    Sizes count images; `lr` is the optimiser's learning rate; `seed` is the number of the initialisation (0 is a seed).
     `options` go to the network's constructor. Defaults are the paper's (section 2.3, Table 2): a field left at its
     default does not enter the identity, so that a field added later leaves every stored run valid.
 
-    Raises ReportError for a value of the wrong type, an impossible size, and an unknown name in every field but `network`
-    and `options`, which are looked up when the network is built (`models.build`).
+    Raises ReportError for a value of the wrong type, an impossible size, and an unknown name in every field but
+    `network`, `options` and `loss`, which are looked up when the run is built (`models.build`, `training.schemes`).
     """
 
     corpus: str  # fingerprint of the corpus, not its name
@@ -54,9 +54,9 @@ class RunSpec:
     n_photos: int = 0  # train on pairs of the first n photographs only; 0 is all
 
     def __post_init__(self):
-        for name in ("corpus", "network"):
+        for name in ("corpus", "network", "loss"):
             if not isinstance(getattr(self, name), str):
-                raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: give a text.")
+                raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: expected a string.")
         object.__setattr__(self, "options", _frozen(self.options))
         names = self.augment
         if (
@@ -67,7 +67,6 @@ class RunSpec:
             raise ReportError(f"RunSpec.augment is {names!r}: give a list of names, like ['mix'].")
         object.__setattr__(self, "augment", tuple(sorted(set(names))))
         for kind, name, known in [
-            ("loss", self.loss, LOSSES),
             ("scheme", self.scheme, SCHEMES),
             ("schedule", self.schedule, SCHEDULES),
             ("optimiser", self.optimiser, OPTIMISERS),
@@ -80,7 +79,7 @@ class RunSpec:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
                 raise ReportError(f"RunSpec.{name} is {value!r}: give a whole number of at least {least}.")
-            object.__setattr__(self, name, int(value))  # NumPy's are no JSON
+            object.__setattr__(self, name, int(value))  # NumPy integers are not JSON-serialisable
         for name, what in (
             ("lr", "a learning rate between 0 and 1"),
             ("averaging", "a decay of 0 (none) up to below 1"),
@@ -148,9 +147,8 @@ def _frozen(options: Mapping[str, Any]) -> _Frozen:
         return int(value) if (value := float(text)).is_integer() else value
 
     try:
-        text = json.dumps(
-            {**options}, allow_nan=False, default=lambda value: value.item()
-        )  # NumPy's are no JSON
+        # NumPy scalars are not JSON-serialisable.
+        text = json.dumps({**options}, allow_nan=False, default=lambda value: value.item())
         return _Frozen(json.loads(text, parse_float=number))
     except (AttributeError, TypeError, ValueError):
         raise ReportError(
@@ -171,108 +169,3 @@ class _Frozen(dict):
 
     def __reduce__(self):
         return (_Frozen, (dict(self),))
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The sizes of a report and the arithmetic of its training, and nothing else: the same code runs at every profile.
-
-    `seeds` initialisations for the paper's own rows, `unet_seeds` for UNet's among them (ten times as dear an image),
-    `extra_seeds` for everything beyond them; `trials` of the network search; `saliency` images for
-    the Jacobian measurements, `slow` images for filters that take about a second each.
-    `precision` is the arithmetic of training: `tf32` is what PyTorch's convolutions do on a GPU unless told otherwise
-    (on a CPU it is the same as fp32); `bf16` is two to four times as fast on a CPU with AMX. Evaluation is always fp32.
-    """
-
-    name: str
-    n_train: int
-    n_val: int
-    epochs: int
-    seeds: int
-    unet_seeds: int
-    extra_seeds: int
-    saliency: int
-    slow: int
-    trials: int
-    precision: str = "fp32"
-
-    def spec(self, fingerprint: str, **changes) -> RunSpec:
-        """Return the paper's TNet run at this size on the corpus with that fingerprint, with some fields changed."""
-        base = {"n_train": self.n_train, "epochs": self.epochs, "precision": self.precision}
-        return RunSpec.from_dict({"corpus": fingerprint, **base, **changes})
-
-
-PROFILES = {
-    p.name: p
-    for p in (
-        Profile(
-            "smoke",
-            n_train=256,
-            n_val=40,
-            epochs=2,
-            seeds=2,
-            unet_seeds=1,
-            extra_seeds=1,
-            saliency=8,
-            slow=2,
-            trials=2,
-        ),
-        Profile(
-            "quick",
-            n_train=3_250,
-            n_val=200,
-            epochs=4,
-            seeds=2,
-            unet_seeds=1,
-            extra_seeds=1,
-            saliency=40,
-            slow=8,
-            trials=4,
-        ),
-        Profile(
-            "overnight",
-            n_train=8_000,
-            n_val=1_000,
-            epochs=10,
-            seeds=5,
-            unet_seeds=3,
-            extra_seeds=3,
-            saliency=200,
-            slow=50,
-            trials=12,
-        ),
-        Profile(
-            "paper",
-            n_train=50_000,
-            n_val=1_000,
-            epochs=50,
-            seeds=5,
-            unet_seeds=5,
-            extra_seeds=3,
-            saliency=200,
-            slow=50,
-            trials=48,
-            precision="tf32",
-        ),
-        Profile(
-            "paper-bf16",
-            n_train=50_000,
-            n_val=1_000,
-            epochs=50,
-            seeds=5,
-            unet_seeds=3,
-            extra_seeds=3,
-            saliency=200,
-            slow=50,
-            trials=12,
-            precision="bf16",
-        ),
-    )
-}
-
-
-def profile(name: str) -> Profile:
-    """Return the profile of that name; raises ReportError for an unknown one."""
-    if name not in PROFILES:
-        raise unknown_name("profile", name, PROFILES)
-    return PROFILES[name]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from n2nlib import paths
-from n2nlib import spec as specs
+from n2nlib import paths, profiles
 from n2nlib.display import figures
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.plan import Settings, chapters
@@ -42,7 +41,7 @@ def shrink(monkeypatch, **changes) -> None:
     """Make `smoke` smaller than it is."""
     from dataclasses import replace
 
-    monkeypatch.setitem(specs.PROFILES, "smoke", replace(specs.PROFILES["smoke"], **changes))
+    monkeypatch.setitem(profiles.PROFILES, "smoke", replace(profiles.PROFILES["smoke"], **changes))
 
 
 def execute(settings: Settings, monkeypatch, names: list[str] | None = None) -> Shown:

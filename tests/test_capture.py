@@ -14,8 +14,9 @@ from n2nlib.data import open_corpus
 from n2nlib.errors import TrainingError
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
-from n2nlib.training import engine as training
-from n2nlib.training.engine import BufferedStep, train
+from n2nlib.training import engine, steps
+from n2nlib.training.engine import train
+from n2nlib.training.steps import BufferedStep
 
 N = 150
 
@@ -50,8 +51,8 @@ class Broken(BufferedStep):
 @pytest.fixture(params=[100, 32], ids=["at the first step", "at the last batch of an epoch"])
 def broken(monkeypatch, request):
     step = type("Step", (Broken,), {"fails_below": request.param, "tried": 0})
-    monkeypatch.setattr(training, "CAPTURING", {"cpu": step})
-    monkeypatch.setattr(training, "NOT_CAPTURED", {})
+    monkeypatch.setattr(steps, "CAPTURING", {"cpu": step})
+    monkeypatch.setattr(steps, "NOT_CAPTURED", {})
     return step
 
 
@@ -76,7 +77,7 @@ def test_the_run_goes_on_eagerly_to_the_same_weights(corpus, broken, tmp_path, c
     env = store.put(eager[0]).env
     assert env["graph"] is False and "operation not permitted" in env["graph_failure"]
 
-    training.CAPTURING.clear()
+    steps.CAPTURING.clear()
     for trained, direct in zip(eager, train(group, corpus), strict=True):
         assert all(torch.equal(trained.weights[k], direct.weights[k]) for k in direct.weights)
         np.testing.assert_array_equal(trained.psnr, direct.psnr)
@@ -84,8 +85,8 @@ def test_the_run_goes_on_eagerly_to_the_same_weights(corpus, broken, tmp_path, c
 
 
 def test_it_goes_on_from_the_checkpoint(corpus, broken, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHUNK_STEPS", 2)
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(steps, "CHUNK_STEPS", 2)
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
 
     class Cut(Exception):
         pass
@@ -96,7 +97,7 @@ def test_it_goes_on_from_the_checkpoint(corpus, broken, tmp_path, monkeypatch):
             raise Cut
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "CAPTURING", {})
+        patch.setattr(steps, "CAPTURING", {})
         with pytest.raises(Cut):
             train([spec()], corpus, checkpoints=tmp_path, progress=cut)
         whole = train([spec()], corpus)[0]
@@ -107,8 +108,8 @@ def test_it_goes_on_from_the_checkpoint(corpus, broken, tmp_path, monkeypatch):
 
 
 def test_a_graph_that_is_captured_is_recorded(corpus, monkeypatch):
-    monkeypatch.setattr(training, "CAPTURING", {"cpu": type("Fine", (BufferedStep,), {})})
-    monkeypatch.setattr(training, "NOT_CAPTURED", {})
+    monkeypatch.setattr(steps, "CAPTURING", {"cpu": type("Fine", (BufferedStep,), {})})
+    monkeypatch.setattr(steps, "NOT_CAPTURED", {})
     assert train([spec(epochs=1)], corpus)[0].notes == {"graph": True}
 
 
@@ -122,8 +123,8 @@ def test_full_memory_is_no_failed_capture(corpus, monkeypatch, error):
         def __init__(self, *parts):
             raise error
 
-    monkeypatch.setattr(training, "CAPTURING", {"cpu": Full})
-    monkeypatch.setattr(training, "NOT_CAPTURED", {})
+    monkeypatch.setattr(steps, "CAPTURING", {"cpu": Full})
+    monkeypatch.setattr(steps, "NOT_CAPTURED", {})
     with pytest.raises(type(error)):
         train([spec()], corpus)
-    assert training.NOT_CAPTURED == {}
+    assert steps.NOT_CAPTURED == {}

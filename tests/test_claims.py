@@ -245,7 +245,7 @@ def test_the_paper_s_own_initialisations_leave_tnet_over_unet_open():
 
 def test_claims_are_well_formed():
     from n2nlib import experiments
-    from n2nlib.spec import PROFILES
+    from n2nlib.profiles import PROFILES
 
     listed = paper.claims()
     assert len({c.id for c in listed}) == len(listed) >= 20
@@ -308,7 +308,7 @@ class FakeCorpus:
 
 
 def test_claims_json_and_its_review(tmp_path, monkeypatch):
-    from n2nlib.spec import PROFILES
+    from n2nlib.profiles import PROFILES
 
     judged = judge(Evidence({"TNet": runs(-3.0, n=2, size=QUICK)}, {}, LEVEL - 4, PHOTO, 12_000))
     folder = tmp_path / "bundled-quick"

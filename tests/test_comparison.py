@@ -10,7 +10,7 @@ import pytest
 
 from n2nlib.analysis import stats
 from n2nlib.analysis.comparison import Comparison
-from n2nlib.spec import PROFILES
+from n2nlib.profiles import PROFILES
 
 PHOTO = np.repeat(np.arange(5), 2)
 

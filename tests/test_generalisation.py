@@ -16,8 +16,8 @@ from n2nlib.analysis.stats import crossed, mean_interval
 from n2nlib.data import open_corpus
 from n2nlib.display import curves, tables, words
 from n2nlib.errors import ReportError
+from n2nlib.profiles import PROFILES
 from n2nlib.runs.store import RunStore
-from n2nlib.spec import PROFILES
 
 
 def judged(levels, first=0):

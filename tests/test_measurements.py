@@ -19,8 +19,8 @@ import n2nlib.analysis.saliency_measurements  # noqa: F401  registers its kinds
 from n2nlib.analysis import measurements
 from n2nlib.analysis.measurements import KINDS, Measurement
 from n2nlib.data import open_corpus
+from n2nlib.profiles import PROFILES
 from n2nlib.runs.store import Run, RunStore
-from n2nlib.spec import PROFILES
 
 PINS = Path(__file__).with_name("measurements.json")
 

@@ -17,11 +17,11 @@ from PIL import Image
 
 from n2nlib.data import photos
 from n2nlib.experiments import initialisations
+from n2nlib.profiles import profile
 from n2nlib.report import kernel, run
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.plan import Settings, chapters, wanted_runs
 from n2nlib.runs import sweep as sweeps
-from n2nlib.spec import profile
 
 
 def flat(i: int) -> np.ndarray:

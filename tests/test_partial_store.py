@@ -13,9 +13,9 @@ import pytest
 from n2nlib import paths
 from n2nlib.data import open_corpus
 from n2nlib.experiments import initialisations
+from n2nlib.profiles import profile
 from n2nlib.report.plan import Settings, chapters
 from n2nlib.runs.store import RunStore
-from n2nlib.spec import profile
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from n2nlib.__main__ import main
 from n2nlib.errors import ReportError
 from n2nlib.report import plan, run
 from n2nlib.runs.store import RunStore
-from n2nlib.training.engine import Trained
+from n2nlib.training.replica import Trained
 
 FAILS = ("code", "values = {}\nraise ReportError('there is no such thing: choose another.')")
 
@@ -161,7 +161,7 @@ def test_long_chapters_say_that_they_go_on_and_what_they_train(two, tmp_path, mo
 def test_fresh_removes_nothing_where_its_runs_would_be_refused(two, monkeypatch):
     """bf16 on a processor that emulates it: the sentence comes before the stored runs go."""
     monkeypatch.setattr("n2nlib.training.engine.emulates_bf16", lambda: True)
-    low = plan.spec.profile("smoke").spec(two.opened.fingerprint, precision="bf16")
+    low = plan.profiles.profile("smoke").spec(two.opened.fingerprint, precision="bf16")
     monkeypatch.setattr(run, "wanted_runs", lambda settings: [low])
     RunStore().put(Trained(low, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
     with pytest.raises(ReportError, match="only emulates.*choose PROFILE=paper"):
@@ -316,7 +316,7 @@ def test_an_unknown_dataset_is_one_sentence(tmp_path, results, monkeypatch, caps
 
 def test_plan_prints_chapters_reasons_and_missing_runs(fake_report, monkeypatch, capsys):
     monkeypatch.setattr(
-        plan, "missing_runs", lambda settings: [plan.spec.profile("quick").spec("f" * 16)] * 12
+        plan, "missing_runs", lambda settings: [plan.profiles.profile("quick").spec("f" * 16)] * 12
     )
     assert main(["plan", "--profile", "smoke"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -396,7 +396,7 @@ def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch
 
     monkeypatch.setattr(run, "execute", execute)
     run.make(two)
-    spec = plan.spec.profile("smoke").spec(two.opened.fingerprint)
+    spec = plan.profiles.profile("smoke").spec(two.opened.fingerprint)
     finished = Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0]))
     monkeypatch.setattr(run, "wanted_runs", lambda settings: [spec])
     RunStore().put(finished)

@@ -23,7 +23,7 @@ from n2nlib.analysis.claims import (
 from n2nlib.analysis.ledger import Ledger
 from n2nlib.analysis.stats import Interval
 from n2nlib.display import report_words
-from n2nlib.spec import PROFILES
+from n2nlib.profiles import PROFILES
 
 WHOLE, SMALL = paper.images(), 80_000
 CLAIMS = {claim.id: claim for claim in paper.claims()}

@@ -9,8 +9,8 @@ import pytest
 from n2nlib.data import open_corpus
 from n2nlib.errors import CorpusError
 from n2nlib.models import build, count_parameters
+from n2nlib.profiles import profile
 from n2nlib.runs.store import RunStore
-from n2nlib.spec import profile
 from n2nlib.tools import search
 
 pytest.importorskip("optuna")
@@ -79,5 +79,5 @@ def test_no_trials_yet(corpus, tiny, tmp_path):
 
 
 def test_an_unknown_corpus_is_one_sentence(capsys):
-    assert search.main(["--corpus", "bundeld", "--profile", "smoke"]) == 2
+    assert search.main(["--dataset", "bundeld", "--profile", "smoke"]) == 2
     assert "did you mean 'bundled'" in capsys.readouterr().err

@@ -20,7 +20,8 @@ from n2nlib.data import Pairs
 from n2nlib.models import NETWORKS, build
 from n2nlib.spec import SEMANTICS, RunSpec
 from n2nlib.training import schemes
-from n2nlib.training.engine import Replica, settings
+from n2nlib.training.engine import settings
+from n2nlib.training.replica import Replica
 from n2nlib.training.schemes import words
 
 PINS = Path(__file__).with_name("semantics.json")
@@ -60,7 +61,7 @@ def losses(kind: str) -> list[float]:
               for name, shade in (("a", 1), ("b", 2), ("clean", 3))]  # fmt: skip
     pairs = Pairs("words", *arrays, photo=np.zeros(n, np.int32))
     device = torch.device("cpu")
-    with settings(device, spec.precision):
+    with settings(device):
         replica, out = Replica(spec, pairs, device, {}), []
         use_exact_weights(replica.network)
         if replica.average is not None:
@@ -123,7 +124,7 @@ def test_networks_start_where_they_started(network):
 def test_a_change_of_meaning_is_seen(monkeypatch):
     """Training on the pairs the other way round, say, moves the losses far beyond the tolerance."""
     chunk = Replica.__init__.__globals__["Samples"].chunk
-    monkeypatch.setattr("n2nlib.training.engine.Samples.chunk", lambda *args: chunk(*args)[::-1])
+    monkeypatch.setattr("n2nlib.training.replica.Samples.chunk", lambda *args: chunk(*args)[::-1])
     with pytest.raises(AssertionError, match="raise SEMANTICS"):
         test_training_means_what_it_meant("TNet")
 

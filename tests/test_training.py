@@ -9,6 +9,7 @@ import signal
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -16,9 +17,11 @@ from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
-from n2nlib.spec import RunSpec
-from n2nlib.training.engine import BufferedStep, GraphedStep, Replica, Stepper, settings, train
+from n2nlib.spec import OPTIMISERS, RunSpec
+from n2nlib.training.engine import settings, train
 from n2nlib.training.plain import train_plain
+from n2nlib.training.replica import Replica
+from n2nlib.training.steps import BufferedStep, GraphedStep, Stepper
 
 #: 70 pairs: two full batches and one of 6.
 N = 70
@@ -80,7 +83,7 @@ class Cut(Exception):
 @pytest.fixture
 def cut(monkeypatch):
     """Chunks of two steps with a checkpoint after each; return what makes a `progress` that cuts the second chunk off."""
-    monkeypatch.setattr("n2nlib.training.engine.CHUNK_STEPS", 2)
+    monkeypatch.setattr("n2nlib.training.steps.CHUNK_STEPS", 2)
     monkeypatch.setattr("n2nlib.training.engine.CHECKPOINT_SECONDS", -1.0)
 
     def progress():
@@ -95,7 +98,10 @@ def cut(monkeypatch):
     return progress
 
 
-@pytest.mark.parametrize("changes", [{}, DROPOUT, TRICKS, {"options": {"batch_norm": True}}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, DROPOUT, TRICKS, {"options": {"batch_norm": True}}, {"optimiser": "sgd-momentum", "lr": 0.1}],
+)
 def test_a_run_that_is_cut_off_resumes_to_the_same_bits(corpus, tmp_path, cut, changes):
     whole = train([spec(**changes)], corpus)[0]
     cuts = 0
@@ -130,9 +136,9 @@ def test_a_killed_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch):
 
 
 def _train_slowly(spec, corpus, folder):
-    import n2nlib.training.engine as training
+    from n2nlib.training import engine, steps
 
-    training.CHECKPOINT_SECONDS, training.CHUNK_STEPS = 0.0, 2
+    engine.CHECKPOINT_SECONDS, steps.CHUNK_STEPS = 0.0, 2
     train([spec], corpus, checkpoints=folder, progress=lambda images: time.sleep(0.1))
 
 
@@ -161,17 +167,17 @@ def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, cu
         raise trouble
 
     with monkeypatch.context() as patch, pytest.raises(TrainingError, match="cannot be read now"):
-        patch.setattr("n2nlib.training.engine.torch.load", load)
+        patch.setattr("n2nlib.training.checkpoint.torch.load", load)
         train([spec()], corpus, checkpoints=tmp_path)
     assert (tmp_path / f"{spec().id}.cpu.ckpt").exists()
 
 
 def test_a_full_disk_is_the_stores_trouble_not_the_runs(corpus, tmp_path, monkeypatch, cut):
-    def save(state, part):
-        part.write_bytes(b"half")
+    def save(state, file):
+        file.write(b"half")
         raise RuntimeError("file write failed")
 
-    monkeypatch.setattr("n2nlib.training.engine.torch.save", save)
+    monkeypatch.setattr("n2nlib.training.checkpoint.torch.save", save)
     with pytest.raises(
         StoreError, match="no checkpoint can be written to .*file write failed.*free some space"
     ):
@@ -221,7 +227,12 @@ def test_steps_from_buffers_are_the_same_steps(corpus, changes):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(
     "changes",
-    [*VARIANTS, {"precision": "bf16"}, {"scheme": "neighbor2neighbor"}, {"optimiser": "never-updated"}],
+    [
+        *VARIANTS,
+        {"precision": "bf16"},
+        {"scheme": "neighbor2neighbor"},
+        *({"optimiser": o} for o in OPTIMISERS[1:]),
+    ],
 )
 def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     """Eager steps and replays on a GPU, the partial batch's second graph in mid-epoch included.
@@ -231,7 +242,7 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     its sign.
     """
     device = torch.device("cuda")
-    with settings(device, changes.get("precision", "fp32")):
+    with settings(device):
         eager, graphed = (
             [Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(3)] for _ in range(2)
         )
@@ -250,7 +261,7 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     tolerance = 0.1 if changes.get("precision") == "bf16" else 1e-2
     for a, b, first in zip(eager, graphed, start, strict=True):
         assert torch.equal(a.generator.get_state(), b.generator.get_state())
-        assert a.step == b.step == 10 and a.clock.item() == b.clock.item() == 10
+        assert a.step == b.step == 6 and a.clock.item() == b.clock.item() == 6
         moved = apart(a.network.parameters(), first)
         assert (moved > 1e-4) == (changes.get("optimiser") != "never-updated")
         assert apart(a.network.parameters(), b.network.parameters()) <= tolerance * moved
@@ -289,6 +300,88 @@ def test_never_updated_weights_stay_at_their_initialisation(corpus):
         assert torch.equal(trained.weights[name], tensor)
 
 
+def full_and_shortened(corpus, monkeypatch, **changes):
+    """A never-updated run with all of its epochs computed, and as the engine makes it."""
+    s = spec(optimiser="never-updated", **{"epochs": 30, **changes})
+    with monkeypatch.context() as patch:
+        patch.setattr(Replica, "repeats", lambda self: False)
+        full = train([s], corpus)[0]
+    return full, train([s], corpus)[0]
+
+
+def test_what_is_never_updated_computes_one_epoch(corpus, monkeypatch):
+    """To the bit the history of the whole computation, with the time of one epoch: 30 epochs, a curve of 16 points."""
+    full, shortened = full_and_shortened(corpus, monkeypatch)
+    assert same(full, shortened) and "epochs_computed" not in full.notes
+    assert shortened.notes["epochs_computed"] == 1
+    rows, expected = (pd.DataFrame(t.history).drop(columns="seconds") for t in (shortened, full))
+    pd.testing.assert_frame_equal(rows, expected, check_exact=True)
+    assert rows.psnr.count() == 16 and set(rows.loss) == {rows.loss[0]}
+    assert {r["seconds"] for r in shortened.history} == {shortened.metrics["seconds"]}
+    assert {k: v for k, v in full.metrics.items() if k != "seconds"} == {
+        k: v for k, v in shortened.metrics.items() if k != "seconds"
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"options": {"batch_norm": True}},
+        DROPOUT,
+        {"augment": ("mix",)},
+        {"augment": ("shuffle",)},
+        {"scheme": "noise2void"},
+    ],
+)
+def test_what_changes_from_epoch_to_epoch_is_computed_in_full(corpus, monkeypatch, changes):
+    """Statistics that move, and random draws: the epochs differ although nothing is updated."""
+    full, other = full_and_shortened(corpus, monkeypatch, epochs=3, **changes)
+    assert same(full, other) and "epochs_computed" not in other.notes
+    assert [r["loss"] for r in full.history] == [r["loss"] for r in other.history]
+    numbers = {(r["loss"], r["psnr"]) for r in other.history}
+    assert len(numbers) == 3
+
+
+def test_a_never_updated_run_that_was_cut_off_still_computes_one_epoch(corpus, tmp_path, cut):
+    s = spec(network="BaseNet", optimiser="never-updated", epochs=5)
+    whole = train([s], corpus)[0]
+    with pytest.raises(Cut):
+        train([s], corpus, checkpoints=tmp_path, progress=cut())
+    counted = []
+    resumed = train([s], corpus, checkpoints=tmp_path, progress=counted.append)[0]
+    assert counted == [64, 6] and resumed.notes["epochs_computed"] == 1
+    assert same(whole, resumed) and [r["loss"] for r in whole.history] == [r["loss"] for r in resumed.history]
+
+
+@pytest.mark.parametrize("name, momentum", [("sgd", 0.0), ("sgd-momentum", 0.9)])
+def test_sgd_takes_the_steps_of_its_definition(corpus, name, momentum):
+    """v = momentum * v + gradient; w = w - lr * v, over the three batches of an epoch."""
+    s = spec(optimiser=name, lr=0.1, epochs=1)
+    network = build("TNet", seed=0).to(memory_format=torch.channels_last)
+    x, target = (
+        torch.from_numpy(np.array(t)).float() / 255 for t in (corpus.train.a[:N], corpus.train.b[:N])
+    )
+    velocity = [torch.zeros_like(p) for p in network.parameters()]
+    for i in range(0, N, 32):
+        loss = torch.nn.functional.mse_loss(network(x[i : i + 32]), target[i : i + 32])
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        with torch.no_grad():
+            for p, v, g in zip(network.parameters(), velocity, gradients, strict=True):
+                p -= s.lr * v.mul_(momentum).add_(g)
+    trained = train([s], corpus)[0]
+    for key, expected in network.state_dict().items():
+        torch.testing.assert_close(trained.weights[key], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_each_epoch_is_told_as_it_ends(corpus):
+    rows = []
+    trained = train(
+        [spec(seed=i) for i in range(2)], corpus, on_epoch=lambda s, row: rows.append((s.seed, row))
+    )
+    assert [(seed, row["epoch"]) for seed, row in rows] == [(0, 1), (1, 1), (0, 2), (1, 2)]
+    assert [row for seed, row in rows if seed == 1] == trained[1].history
+
+
 def test_cosine_schedule_ends_at_zero(corpus):
     """The last step's rate is lr/2 * (1 + cos(pi * 5/6)) of six steps: 6.7 % of lr."""
     replica = Replica(spec(schedule="cosine"), corpus.train, torch.device("cpu"), {})
@@ -311,8 +404,8 @@ def test_divergence_stops_the_run_with_a_sentence(corpus):
 
 def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(corpus, monkeypatch):
     """The mean over the steps so far is what is judged: here about 0.3 a step, with a limit of 1."""
-    monkeypatch.setattr("n2nlib.training.engine.CHUNK_STEPS", 2)
-    monkeypatch.setattr("n2nlib.training.engine.DIVERGED", 1.0)
+    monkeypatch.setattr("n2nlib.training.steps.CHUNK_STEPS", 2)
+    monkeypatch.setattr("n2nlib.training.replica.DIVERGED", 1.0)
     assert train([spec(epochs=1)], corpus)[0].metrics["loss"] < 1
 
 

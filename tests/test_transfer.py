@@ -9,7 +9,7 @@ from n2nlib.errors import CorpusError
 from n2nlib.evaluation import classical, transfer
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
-from n2nlib.spec import profile
+from n2nlib.profiles import profile
 
 
 def test_a_whole_photograph_is_sampled_fairly_and_always_alike():

@@ -13,7 +13,7 @@ from n2nlib import paper
 from n2nlib.analysis.image_statistics import ImageStatistics
 from n2nlib.analysis.stats import Interval
 from n2nlib.display import words
-from n2nlib.spec import PROFILES
+from n2nlib.profiles import PROFILES
 
 
 @pytest.mark.parametrize(

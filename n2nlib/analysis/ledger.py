@@ -19,7 +19,7 @@ from n2nlib.analysis.claims import Evidence, Judged, condition, interval_of, jud
 from n2nlib.analysis.stats import Interval, printed
 from n2nlib.errors import ReportError
 from n2nlib.paper import Claim
-from n2nlib.spec import Profile, profile
+from n2nlib.profiles import Profile, profile
 
 #: Raised when claims.json means something else than before.
 SCHEMA = 1

@@ -21,7 +21,7 @@ from n2nlib.analysis.claims import (
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger, reason
 from n2nlib.display.words import MORE, listed, plural
-from n2nlib.spec import Profile
+from n2nlib.profiles import Profile
 
 #: Fewer photographs than this give wide intervals.
 FEW_PHOTOGRAPHS = 30

@@ -105,7 +105,7 @@ def has_skips(network: nn.Module) -> bool:
 Effect = tuple[RunSpec, str, Interval]
 
 
-def precision_effects(store: RunStore, precisions: Sequence[str] = ("tf32", "bf16")) -> list[Effect]:
+def precision_effects(store: RunStore, precisions: Sequence[str] = ("bf16",)) -> list[Effect]:
     """Return (kind of run, precision, PSNR in dB minus that in fp32) wherever three pairs of runs are stored.
 
     Pairs share dataset, size and seed; intervals are at 90 %. Without precisions the store is not read.

@@ -22,7 +22,7 @@ from n2nlib.analysis.image_statistics import ImageStatistics
 from n2nlib.analysis.stats import FEWEST, Interval
 from n2nlib.display import tables
 from n2nlib.evaluation import metrics
-from n2nlib.spec import Profile
+from n2nlib.profiles import Profile
 
 
 def listed(items) -> str:

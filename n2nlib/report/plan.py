@@ -14,13 +14,14 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from n2nlib import paths, spec
+from n2nlib import paths, profiles
 from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError, unknown_name
 from n2nlib.experiments import all_runs
 from n2nlib.report.closure import closure, code_of, data_files, load_notebook
 from n2nlib.report.pictures import linked_file
 from n2nlib.runs.store import RunStore
+from n2nlib.spec import RunSpec
 
 #: Packages whose version may change a result.
 PACKAGES = (
@@ -82,7 +83,7 @@ class Settings:
     @cached_property
     def opened(self):
         """The dataset, opened (cheap: files and checksums are listed, no pair is built)."""
-        size = spec.profile(self.profile)
+        size = profiles.profile(self.profile)
         return open_corpus(self.dataset, n_train=size.n_train, n_val=size.n_val)
 
     def file(self, name: str) -> Path:
@@ -292,17 +293,17 @@ class State:
         paths.write(self.path, json.dumps(self.steps, indent=1, sort_keys=True) + "\n")
 
 
-def wanted_runs(settings: Settings) -> list[spec.RunSpec]:
+def wanted_runs(settings: Settings) -> list[RunSpec]:
     """Return the training runs that the report needs."""
-    return all_runs(spec.profile(settings.profile), settings.opened)
+    return all_runs(profiles.profile(settings.profile), settings.opened)
 
 
-def missing_runs(settings: Settings) -> list[spec.RunSpec]:
+def missing_runs(settings: Settings) -> list[RunSpec]:
     """Return the runs that are to be trained: those that the store does not hold, unless nothing may be trained."""
     return [s for s in wanted_runs(settings) if not RunStore().has(s)] if settings.train else []
 
 
-def training_seconds(specs: Iterable[spec.RunSpec], device: str) -> float:
+def training_seconds(specs: Iterable[RunSpec], device: str) -> float:
     """Estimate how long training takes, from rates that were measured on this machine."""
     from n2nlib.runs.speed import seconds
 

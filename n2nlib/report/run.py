@@ -21,6 +21,7 @@ from n2nlib.device import cores
 from n2nlib.errors import ReportError
 from n2nlib.experiments import initialisations
 from n2nlib.locks import lock
+from n2nlib.profiles import profile
 from n2nlib.report import kernel
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.plan import (
@@ -38,7 +39,6 @@ from n2nlib.report.plan import (
 from n2nlib.runs.progress import BEGINNINGS, EVERY, duration, say, still
 from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import end_with_parent, sweep
-from n2nlib.spec import profile
 
 #: One thread a process: two chapters share the cores, and a CPU run's bits are defined for one thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

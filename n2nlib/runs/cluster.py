@@ -20,7 +20,7 @@ from n2nlib import __version__
 from n2nlib.device import cores, resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs.progress import EVERY, Meter, Progress, duration, say, still
-from n2nlib.runs.speed import COST, kind
+from n2nlib.runs.speed import cost, kind, work
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import SEMANTICS, RunSpec
 
@@ -63,7 +63,7 @@ def on_dask(
         ) from None
     from n2nlib.runs.sweep import single_threaded
 
-    jobs = sorted(jobs, key=lambda job: -sum(s.images * COST.get(s.network, 1.0) for s in job))
+    jobs = sorted(jobs, key=lambda job: -sum(cost(s) for s in job))
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded())
         stack.enter_context(_quiet())
@@ -172,7 +172,7 @@ class _Campaign:
         job = self.jobs[number]
         if future.status == "finished":
             self.finished += len(job)
-            done = sum(s.images for s in job)
+            done = sum(work(s) for s in job)
             _, timed, seconds = self.counted.get(number, (0, 0, 0.0))
             self.counted[number] = (done, timed, seconds)
             self._show()
@@ -270,7 +270,7 @@ class _Campaign:
     def _show(self) -> None:
         sums = {k: [0, 0, 0.0] for k in self.bar.kinds}
         for number, values in list(self.counted.items()):
-            row = sums[kind(self.jobs[number][0], self.bar.device)]
+            row = sums[kind(self.jobs[number][0])]
             for i, value in enumerate(values):
                 row[i] += value
         self.bar.set({k: tuple(v) for k, v in sums.items()})
@@ -433,7 +433,7 @@ def _on_worker(
                 {"job": number, "images": totals[0], "timed": totals[1], "seconds": totals[2]},
             )
 
-    train_here(specs, corpus, RunStore(folder), resolve(device), Meter(report), emulate_bf16)
+    train_here(specs, corpus, RunStore(folder), resolve(device), Meter(report), emulate_bf16=emulate_bf16)
 
 
 def _runs(job: Sequence[RunSpec]) -> str:

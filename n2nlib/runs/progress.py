@@ -99,8 +99,8 @@ class Progress:
         self.runs, self.done, self.failed = len(specs), 0, 0
         self.total: dict[str, int] = {}
         for s in specs:
-            k = speed.kind(s, device)
-            self.total[k] = self.total.get(k, 0) + s.images
+            k = speed.kind(s)
+            self.total[k] = self.total.get(k, 0) + speed.work(s)
         self.kinds = list(self.total)
         self.slots = 1  # how many groups train at a time; whoever knows sets it
         self.images, self.timed, self.seconds = (dict.fromkeys(self.kinds, 0) for _ in range(3))
@@ -145,7 +145,7 @@ class Progress:
 
     def meter(self, spec: RunSpec) -> Meter:
         """Return what the training of a group of runs like this one calls in this process."""
-        k = speed.kind(spec, self.device)
+        k = speed.kind(spec)
 
         def report(images: int, timed: int, seconds: float) -> None:
             self.images[k] += images

@@ -19,8 +19,7 @@ from n2nlib.errors import ReportError
 from n2nlib.runs.store import processor
 from n2nlib.spec import RunSpec
 
-#: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet =
-#: 1).
+#: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet = 1).
 COST = {"TNet": 1.0, "SmallNet": 2.3, "BaseNet": 4.3, "UNet": 12.6}
 #: Seconds of training from which a rate is worth noting: shorter ones are mostly start-up.
 WORTH_NOTING = 5.0
@@ -28,11 +27,19 @@ WORTH_NOTING = 5.0
 TRIAL = 1.0
 
 
-def kind(spec: RunSpec, device: str) -> str:
-    """Return the name under which a run's rate is kept: network and arithmetic (a CPU computes tf32 in
-    fp32).
-    """
-    return f"{spec.network}/{'fp32' if device == 'cpu' and spec.precision == 'tf32' else spec.precision}"
+def kind(spec: RunSpec) -> str:
+    """Return the name under which a run's rate is kept: network and arithmetic."""
+    return f"{spec.network}/{spec.precision}"
+
+
+def work(spec: RunSpec) -> int:
+    """Return the images that a run computes: one epoch where nothing is updated, which the others repeat."""
+    return spec.n_train if spec.optimiser == "never-updated" else spec.images
+
+
+def cost(spec: RunSpec) -> float:
+    """Return a run's work in images of TNet."""
+    return work(spec) * COST.get(spec.network, 1.0)
 
 
 def noted(device: str) -> dict[str, float]:
@@ -81,10 +88,10 @@ def seconds(specs: Iterable[RunSpec], device: str) -> float:
     if not specs:
         return 0.0
     rates = noted(device)
-    wanted = {kind(s, device).split("/")[1] for s in specs}
+    wanted = {kind(s).split("/")[1] for s in specs}
     for precision in sorted(wanted - {k.split("/")[1] for k in rates}):
         rates |= measured(device, precision)
-    each = [s.images / (rate(kind(s, device), rates) or 1_000.0) for s in specs]
+    each = [work(s) / (rate(kind(s), rates) or 1_000.0) for s in specs]
     side = 1 if device == "cuda" else cores()
     return max(sum(each) / side, max(each) if device == "cpu" else 0.0)
 
@@ -110,7 +117,9 @@ def trial(device: str, precision: str) -> float:
     import torch
 
     from n2nlib.data import Pairs
-    from n2nlib.training.engine import CHUNK_STEPS, Replica, Stepper, settings
+    from n2nlib.training.engine import settings
+    from n2nlib.training.replica import Replica
+    from n2nlib.training.steps import CHUNK_STEPS, Stepper
 
     where, side, batch = torch.device(device), 12 if device == "cuda" else 1, 32
     steps = CHUNK_STEPS if device == "cuda" else 4
@@ -124,7 +133,7 @@ def trial(device: str, precision: str) -> float:
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
-    with settings(where, precision):
+    with settings(where):
         resident: dict = {}
         specs = [RunSpec("b" * 16, len(a), 1, seed=s, precision=precision) for s in range(side)]
         stepper = Stepper([Replica(s, pairs, where, resident) for s in specs], where)

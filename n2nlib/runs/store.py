@@ -70,9 +70,8 @@ class Run:
 
     @property
     def arithmetic(self) -> str:
-        """The precision that training had: the spec's, but a CPU that is asked for tf32 computes in fp32."""
-        on_cpu = self.env.get("kind", "cpu") == "cpu"  # records without the field were all made on CPUs
-        return "fp32" if self.spec.precision == "tf32" and on_cpu else self.spec.precision
+        """The precision of training."""
+        return self.spec.precision
 
     def model(self):
         """Return the trained network on the CPU, in eval mode."""

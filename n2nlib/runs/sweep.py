@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from n2nlib.device import cores, resolve
 from n2nlib.errors import ReportError, TrainingError, unknown_name
 from n2nlib.runs.progress import Meter, Progress, still
-from n2nlib.runs.speed import COST, kind
+from n2nlib.runs.speed import cost, kind
 from n2nlib.runs.store import Run, RunStore
 from n2nlib.spec import RunSpec
 
@@ -36,14 +36,16 @@ def sweep(
     executor: str = "local",
     store: RunStore | None = None,
     quiet: bool = False,
+    on_epoch: Callable[[RunSpec, dict], None] | None = None,
     emulate_bf16: bool = False,
 ) -> list[Run]:
     """Return the runs of some specs in their order, training those that the store lacks.
 
-    `corpora` maps fingerprints to corpora. `quiet` shows no progress. `emulate_bf16` allows bf16 on a CPU
-    that has no arithmetic for it, which is refused otherwise. Raises ReportError if a run fails (all others
-    are finished first). An interrupt ends what is being trained, and begins nothing that waits; each run goes
-    on from its last checkpoint.
+    `corpora` maps fingerprints to corpora. `quiet` shows no progress. `on_epoch` is called with a run's spec
+    and each new row of its history; the runs then train in this process, one after the other.
+    `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it, which is refused otherwise. Raises
+    ReportError if a run fails (all others are finished first). An interrupt ends what is being trained, and
+    begins nothing that waits; each run resumes from its last checkpoint.
     """
     where, address = check_executor(executor)
     specs, store = list(specs), store or RunStore()
@@ -67,9 +69,9 @@ def sweep(
                 jobs = groups(missing) if on == "cuda" else [[s] for s in missing]
                 errors = on_dask(jobs, corpora, store, bar, on, address, emulate_bf16)
             elif on == "cuda":
-                errors = _on_gpu(missing, corpora, store, bar)
+                errors = _on_gpu(missing, corpora, store, bar, on_epoch)
             else:
-                errors = _on_cpu(missing, corpora, store, bar)
+                errors = _on_cpu(missing, corpora, store, bar, on_epoch)
         if errors:
             raise errors[0]
     return [store.get(s) for s in specs]
@@ -84,15 +86,20 @@ def check_executor(text: str) -> tuple[str, str]:
 
 
 def train_here(
-    specs: Sequence[RunSpec], corpus, store: RunStore, device: str, progress, emulate_bf16: bool = True
+    specs: Sequence[RunSpec],
+    corpus,
+    store: RunStore,
+    device: str,
+    progress,
+    on_epoch=None,
+    emulate_bf16: bool = True,
 ) -> None:
     """Train one group and put it into the store; another process that holds one of its runs is waited for."""
     from n2nlib.training.engine import train
 
     with contextlib.ExitStack() as locks:
-        for spec in sorted(
-            specs, key=lambda s: s.id
-        ):  # one order for everybody, so that nobody waits in a circle
+        # One order for everybody, so that nobody waits in a circle.
+        for spec in sorted(specs, key=lambda s: s.id):
             locks.enter_context(store.lock(spec))
         specs = [s for s in specs if not store.has(s)]
         if specs:
@@ -102,13 +109,14 @@ def train_here(
                 device=device,
                 checkpoints=store.checkpoints,
                 progress=progress,
+                on_epoch=on_epoch,
                 emulate_bf16=emulate_bf16,
             )
             for trained in made:
                 store.put(trained)
 
 
-def _on_gpu(missing, corpora, store, bar) -> list[Exception]:
+def _on_gpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
     """Train group by group: a run that fails leaves its group; where it is not known which one it was, the group is halved."""
     import torch
 
@@ -118,7 +126,7 @@ def _on_gpu(missing, corpora, store, bar) -> list[Exception]:
     while waiting:
         group = waiting.pop(0)
         try:
-            train_here(group, corpora[group[0].corpus], store, "cuda", bar.meter(group[0]))
+            train_here(group, corpora[group[0].corpus], store, "cuda", bar.meter(group[0]), on_epoch)
             bar.finished(len(group))
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # they would keep networks and graphs on the device
@@ -151,7 +159,9 @@ def groups(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
     """Split runs into groups that may train together, like networks side by side."""
     kinds: dict[tuple, list[RunSpec]] = {}
     for s in specs:
-        kinds.setdefault((s.corpus, s.n_train, s.epochs, s.batch, s.precision, s.network), []).append(s)
+        kinds.setdefault(
+            (s.corpus, s.n_train, s.epochs, s.batch, s.precision, s.optimiser, s.network), []
+        ).append(s)
     out = []
     for (*_, network), members in kinds.items():
         size = GROUP.get(network, 12)
@@ -163,7 +173,7 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
     """Return the error for a run that failed: a ReportError as it is, what nobody foresaw with the run's name before it."""
     if isinstance(error, ReportError):
         return error
-    from n2nlib.training.engine import NOT_CAPTURED
+    from n2nlib.training.steps import NOT_CAPTURED
 
     what = f"run {spec.id} ({spec.network} with options {dict(spec.options)}, initialisation {spec.seed}) cannot be trained"
     why = f"({type(error).__name__}: {error})"
@@ -179,16 +189,16 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
     return named
 
 
-def _on_cpu(missing, corpora, store, bar) -> list[Exception]:
+def _on_cpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
     """Longest first, one process per core and one thread per process; a single short run stays in this
     process.
     """
     from n2nlib.models import NETWORKS
 
-    ordered = sorted(missing, key=lambda s: -s.images * COST.get(s.network, 1.0))
+    ordered = sorted(missing, key=cost, reverse=True)
     # A class that was written in a notebook or script is known to this process alone.
     here = [s for s in ordered if getattr(NETWORKS.get(s.network), "__module__", "") == "__main__"]
-    if min(cores(), len(ordered)) == 1 or sum(s.images * COST.get(s.network, 1.0) for s in ordered) < SMALL:
+    if on_epoch or min(cores(), len(ordered)) == 1 or sum(map(cost, ordered)) < SMALL:
         here = ordered
     others = [s for s in ordered if s not in here]
     bar.slots = min(cores(), len(others)) or 1
@@ -196,7 +206,7 @@ def _on_cpu(missing, corpora, store, bar) -> list[Exception]:
     errors: list[Exception] = []
     for spec in here:
         try:
-            train_here([spec], corpora[spec.corpus], store, "cpu", bar.meter(spec))
+            train_here([spec], corpora[spec.corpus], store, "cpu", bar.meter(spec), on_epoch)
             bar.finished()
         except Exception as error:
             errors.append(_failure(spec, error))
@@ -218,9 +228,7 @@ def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
     with single_threaded(), ProcessPoolExecutor(workers, context, *start) as pool:
         try:
             jobs = {
-                pool.submit(
-                    _in_worker, s, bar.kinds.index(kind(s, "cpu")), corpora[s.corpus], store.folder
-                ): s
+                pool.submit(_in_worker, s, bar.kinds.index(kind(s)), corpora[s.corpus], store.folder): s
                 for s in ordered
             }
             pending = set(jobs)

@@ -42,9 +42,11 @@ from n2nlib.runs.progress import say
 from n2nlib.runs.store import RunStore, commit, json_text, processor
 from n2nlib.spec import RunSpec
 from n2nlib.text import cell, pipe_table
-from n2nlib.training.engine import CHUNK_STEPS, Replica, Stepper, settings
+from n2nlib.training.engine import settings
 from n2nlib.training.plain import train_plain
+from n2nlib.training.replica import Replica
 from n2nlib.training.schemes import words
+from n2nlib.training.steps import CHUNK_STEPS, Stepper
 
 #: How often each row is timed, at most and at least.
 REPETITIONS, LEAST = 5, 3
@@ -72,7 +74,7 @@ def engine_rate(
     (8 on a GPU).
     """
     where, steps = torch.device(device), steps or STEPS[network]
-    with settings(where, precision):
+    with settings(where):
         resident: dict = {}
         specs = [
             RunSpec("b" * 16, steps * BATCH, 1, network=network, lr=LR[network], seed=s, precision=precision)
@@ -120,10 +122,7 @@ def peak_rate(device: str, precision: str) -> float:
         memory_format=torch.channels_last
     )
     where, best = torch.device(device), float("inf")
-    with (
-        torch.no_grad(),
-        torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32"),
-    ):
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
         for _ in range(4):
             start = time.perf_counter()
             torch.nn.functional.conv2d(x, weight, padding=1)
@@ -134,10 +133,7 @@ def peak_rate(device: str, precision: str) -> float:
 
 def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -> list[dict]:
     """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each precision."""
-    if device == "cuda":
-        precisions = ("fp32", "tf32", "bf16")
-    else:
-        precisions = ("fp32",) if emulates_bf16() else ("fp32", "bf16")
+    precisions = ("fp32",) if device == "cpu" and emulates_bf16() else ("fp32", "bf16")
     timings = _timings(network, device, precisions, pool)
     start = time.monotonic()
     if device == "cuda":
@@ -196,7 +192,7 @@ def _timings(
     side = TOGETHER[network] if device == "cuda" else cores()
 
     def one_thread(steps: int) -> float:
-        with settings(torch.device(device), "fp32"):  # one thread, as a run of the engine has
+        with settings(torch.device(device)):  # one thread, as a run of the engine has
             return plain_rate(network, device, steps)
 
     def engine(precision: str, n: int, steps: int) -> float:

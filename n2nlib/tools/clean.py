@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from n2nlib import paths
-from n2nlib.spec import PROFILES
+from n2nlib.profiles import PROFILES
 
 #: Reports and their figures, `<dataset>-<profile>`: nothing else in these folders is ours to remove.
 REPORT = re.compile(rf"(bundled|imagenet-sample|folder-.*|epfl-.*)-({'|'.join(PROFILES)})")

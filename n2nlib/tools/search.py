@@ -23,11 +23,12 @@ from n2nlib import paths
 from n2nlib.data import Corpus, Pairs, open_corpus
 from n2nlib.errors import CorpusError, ReportError
 from n2nlib.models import build, count_parameters
+from n2nlib.profiles import PROFILES, Profile
+from n2nlib.profiles import profile as profile_of
 from n2nlib.runs.progress import say
 from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import sweep
-from n2nlib.spec import PROFILES, Profile, RunSpec
-from n2nlib.spec import profile as profile_of
+from n2nlib.spec import RunSpec
 from n2nlib.text import pipe_table
 
 #: Option of SmallNet (and the learning rate) -> the values that are tried; the first trial is SmallNet as it stands.

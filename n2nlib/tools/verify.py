@@ -24,9 +24,10 @@ from n2nlib.data import Corpus, open_corpus
 from n2nlib.device import emulates_bf16, resolve
 from n2nlib.errors import ReportError
 from n2nlib.models import NETWORKS
+from n2nlib.profiles import PROFILES
+from n2nlib.runs.speed import COST
 from n2nlib.runs.store import Run, RunStore
-from n2nlib.runs.sweep import COST, sweep
-from n2nlib.spec import PROFILES
+from n2nlib.runs.sweep import sweep
 from n2nlib.text import pipe_table
 
 #: PSNRs of the same weights differ by what rounding does to pixels between two of the 256 levels.

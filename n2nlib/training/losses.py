@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
+from n2nlib.errors import unknown_name
+
 
 def l2(prediction, noisy_target):
     """Mean squared error: its optimum against noisy targets is their mean, the clean image."""
@@ -26,3 +28,10 @@ def l_hdr(prediction, noisy_target):
 
 
 LOSSES = {"L2": l2, "L1": l1, "L_HDR": l_hdr}
+
+
+def loss(name: str):
+    """Return the loss of that name, a function of (prediction, noisy_target); raises ReportError for an unknown one."""
+    if name not in LOSSES:
+        raise unknown_name("loss", name, LOSSES)
+    return LOSSES[name]

@@ -15,7 +15,7 @@ import torch
 
 from n2nlib.errors import TrainingError
 from n2nlib.spec import RunSpec
-from n2nlib.training.losses import LOSSES, l2
+from n2nlib.training.losses import l2, loss
 
 #: Noise2Void hides one pixel in 16 and shows a random other one from its 5x5 neighbourhood in its place.
 HIDDEN_OUT_OF_256 = 16
@@ -154,10 +154,13 @@ def scale(images: torch.Tensor) -> torch.Tensor:
 
 
 def objective(spec: RunSpec) -> Callable[..., torch.Tensor]:
-    """Return the function (network, *uint8 tensors of a batch) -> loss that the run minimises."""
+    """Return the function (network, *uint8 tensors of a batch) -> loss that the run minimises.
+
+    Raises ReportError for an unknown loss, and for a loss that the scheme is not defined with.
+    """
     if spec.scheme in ("noise2noise", "noise2clean"):
-        loss = LOSSES[spec.loss]
-        return lambda network, x, target: loss(network(scale(x)), scale(target))
+        value = loss(spec.loss)
+        return lambda network, x, target: value(network(scale(x)), scale(target))
     if spec.loss != "L2":
         raise TrainingError(f"scheme {spec.scheme} is defined with loss L2, not {spec.loss}.")
     return {"noise2void": _noise2void, "neighbor2neighbor": _neighbor2neighbor}[spec.scheme]
