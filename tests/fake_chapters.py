@@ -109,8 +109,8 @@ def write_report(root: Path) -> None:
         ("markdown", "### Details\n\n" + PROSE)))  # fmt: skip
     write(folder, "07_report", chapter(
         "A thin denoiser, done again",
-        ("markdown", "## Abstract"), ("code", "say('TNet reaches **25.32** dB. ' * 12)"),
-        ("markdown", "## Headline"), ("code", f"table('''{TABLE}''', 'headline', 'The headline, measured again.')"),
+        ("markdown", "## Abstract", ["abstract"]), ("code", "say('TNet reaches **25.32** dB. ' * 12)"),
+        ("markdown", "## Headline", ["front"]), ("code", f"table('''{TABLE}''', 'headline', 'The headline, measured again.')"),
         ("markdown", "## Claims\n\nEach claim with its verdict."),
         ("code", f"table('''{WIDE}''', 'claims', 'Every claim of the paper.')")))  # fmt: skip
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from n2nlib.errors import ReportError
+from n2nlib.report import blocks as blocks_
 from n2nlib.report import document, pandoc, pdf, plan, render, run, tree
 from n2nlib.report.html import html
 
@@ -187,8 +188,8 @@ def compiled(text: str) -> None:
 def test_no_cell_needs_its_neighbours(source):
     """Each cell alone is Typst that compiles; what it says is there."""
     found = document.Found()
-    (block,) = document.parsed([document.Prose(source, where=document.Where("01_data", "c"))], [{}], found)
-    part, report = pdf.Part(block), document.Document([], [], [], [], None, found)
+    (block,) = blocks_.parsed([document.Prose(source, where=document.Where("01_data", "c"))], [{}], found)
+    part, report = pdf.Part(block), document.Document([], [], [], [], [], None, found)
     document.link_up([("01_data", block.blocks)], [], [])
     pdf.write([part], report)
     compiled(part.typst)
@@ -206,10 +207,10 @@ def test_no_markdown_stops_a_document(sources):
     cells = [
         document.Prose(source, where=document.Where("01_data", str(i))) for i, source in enumerate(sources)
     ]
-    blocks = document.parsed(cells, [{}] * len(cells), found)
+    blocks = blocks_.parsed(cells, [{}] * len(cells), found)
     document.link_up([("01_data", block.blocks) for block in blocks], [], [])
     report = document.Document(
-        tree.words("T"), [], [], blocks, plan.Settings("bundled", "smoke", "cpu"), found
+        tree.words("T"), [], [], blocks, [], plan.Settings("bundled", "smoke", "cpu"), found
     )
     parts = [pdf.Part(block) for block in blocks]
     pdf.write(parts, report)
@@ -504,7 +505,7 @@ def test_what_typst_refuses_costs_one_equation_or_one_cell(project, monkeypatch,
         "chapter 01_data, cell 'word': Typst refuses it, so that report.pdf shows it as it was written.",
         "chapter 01_data, cell 'second': Typst refuses it, so that report.pdf shows it as it was written.",
     ]
-    assert len(sections) == 4
+    assert len(sections) == 5
 
 
 @pytest.mark.parametrize("fails, other", [("html", "report.pdf"), ("pdf", "report.html")])

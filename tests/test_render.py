@@ -10,7 +10,7 @@ import pytest
 from fake_chapters import TABLE, WIDE, write
 
 from n2nlib.errors import ReportError
-from n2nlib.report import document, pandoc, pdf, plan, tree
+from n2nlib.report import blocks, document, pandoc, pdf, plan, tree
 from n2nlib.report.html import html
 from n2nlib.report.markdown import DIALECT
 
@@ -56,8 +56,8 @@ def code(source: str, *outputs: dict) -> dict:
     }
 
 
-def text(source: str) -> dict:
-    return {"cell_type": "markdown", "id": "m", "metadata": {}, "source": source}
+def text(source: str, *tags: str) -> dict:
+    return {"cell_type": "markdown", "id": "m", "metadata": {"tags": list(tags)}, "source": source}
 
 
 CHAPTERS = {
@@ -88,9 +88,9 @@ CHAPTERS = {
     ],
     "07_report": [
         text("# A thin denoiser, *done again*"),
-        text("## Abstract"),
+        text("## Abstract", "abstract"),
         code("say", shown("prose", {"text/markdown": "In short: it works."})),
-        text("## Headline\n\nOne table."),
+        text("## Headline\n\nOne table.", "front"),
         code("study.table(...)", table("headline", TABLE)),
         text("## Claims"),
         code("study.table(...)", table("claims", WIDE)),
@@ -170,8 +170,8 @@ def test_html_needs_nothing_else(page):
 
 def test_html_shows_everything_in_its_place(page):
     plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page[page.index("<main") :]))
-    order = ["A thin denoiser", "In short: it works.", "Headline", "Table 1.", "Data", "Figure 1.", "20.72", "Networks",
-             "Table 2.", "Figure 2.", "Claims", "Table 3.", "How this report was made", "0123456789abcdef"]  # fmt: skip
+    order = ["A thin denoiser", "In short: it works.", "Headline", "Table 1. The", "1 Data", "Figure 1. The", "20.72", "2 Networks",
+             "Table 2. The", "Figure 2. The", "3 Claims", "Table 3. The", "How this report was made", "0123456789abcdef"]  # fmt: skip
     places = [plain.replace("Dataset", "").index(what) for what in order]
     assert places == sorted(places)
     assert page.count("<math") == 8  # two in prose, one in each figure's caption, two in each small table
@@ -206,9 +206,9 @@ def test_pdf_leaves_code_out_and_numbers_as_the_page_does(report):
 
 def placed(text: str) -> str:
     """Return the Typst of a table of the report."""
-    (block,) = document.parsed([document.Table("t", "T.", text, "07_report")], [{}], document.Found())
+    (block,) = blocks.parsed([document.Table("t", "T.", text=text)], [{}], document.Found())
     part = pdf.Part(block)
-    pdf.write([part], document.Document([], [], [], [], None))
+    pdf.write([part], document.Document([], [], [], [], [], None))
     return part.typst
 
 

@@ -44,10 +44,11 @@ RESERVED = ("top", "provenance", "TOC", "footnotes")
 
 @dataclass(frozen=True)
 class Where:
-    """A cell of a chapter."""
+    """A cell of a chapter, and its tags."""
 
     chapter: str
     cell: str
+    tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"chapter {self.chapter}, cell {self.cell!r}"

@@ -23,7 +23,7 @@ def html(document: Document) -> str:
     """Return the page: title, abstract, opening, chapters, and how it was made."""
     abstract = _all(document, document.abstract)
     blocks = [raw('<div class="abstract">', "html"), *abstract, raw("</div>", "html")] if abstract else []
-    blocks += _all(document, document.opening) + _all(document, document.body)
+    blocks += _all(document, [*document.opening, *document.body, *document.appendix])
     rows = "".join(
         f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in provenance(document.settings).items()
     )
@@ -63,7 +63,7 @@ def _block(document: Document, block: Prose | Figure | Table) -> list[Node]:
             for part in (_scrolling(node) if block.output else [node])
         ]
     kind = "Figure" if isinstance(block, Figure) else "Table"
-    how = escape(document.settings.command_for(block.chapter))
+    how = escape(document.settings.command_for(block.where.chapter))
     size = "wide" if isinstance(block, Figure) and _width(block.png) > WIDE else "narrow"
     content = (
         [
@@ -87,7 +87,7 @@ def _block(document: Document, block: Prose | Figure | Table) -> list[Node]:
     caption = [raw("<figcaption>", "html"), words, raw("</figcaption>", "html")]
     inner = content + caption if isinstance(block, Figure) else caption + content
     return [
-        raw(f'<figure class="{kind.lower()}" id="{kind.lower()}-{escape(block.name)}">', "html"),
+        raw(f'<figure class="{kind.lower()}" id="{escape(block.anchor)}">', "html"),
         *inner,
         raw("</figure>", "html"),
     ]

@@ -14,7 +14,7 @@ import typst
 
 from n2nlib.errors import ReportError
 from n2nlib.report import pandoc, tree
-from n2nlib.report.document import Block, Code, Document, Figure, Prose, Table, pdf_of
+from n2nlib.report.document import Block, Code, Document, Figure, Prose, Shown, Table, pdf_of
 from n2nlib.report.provenance import provenance
 from n2nlib.report.tree import Node, nodes, plain, walk
 from n2nlib.report.typeset import (
@@ -23,10 +23,10 @@ from n2nlib.report.typeset import (
     PAGE,
     WIDE,
     captioned,
-    for_paper,
     label,
     quoted,
     safe,
+    stacked,
     with_tables,
 )
 
@@ -88,9 +88,9 @@ def source(document: Document) -> str:
 
 
 def _sections(document: Document) -> list[list[Part]]:
-    """Return title, abstract, opening and body as written by one process."""
+    """Return title, abstract, opening, body and appendix as written by one process."""
     title = Part(Prose(plain(document.title), [{"t": "Plain", "c": document.title}]))
-    sections = [[title], document.abstract, [_unnumbered(block) for block in document.opening], document.body]
+    sections = [[title], document.abstract, document.opening, document.body, document.appendix]
     parts = [
         [part if isinstance(part, Part) else Part(part) for part in section if not isinstance(part, Code)]
         for section in sections
@@ -102,7 +102,7 @@ def _sections(document: Document) -> list[list[Part]]:
 def _source(document: Document, sections: list[list[Part]]) -> str:
     settings = document.settings
     made = ", ".join(f"({quoted(k)}, {quoted(v)})" for k, v in provenance(settings).items())
-    title, abstract, opening, body = (
+    title, abstract, opening, body, appendix = (
         "\n\n".join(part.typst.strip("\n") for part in section) for section in sections
     )
     return (
@@ -112,7 +112,7 @@ def _source(document: Document, sections: list[list[Part]]) -> str:
         f"  subtitle: [Dataset #strong({quoted(settings.dataset)}), "
         f"profile #strong({quoted(settings.profile)})],\n"
         f"  made: ({made},))\n\n"
-        f"{opening}\n\n{body}\n"
+        f"{opening}\n\n{body}\n\n{appendix}\n"
     )
 
 
@@ -129,7 +129,7 @@ def _tree(block: Block, document: Document) -> list[Node]:
         return safe([tree.para(*block.words)], document.found)
     if isinstance(block, Table):
         return safe(captioned(block), document.found)
-    return with_tables(safe(for_paper(block.blocks), document.found))
+    return with_tables(safe(walk(block.blocks, stacked), document.found))
 
 
 def _set(block: Block, text: str, document: Document) -> str:
@@ -139,26 +139,12 @@ def _set(block: Block, text: str, document: Document) -> str:
     set_here = rf"// placed (.+)\n// columns (.+)\n+{table}"
     text = re.sub(set_here, r"#figure(\1,\3 \2,", text)
     if isinstance(block, Table):
-        return f"{text.rstrip()} <{label(f'table-{block.name}')}>"
+        return f"{text.rstrip()} <{label(block.anchor)}>"
     if isinstance(block, Figure):
         width = page_width(pdf_of(document, block))
         start = f'#figure({WIDE if width > COLUMN * 1.05 else HERE}, image("figure{block.number}.pdf", width: {min(width, PAGE):.1f}pt), caption: ['
-        return f"{start}{text.strip()}]) <{label(f'figure-{block.name}')}>"
+        return f"{start}{text.strip()}]) <{label(block.anchor)}>"
     return text
-
-
-def _unnumbered(block: Block) -> Block:
-    """Take the number from the headings that stand before the first chapter."""
-    if not isinstance(block, Prose):
-        return block
-
-    def change(node: Node) -> list[Node] | None:
-        if node["t"] != "Header":
-            return None
-        level, (name, classes, pairs), words = node["c"]
-        return [{"t": "Header", "c": [level, [name, [*classes, "unnumbered"], pairs], words]}]
-
-    return replace(block, blocks=walk(block.blocks, change))
 
 
 def _repair(root: Path, document: Document, parts: list[Part]) -> None:
@@ -235,9 +221,7 @@ def _verbatim(block: Block) -> str:
         if isinstance(block, Prose)
         else []
     )
-    names += (
-        [label(f"{type(block).__name__.lower()}-{block.name}")] if isinstance(block, Table | Figure) else []
-    )
+    names += [label(block.anchor)] if isinstance(block, Shown) else []
     text = block.text if isinstance(block, Prose | Table) else block.caption
     anchors = "".join(f"#metadata(none)<{name}>\n" for name in names)
     sentence = f"This cannot be set and is shown as it was written ({_name(block)}):"

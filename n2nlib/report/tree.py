@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,10 +69,20 @@ def attributes(node: Node) -> list | None:
     return node["c"][0] if node["t"] in FIRST else None
 
 
+def string(text: str) -> Node:
+    """Return text without spaces as an inline."""
+    return {"t": "Str", "c": text}
+
+
+def link(text: str, anchor: str) -> Node:
+    """Return a link to a place in the document."""
+    return {"t": "Link", "c": [NO_ATTRIBUTES, words(text), [f"#{anchor}", ""]]}
+
+
 def words(text: str) -> list[Node]:
-    """Return plain text as inlines."""
+    """Return plain text as inlines; a no-break space stays in its word."""
     out: list[Node] = []
-    for i, word in enumerate(text.split()):
+    for i, word in enumerate(re.findall(r"[^ \t\r\n]+", text)):
         out += ([{"t": "Space"}] if i else []) + [{"t": "Str", "c": word}]
     return out
 

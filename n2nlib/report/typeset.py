@@ -43,56 +43,12 @@ CALLS = (
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
-def for_paper(blocks: list[Node]) -> list[Node]:
-    """Leave out what only who runs a chapter needs (how long it takes, what it reads and writes), and its number."""
-    out = []
-    for node in blocks:
-        if node["t"] in ("Para", "Plain"):
-            cut = next((i for i, n in enumerate(node["c"]) if _for_who_runs(node["c"], i)), None)
-            node = {"t": node["t"], "c": node["c"] if cut is None else node["c"][: max(0, cut - 1)]}
-            if not node["c"]:
-                continue
-        if node["t"] == "Header" and node["c"][0] == 1:
-            level, attributes, words = node["c"]
-            number = re.match(r"0\d\b[ ·.:]*", plain(words))
-            if plain(words).strip() == "References":
-                attributes = [attributes[0], [*attributes[1], "unnumbered"], attributes[2]]
-            node = {
-                "t": "Header",
-                "c": [level, attributes, _without(words, number.end()) if number else words],
-            }
-        out.append(node)
-    return walk(out, lambda n: [_stacked(n)] if n["t"] == "Math" else None)
-
-
-def _for_who_runs(words: list[Node], i: int) -> bool:
-    at_start = i == 0 or words[i - 1]["t"] in ("SoftBreak", "LineBreak")
-    return (
-        at_start
-        and words[i]["t"] == "Strong"
-        and bool(re.match(r"(Takes|How long|Reads|Writes)\b", plain(words[i])))
-    )
-
-
-def _without(words: list[Node], n: int) -> list[Node]:
-    """Return inlines without their first n characters."""
-    for i, node in enumerate(words):
-        if n <= 0:
-            return words[i:]
-        text = plain(node)
-        if node["t"] == "Str" and len(text) > n:
-            return [{"t": "Str", "c": text[n:]}, *words[i + 1 :]]
-        n -= len(text)
-    return []
-
-
-def _stacked(equation: Node) -> Node:
+def stacked(node: Node) -> list[Node] | None:
     """Put equations that stand side by side under one another: a column has no room for them."""
-    kind, text = equation["c"]
-    parts = text.split(r"\qquad")
-    if kind["t"] != "DisplayMath" or len(parts) == 1:
-        return equation
-    return {"t": "Math", "c": [kind, r"\begin{gathered}" + r" \\ ".join(parts) + r"\end{gathered}"]}
+    if node["t"] != "Math" or node["c"][0]["t"] != "DisplayMath" or r"\qquad" not in node["c"][1]:
+        return None
+    lines = r" \\ ".join(node["c"][1].split(r"\qquad"))
+    return [{"t": "Math", "c": [node["c"][0], rf"\begin{{gathered}}{lines}\end{{gathered}}"]}]
 
 
 def captioned(table: Table) -> list[Node]:
