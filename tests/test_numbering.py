@@ -9,7 +9,7 @@ from fake_chapters import TABLE, write
 from test_render import PDF, code, figure, table, text
 
 from n2nlib.report import document, pdf
-from n2nlib.report.blocks import Prose, Shown
+from n2nlib.report.blocks import Prose, Shown, trees
 from n2nlib.report.html import html
 from n2nlib.report.tree import nodes, plain
 
@@ -70,6 +70,10 @@ def paragraphs(blocks) -> list[str]:
     return [plain(node) for node in prose if node["t"] == "Para"]
 
 
+def shown(report, name: str) -> Shown:
+    return next(block for block in report.blocks() if isinstance(block, Shown) and block.name == name)
+
+
 def test_sections_are_numbered_and_the_appendix_has_letters(report):
     assert headings(report.opening) == ["Front"]
     assert headings(report.body) == [
@@ -103,11 +107,11 @@ def test_names_become_numbers_and_what_is_not_named_is_named_before_it(report):
         "One.",
     ]
     assert paragraphs(report.appendix) == [
-        "Table\u00a05 belongs to Section\u00a01.",
         "More, see Section\u00a02 (Figure\u00a02).",
         "Of the other noise.",
         "See Table\u00a06.",
     ]
+    assert plain(shown(report, "layers").words) == "The layers table. From Section\u00a01.1."
 
 
 def test_a_tag_moves_a_cell_or_a_whole_section(report):
@@ -120,12 +124,12 @@ def test_both_documents_have_the_same_numbers_and_links(report):
     links = [
         (node["c"][2][0][1:], plain(node["c"][1]))
         for block in report.blocks()
-        if isinstance(block, Prose)
-        for node in nodes(block.blocks)
+        for part in trees(block)
+        for node in nodes(part)
         if node["t"] == "Link"
     ]
     assert ("table-layers", "Table\u00a05") in links and ("the-ledger", "Appendix\u00a0B") in links
-    assert len(links) == 16
+    assert len(links) == 15
     for anchor, words in links:
         assert f'href="#{anchor}">{words}</a>' in page
         assert f"#link(<{anchor}>)[{words.replace(chr(160), '~')}" in source

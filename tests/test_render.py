@@ -10,7 +10,7 @@ import pytest
 from fake_chapters import TABLE, WIDE, write
 
 from n2nlib.errors import ReportError
-from n2nlib.report import blocks, document, pandoc, pdf, plan, tree
+from n2nlib.report import blocks, document, pandoc, pdf, plan, tree, typeset
 from n2nlib.report.html import html
 from n2nlib.report.markdown import DIALECT
 
@@ -198,18 +198,16 @@ def test_pdf_leaves_code_out_and_numbers_as_the_page_does(report):
         < source.index("The models table.")
         < source.index("The claims table.")
     )
-    assert '#figure(placement: auto, scope: "parent", image("figure2.pdf", width: 497.0pt)' in source
-    assert '#figure(placement: none, image("figure1.pdf", width: 240.0pt)' in source
-    assert "#figure(placement: none,\n  align(center)[#table(" in source  # the small table keeps to a column
-    assert source.count('#figure(placement: auto, scope: "parent"') == 2  # the wide figure and the wide table
+    assert '#picture(<figure-wide>, "figure2.pdf", 497.0pt)' in source
+    assert '#picture(<figure-narrow>, "figure1.pdf", 240.0pt)' in source
+    assert "#tabular(<table-models>, wraps: false)" in source
+    assert "#tabular(<table-claims>, wraps: true)" in source
 
 
 def placed(text: str) -> str:
     """Return the Typst of a table of the report."""
     (block,) = blocks.parsed([document.Table("t", "T.", text=text)], [{}], document.Found())
-    part = pdf.Part(block)
-    pdf.write([part], document.Document([], [], [], [], [], None))
-    return part.typst
+    return typeset.written([block], document.Found(), {})[0]
 
 
 def test_long_cells_share_what_the_page_has_left():
@@ -217,8 +215,53 @@ def test_long_cells_share_what_the_page_has_left():
     table = (
         "| claim | why | ours |\n| :-- | :-- | --: |\n| " + "long " * 20 + "| " + "short " * 4 + "x| 1.00 |\n"
     )
-    assert "columns: (10.0fr, 5.2fr, auto)," in placed(table)
+    assert "columns: (62.5%, 32.3%, auto)," in placed(table)
     assert "columns: 2," in placed("| a | b |\n| :-- | --: |\n| x | 1 |\n")
+
+
+#: Asks Typst where it has put figures, links and headings: (name or level, page[, points from the page's top]).
+WHERE = """
+#context [#metadata((
+  shown: query(figure).map(it => (str(it.label), it.location().page())),
+  links: query(link).filter(it => type(it.dest) == label).map(it => (str(it.dest), it.location().page())),
+  headings: query(heading).map(it => (it.level, it.location().page(), it.location().position().y / 1pt)),
+)) <where>]
+"""
+
+
+def places(document_, root) -> dict:
+    """Return where things stand in the PDF of a document."""
+    pdf.Paper(document_).save(root)
+    main = root / "main.typ"
+    main.write_text(main.read_text() + WHERE)
+    found = pdf.typst.query(main, "<where>", field="value", one=True, root=root, ignore_system_fonts=True)
+    return json.loads(found)
+
+
+def test_pdf_shows_each_figure_and_table_beside_its_reference(report, tmp_path):
+    """Also where wide figures fill the pages: each is on the page of its reference or on the next."""
+    cells = [text("# Data")]
+    for i in range(12):
+        (report.figures / f"wide{i}.pdf").write_bytes(PDF % 497)
+        cells += [text(f"## Part {i}\n\n{'Long words of this part. ' * 60}"), code("x", figure(f"wide{i}"))]
+    write(report.folder / "notebooks", "01_data", {"cells": cells})
+    found = places(document.read(report), tmp_path)
+    referred = {}
+    for name, page in found["links"]:
+        referred.setdefault(name, page)
+    assert len(found["shown"]) == 16
+    assert [(name, page) for name, page in found["shown"] if page - referred[name] not in (0, 1)] == []
+    assert found["shown"][-1][1] > 2
+    assert max(y for _, _, y in found["headings"]) < 760  # of 842: at least two lines follow each
+
+
+def test_pdf_names_its_title_and_authors(report, tmp_path):
+    (tmp_path / "CITATION.cff").write_text(
+        "authors:\n  - name: A Group\n  - {given-names: Jo, family-names: Doe}\n"
+    )
+    made = pdf.pdf(document.read(report))
+    assert b"/Title(A thin denoiser, done again)/Author(A Group, Jo Doe)" in made
+    assert len(re.findall(rb"/Subtype\s*/Link", made)) == 10
 
 
 def test_pdf_is_the_same_bytes_twice(report):
@@ -250,7 +293,7 @@ def test_a_long_table_line_keeps_its_natural_width():
 def test_a_file_that_is_no_pdf_is_named(tmp_path):
     (tmp_path / "x.pdf").write_bytes(b"not one")
     with pytest.raises(ReportError, match="x.pdf is not a PDF"):
-        pdf.page_width(tmp_path / "x.pdf")
+        typeset.page_width(tmp_path / "x.pdf")
 
 
 def test_state_and_notebooks_alone_make_the_documents(report):

@@ -138,10 +138,10 @@ def table(judged: list[Judged]) -> pd.DataFrame:
 
 
 def reason(judged: Judged) -> str:
-    """Return a claim, why it is judged as it is, and a link to the table or figure of report.html that shows it (Markdown)."""
+    """Return a claim, the table or figure or else the chapter that shows it, and why it is judged as it is (Markdown)."""
     chapter, _, anchor = judged.claim.shown.partition("#")
-    # Plain HTML: a reader of the PDF sees the words, and no link to a label that only the page has.
-    where = f'<a href="#{anchor}">chapter {chapter[:2]}</a>' if anchor else f"chapter {chapter[:2]}"
+    kind, _, name = anchor.partition("-")
+    where = f"{kind.title()} `{name}`" if name else f"chapter {chapter[:2]}"
     return f"*{judged.claim.says}* ({judged.claim.place}; {where}.) {judged.why}"
 
 

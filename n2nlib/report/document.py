@@ -17,7 +17,7 @@ from n2nlib.report import tree
 from n2nlib.report.blocks import Absent, Block, Code, Figure, Prose, Shown, Table, of_notebook, parsed, trees
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.content import Found, Where, link_up
-from n2nlib.report.numbering import SPACE, name_shown, named, number, section_link
+from n2nlib.report.numbering import SPACE, name_shown, number, section_link
 from n2nlib.report.plan import Settings, chapters, reads_others
 from n2nlib.report.tree import Node, plain
 
@@ -159,56 +159,43 @@ def _opened(document: Document, chapter: list[Block]) -> list[Block]:
     return [_raised(block) for section in rest for block in section]
 
 
-def _raised(block: Block) -> Block:
+def _raised(block: Block, by: int = 1) -> Block:
     if not level(block):
         return block
     (depth, *header), *rest = block.blocks[0]["c"], *block.blocks[1:]
-    return replace(block, blocks=[{"t": "Header", "c": [max(1, depth - 1), *header]}, *rest])
+    return replace(block, blocks=[{"t": "Header", "c": [max(1, depth - by), *header]}, *rest])
 
 
 def place(document: Document, section: list[Block]) -> None:
     """Put a section of level 1 into the document, what is tagged `appendix` under a heading of its own there."""
-    loose: list[Block] = []
+    alone: list[Block] = []
     whole: list[Block] = []
-    for part, block, alone in _by_tag(section):
-        if part == "appendix":
-            (loose if alone else whole).append(block)
+    raised = 0
+    for part, block, home in _by_tag(section):
+        if part == "appendix" and home:
+            alone.append(_pointing_back(block, home))
+        elif part == "appendix":
+            tagged = level(block) and APPENDIX in block.where.tags
+            raised = max(0, level(block) - 2) if tagged else raised
+            whole.append(_raised(block, raised))
         elif part == "abstract" and level(block):
             document.abstract.append(replace(block, blocks=block.blocks[1:]))
         else:
             getattr(document, part).append(block)
-    if not loose and not whole:
-        return
-    where = Where(section[0].where.chapter, "")
-    title = section[0].blocks[0]["c"][2] if level(section[0]) == 1 else tree.words(where.chapter)
-    if loose or level(whole[0]) > 1:
-        heading = tree.words(f"{plain(title)}: further results")
-        nodes = [{"t": "Header", "c": [1, ["", [], []], heading]}]
-        if shown := [block for block in loose if isinstance(block, Shown)]:
-            verb = "belongs" if len(shown) == 1 else "belong"
-            words = [*named(shown), SPACE, *tree.words(f"{verb} to"), SPACE, section_link(title)]
-            nodes.append(tree.para(*words, tree.string(".")))
-        document.appendix.append(Prose("", nodes, where))
-    document.appendix += [*loose, *whole]
-    if titles := [block.blocks[0]["c"][2] for block in whole if level(block) == level(whole[0])]:
-        links = [
-            part
-            for title in titles
-            for part in (
-                section_link(title),
-                SPACE,
-                *tree.words(f"({plain(title)})"),
-                tree.string(","),
-                SPACE,
-            )
-        ]
-        said = tree.para(*tree.words("Continued in"), SPACE, *links[:-2], tree.string("."))
+    where = replace(section[0].where, cell="", tags=())
+    if alone or (whole and level(whole[0]) > 1):
+        heading = tree.words(f"{plain(_title(section[0]) or where.chapter)}: further results")
+        document.appendix.append(Prose("", [{"t": "Header", "c": [1, ["", [], []], heading]}], where))
+    document.appendix += [*alone, *whole]
+    if titles := [_title(block) for block in whole if 0 < level(block) <= 2]:
+        links = [node for title in titles for node in (tree.string(","), SPACE, *_titled(title))]
+        said = tree.para(*tree.words("Continued in"), *links[1:], tree.string("."))
         document.body.append(Prose("", [said], where))
 
 
-def _by_tag(section: Sequence[Block]) -> Iterator[tuple[str, Block, bool]]:
-    """Yield (part, block, whether its own cell alone is tagged) for the blocks of a section."""
-    part, depth = "body", 0
+def _by_tag(section: Sequence[Block]) -> Iterator[tuple[str, Block, list[Node]]]:
+    """Yield (part, block, title of the section that it is taken from alone, if it is) for the blocks of a section."""
+    part, depth, title = "body", 0, tree.words("Report")
     for block in section:
         here = level(block)
         if here and here <= depth:
@@ -216,7 +203,26 @@ def _by_tag(section: Sequence[Block]) -> Iterator[tuple[str, Block, bool]]:
         own = next((PARTS[tag] for tag in block.where.tags if tag in PARTS), "")
         if own and here:
             part, depth = own, here
-        yield own or part, block, bool(own) and part != own
+        title = _title(block) if 0 < here <= 2 else title
+        yield own or part, block, title if own and part != own else []
+
+
+def _title(block: Block) -> list[Node]:
+    return block.blocks[0]["c"][2] if level(block) else []
+
+
+def _titled(title: list[Node]) -> list[Node]:
+    """Return "Section 4.1 (Title)", a link."""
+    return [section_link(title), SPACE, *tree.words(f"({plain(title)})")]
+
+
+def _pointing_back(block: Block, title: list[Node]) -> Block:
+    """Return a figure or table whose caption ends with the section that it is taken from."""
+    if not isinstance(block, Shown):
+        return block
+    return replace(
+        block, words=[*block.words, SPACE, tree.string("From"), SPACE, section_link(title), tree.string(".")]
+    )
 
 
 def pdf_of(document: Document, figure: Figure) -> Path:

@@ -181,10 +181,12 @@ def report_inputs(settings: Settings, state: State) -> dict[str, str]:
     here = Path(__file__).parent
     inputs = {f"what {c} wrote": state.written(c, "notebooks/", "figures/") for c in chapters()}
     inputs |= _linked_pictures(settings)
+    if (citation := paths.root() / "CITATION.cff").exists():
+        inputs["CITATION.cff"] = digest(citation.read_bytes())
     inputs |= {
         f"n2nlib/report/{p.name}": digest(p.read_bytes()) for p in sorted(here.iterdir()) if p.is_file()
     }
-    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst", "pillow")}
+    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst", "pillow", "matplotlib")}
 
 
 def _linked_pictures(settings: Settings) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
+from n2nlib import paths
 from n2nlib.report.plan import PACKAGES, Settings, State
 from n2nlib.runs.store import commit
 
@@ -24,3 +25,15 @@ def provenance(settings: Settings) -> dict[str, str]:
         ),
         "Time": f"{seconds:.0f} s to execute the chapters, training apart",
     }
+
+
+def authors() -> list[str]:
+    """Return who CITATION.cff names as the project's authors."""
+    import yaml
+
+    path = paths.root() / "CITATION.cff"
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [
+        author.get("name") or f"{author.get('given-names', '')} {author.get('family-names', '')}".strip()
+        for author in values.get("authors", [])
+    ]
