@@ -31,10 +31,10 @@ $(foreach v,$(filter-out $(KNOWN) MAKE% -%,$(TYPED)),$(error unknown variable $v
     print(f'did you mean {near[0]}?' if near else '')" '$v' $(KNOWN)) Choose one of $(KNOWN)))
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan test campaign lab bench verify search notebooks clean lock
+.PHONY: help report plan test test-browser campaign lab bench verify search notebooks clean lock
 
 help:       ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 report: $(READY)     ## make the report: results/<dataset>-<profile>/report.html and report.pdf
 	@$(PY) -m n2nlib report $(options)
@@ -45,12 +45,14 @@ plan: $(READY)       ## say what `make report` would do, and why
 test: $(READY)       ## run the tests: pytest, and nbval over the committed notebooks
 	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
 
+test-browser: $(READY) ## run the tests in Debian's Chromium: JupyterLab and report.html
+	@$(PY) -m pytest -q -m browser tests
+
 campaign: $(READY)   ## run the slow tests: all chapters on many odd folders of photographs
 	@$(PY) -m pytest -q -m campaign tests
 
 lab: $(READY)        ## open JupyterLab on the chapters (this machine only, with a token)
-	@$(PY) -m jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
-	    $(if $(filter 0,$(shell id -u)),--allow-root)
+	@$(PY) -m jupyter lab --config=n2nlib/tools/lab/config.json $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: $(READY)      ## print images/s and pairs/s beside a plain textbook loop (DEVICE=)
 	@$(PY) -m n2nlib bench $(device)

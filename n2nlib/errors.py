@@ -7,7 +7,11 @@ from collections.abc import Iterable
 
 
 class ReportError(Exception):
-    """Something that the reader of the message can mend: bad input, a missing file, a full disk."""
+    """Something that the reader of the message can fix: bad input, a missing file, a full disk."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the message says what to do, and the way through the library does not."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class CorpusError(ReportError):

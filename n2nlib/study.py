@@ -30,6 +30,9 @@ from n2nlib.runs.sweep import check_executor, sweep
 from n2nlib.spec import RunSpec
 from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible
 
+#: What is called after each epoch: with a run's spec and the new row of its history.
+OnEpoch = Callable[[RunSpec, dict[str, Any]], None]
+
 
 class Study:
     """One chapter's view of one report; `Study.open` makes it from the notebook's parameters."""
@@ -87,9 +90,10 @@ class Study:
         spec = self.profile.spec(self.fingerprint, **changes)
         return spec.replace(options=own_options(spec.network, spec.options))
 
-    def run(self, specs: Sequence[RunSpec]) -> list[Run]:
+    def run(self, specs: Sequence[RunSpec], on_epoch: OnEpoch | None = None) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.
 
+        `on_epoch` is called with a run's spec and each new row of its history.
         Raises ReportError for a run that the dataset cannot make, and for one that the store lacks where nothing
         is trained; `prepare` and `runs` leave such runs out.
         """
@@ -105,7 +109,16 @@ class Study:
                 f"{len(missing)} of {len(specs)} runs not stored (the first: {first.id}, {first.network}, seed "
                 f"{first.seed}), and train = False: set train = True in the parameters cell, or ask for stored runs."
             )
-        return self._made(specs)
+        return self._made(specs, on_epoch)
+
+    def watch(self, specs: Mapping[str, RunSpec]) -> dict[str, Run]:
+        """Return labelled runs as `run` does, and draw their learning curves while they train."""
+        from n2nlib.display.live import LiveCurves
+
+        curves = LiveCurves(specs)
+        runs = dict(zip(specs, self.run(list(specs.values()), curves), strict=True))
+        curves.finish({label: run.history for label, run in runs.items()})
+        return runs
 
     def prepare(self, specs: Sequence[RunSpec]) -> list[Run]:
         """Return the runs of some specs in their order, training in one sweep what the store lacks.
@@ -124,10 +137,11 @@ class Study:
         there = {label: [found[s] for s in specs if s in found] for label, specs in rows.items()}
         return {label: runs for label, runs in there.items() if runs}
 
-    def _made(self, specs: Sequence[RunSpec]) -> list[Run]:
+    def _made(self, specs: Sequence[RunSpec], on_epoch: OnEpoch | None = None) -> list[Run]:
         if not self.train:  # all are stored: whoever asks has looked, which takes a checksum of each file
             return [self.store.get(s) for s in specs]
-        return sweep(specs, self._datasets, device=self.device, executor=self.executor, store=self.store)
+        return sweep(specs, self._datasets, device=self.device, executor=self.executor, store=self.store,
+                     on_epoch=on_epoch)  # fmt: skip
 
     def _tell_missing(self) -> None:
         """Say once, on stderr, how many runs of the report are not stored, and how to train them."""

@@ -24,3 +24,22 @@ def fake_report(tmp_path, results, monkeypatch):
     monkeypatch.setattr(run, "missing_runs", lambda settings: [])
     fake_chapters.write_report(tmp_path)
     return plan.Settings("bundled", "smoke", "cpu")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, headless, as playwright's browser."""
+    import browsing
+
+    with browsing.chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    """JupyterLab on copies of the notebooks, as `make lab` starts it; return (address with token, folder)."""
+    import browsing
+
+    folder = tmp_path_factory.mktemp("lab")
+    with browsing.jupyterlab(folder) as address:
+        yield address, folder

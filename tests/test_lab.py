@@ -1,140 +1,228 @@
-"""The chapters in JupyterLab, in a real browser: opened by its address and token, Run All, and a changed parameter."""
+"""The notebooks in JupyterLab, in a real browser: the start page, Run All, a wrong parameter, and the explorer."""
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from n2nlib import paths
-from n2nlib.report import kernel
-from n2nlib.tools.tidy import committed
+from n2nlib.tools.tidy import KEPT, committed
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+pytestmark = pytest.mark.browser
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="no chromium: `apt-get install chromium` to test JupyterLab in a browser"
-)
+#: Seconds that a notebook has for Run All.
+PATIENCE = 120
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """JupyterLab on copies of the chapters, as `make lab` starts it; return (address with token, folder)."""
-    folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(paths.notebooks(), folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    kernel.install()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder / "log"
-    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data"),
-                                "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}  # fmt: skip
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-               f"--ServerApp.root_dir={folder}"]  # fmt: skip
-    with log.open("w") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+@pytest.fixture
+def page(browser):
+    """A page as wide as a laptop's; its errors fail the test."""
+    opened = browser.new_page(viewport={"width": 1440, "height": 1000})
+    opened.set_default_timeout(60_000)
+    yield opened
+    opened.close()
+
+
+class Notebook:
+    """A copy of a notebook, open in JupyterLab with a kernel that is idle."""
+
+    def __init__(self, page, lab, name: str):
+        address, folder = lab
+        self.page, self.path = page, folder / "notebooks" / f"{name}.ipynb"
+        base, token = address.split("/lab")[0], address.partition("token=")[2]
+        page.goto(f"{base}/lab/tree/notebooks/{name}.ipynb?reset&token={token}")
+        # A kernel that is not idle yet would lose the click.
+        self.status = page.locator("#jp-main-statusbar")
+        self.idle()
+
+    def idle(self) -> None:
+        self.status.get_by_text(re.compile(r"Python \(n2n\) \| Idle")).wait_for()
+
+    def run_all(self) -> list[dict]:
+        """Run all cells and return the code cells as saved."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            time.sleep(0.5)
+            code = [c for c in self.saved()["cells"] if c["cell_type"] == "code"]
+            errors = [o for c in code for o in c["outputs"] if o["output_type"] == "error"]
+            if errors or all(c["execution_count"] for c in code):
+                return code
+        raise AssertionError(f"Run All did not end in {PATIENCE} seconds")
+
+    def saved(self) -> dict:
+        """Save the notebook and return what the file holds then."""
+        self.page.get_by_role("menuitem", name="File", exact=True).click()
+        self.page.get_by_role("menuitem", name="Save Notebook", exact=True).click()
         try:
-            yield _address(server, log), folder
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def _address(server: subprocess.Popen, log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", log.read_text()):
-            return found[0]
-        time.sleep(0.2)
-    raise AssertionError(log.read_text()[-2000:])
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-def run_all(browser, address: str, folder: Path, name: str) -> list[dict]:
-    """Open a notebook, Run All, save; return its cells as saved."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    base, token = address.split("/lab?")
-    page.goto(f"{base}/lab/tree/notebooks/{name}.ipynb?reset&{token}")
-    # A kernel that is not idle yet would lose the click.
-    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"Python \(n2n\) \| Idle")).wait_for(
-        timeout=60_000
-    )
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    path = folder / "notebooks" / f"{name}.ipynb"
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        time.sleep(1)
-        page.keyboard.press("Control+s")
-        try:
-            code = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+            return json.loads(self.path.read_text(encoding="utf-8"))
         except json.JSONDecodeError:  # caught in the middle of being saved
-            continue
-        errors = [o for c in code for o in c["outputs"] if o["output_type"] == "error"]
-        if errors or all(c["execution_count"] for c in code):
-            break
-    page.close()
-    assert not errors, errors
-    assert all(c["execution_count"] for c in code), "Run All did not end in four minutes"
-    return code
+            time.sleep(0.2)
+            return json.loads(self.path.read_text(encoding="utf-8"))
 
 
-def emptied(folder: Path, name: str, **parameters: str) -> None:
-    """Take a notebook's outputs away, and set some of its parameters as a reader would."""
+def errors(code: list[dict]) -> list[dict]:
+    return [o for c in code for o in c["outputs"] if o["output_type"] == "error"]
+
+
+def emptied(folder: Path, name: str, **parameters: str) -> dict:
+    """Take a notebook's outputs away, and set some of its parameters as a reader would; return the notebook."""
     path = folder / "notebooks" / f"{name}.ipynb"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     for cell in content["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
         if "parameters" in cell["metadata"].get("tags", []):
             source = "".join(cell["source"])
             for key, value in parameters.items():
-                source = re.sub(rf'^{key} = "\w+"', f'{key} = "{value}"', source, flags=re.MULTILINE)
+                source = re.sub(rf'^{key} = "[\w-]+"', f'{key} = "{value}"', source, flags=re.MULTILINE)
             cell["source"] = source
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return content
 
 
-@pytest.mark.parametrize("name", [path.stem for path in committed()])
-def test_run_all_works(lab, browser, name):
-    address, folder = lab
-    emptied(folder, name)
-    code = run_all(browser, address, folder, name)
+def without_outputs(notebook: dict) -> dict:
+    cells = [
+        {k: v for k, v in c.items() if k not in ("outputs", "execution_count")} for c in notebook["cells"]
+    ]
+    return notebook | {"cells": [c | {"source": "".join(c["source"])} for c in cells]}
+
+
+@pytest.mark.parametrize("name", [path.stem for path in committed() if path.stem != "explore"])
+def test_run_all_works_and_saving_changes_outputs_only(lab, page, name):
+    before = emptied(lab[1], name)
+    notebook = Notebook(page, lab, name)
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.jp-CodeCell .cm-scroller')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    )
+    assert wide == 0, f"{wide} code cells scroll sideways"
+    code = notebook.run_all()
+    assert not errors(code)
     kinds = {o.get("metadata", {}).get("n2n", {}).get("kind") for c in code for o in c["outputs"]}
-    assert {"figure", "table"} <= kinds or name == "explore"
+    assert {"figure", "table"} <= kinds
+    assert without_outputs(notebook.saved()) == without_outputs(before) | {"metadata": KEPT}
 
 
-def test_a_parameter_that_cannot_be_is_one_sentence(lab, browser):
+def test_a_parameter_that_cannot_be_is_one_sentence(lab, page):
     """A profile that does not exist: the cell that opens the study says so, naming the nearest."""
-    address, folder = lab
-    emptied(folder, "01_data", profile="smok")
-    with pytest.raises(AssertionError, match="did you mean 'smoke'"):
-        run_all(browser, address, folder, "01_data")
+    emptied(lab[1], "01_data", profile="smok")
+    (error,) = errors(Notebook(page, lab, "01_data").run_all())
+    assert error["traceback"] == [f"ReportError: {error['evalue']}"]
+    assert "did you mean 'smoke'" in error["evalue"] and "\n" not in error["evalue"]
+
+
+def test_the_start_page_is_rendered_and_links_to_the_notebooks(lab, page):
+    page.goto(lab[0])
+    preview = page.locator(".jp-MarkdownViewer")
+    preview.get_by_role("heading", name="The notebooks").wait_for()
+    preview.get_by_role("link", name="explore").click()
+    page.locator(".jp-NotebookPanel:visible").wait_for()
 
 
 def test_nothing_is_served_without_the_token(lab):
-    import urllib.error
-    import urllib.request
-
-    address, _ = lab
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(address.split("/lab?")[0] + "/api/contents")
+        urllib.request.urlopen(lab[0].split("/lab")[0] + "/api/contents")
     assert refused.value.code == 403
+
+
+# --- the explorer ---
+
+
+@pytest.fixture
+def explorer(lab, page):
+    emptied(lab[1], "explore")
+    notebook = Notebook(page, lab, "explore")
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    start = time.monotonic()
+    page.keyboard.press("Shift+Enter")
+    page.locator(".n2n-pictures img").first.wait_for()
+    notebook.seconds = time.monotonic() - start
+    return notebook
+
+
+def picture(page, number: int = 0) -> str:
+    """The address of a picture, another one for each content that it was given."""
+    return page.locator(".n2n-frame > img:first-child").nth(number).get_attribute("src")
+
+
+def changes(page, number: int, action) -> None:
+    """Act, and wait until a picture is another one."""
+    before = picture(page, number)
+    action()
+    page.wait_for_function(
+        "([n, old]) => document.querySelectorAll('.n2n-frame > img:first-child')[n].src !== old",
+        arg=[number, before],
+    )
+
+
+def photograph(width: int, height: int) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(
+        content, "PNG"
+    )
+    return content.getvalue()
+
+
+def test_widgets_change_the_pictures(lab, page, explorer):
+    assert not page.locator(".jp-RenderedImage").first.is_visible(), (
+        "the still picture stands beside the live one"
+    )
+    caption = page.locator(".n2n-caption")
+    assert "dB, SSIM" in caption.nth(1).inner_text()
+    changes(page, 2, lambda: page.get_by_label("Right").select_option("Gaussian"))
+    changes(page, 0, lambda: page.get_by_label("Noise").select_option("Gaussian"))
+    changes(page, 0, lambda: page.get_by_label("Photograph").select_option("coffee"))
+    changes(page, 0, lambda: page.get_by_role("button", name="Draw the noise again").click())
+    page.locator(".widget-slider", has_text="Cell (pixels)").locator(".noUi-handle").focus()
+    changes(page, 0, lambda: page.keyboard.press("ArrowLeft"))
+
+
+def test_a_click_and_the_arrow_keys_choose_a_pixel(lab, page, explorer):
+    group, row = page.locator(".n2n-pictures").first, page.locator(".n2n-title").nth(8)
+    box = page.locator(".n2n-frame").nth(1).bounding_box()
+    changes(
+        page,
+        8,
+        lambda: page.mouse.click(box["x"] + box["width"] * 16.5 / 64, box["y"] + box["height"] * 8.5 / 64),
+    )
+    assert "row 8, column 16" in group.get_attribute("aria-label")
+    assert row.inner_text() == "TNet: row of pixel (8, 16)"
+    group.focus()
+    changes(page, 8, lambda: page.keyboard.press("ArrowDown"))
+    assert "row 9, column 16" in group.get_attribute("aria-label")
+    curtain = page.locator(".n2n-curtain:visible")
+    curtain.focus()
+    page.keyboard.press("End")
+    assert curtain.input_value() == "100" and "row 9, column 16" in group.get_attribute("aria-label")
+
+
+def test_uploads(lab, page, explorer):
+    """A photograph of 25 MB arrives; what is none is one sentence."""
+    upload = page.locator("input[type=file]").first
+    changes(
+        page,
+        0,
+        lambda: upload.set_input_files(
+            {"name": "mine.png", "mimeType": "image/png", "buffer": photograph(3000, 2800)}
+        ),
+    )
+    assert page.get_by_label("Photograph").input_value() == "mine.png"
+    upload.set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.get_by_text("notes.png").wait_for()
+    assert page.get_by_label("Photograph").input_value() == "mine.png"
+
+
+def test_the_code_below_runs_as_well(lab, page, explorer):
+    code = explorer.run_all()
+    assert not errors(code)
+    text = "".join("".join(o.get("text", "")) for c in code for o in c["outputs"])
+    assert re.search(r"FiveConvs: [\d,]+ parameters, \d\d\.\d\d dB", text)

@@ -50,7 +50,7 @@ def test_has_a_title_one_parameters_cell_and_stable_ids(notebook):
     values = {}
     exec("".join(parameters["source"]), values)  # noqa: S102 (the project's own notebook)
     del values["__builtins__"]
-    explore = {"dataset": "bundled", "profile": "smoke", "train": True}
+    explore = {"dataset": "bundled", "profile": "quick", "train": True}
     chapter = {"dataset": "imagenet-sample", "profile": "paper-bf16", "train": False}
     opens = explore if "# Explore" in "".join(cells[0]["source"]) else chapter
     assert values == opens | {"device": "auto", "executor": "local"}

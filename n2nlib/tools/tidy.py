@@ -19,6 +19,7 @@ from n2nlib.report.run import ONE_THREAD, START_SECONDS
 KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME, "language": "python"},
         "language_info": {"name": "python"}}  # fmt: skip
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 #: The project's notebooks besides the chapters. Any other notebook in the folder is the reader's own.
 BESIDE = ("explore",)
@@ -111,7 +112,8 @@ def tidy(notebook: dict) -> dict:
 
 def _volatile(output: dict) -> bool:
     mark = output.get("metadata", {}).get("n2n", {})
-    return output.get("name") == "stderr" or mark.get("kind") == "provenance"
+    live = WIDGET in output.get("data", {})  # bound to the kernel that made it
+    return live or output.get("name") == "stderr" or mark.get("kind") == "provenance"
 
 
 def _write(path: Path, content: dict) -> None:
