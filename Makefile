@@ -46,6 +46,7 @@ test: $(READY)       ## run the tests: pytest, and nbval over the committed note
 	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
 
 test-browser: $(READY) ## run the tests in Debian's Chromium: JupyterLab and report.html
+	@$(PY) -m pytest -q tests/test_browser.py
 	@$(PY) -m pytest -q -m browser tests
 
 campaign: $(READY)   ## run the slow tests: all chapters on many odd folders of photographs

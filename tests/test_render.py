@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 from fake_chapters import TABLE, WIDE, write
+from fake_outputs import CHAPTERS, code, executed, figure, ledger, shown, table, text
+from PIL import Image, ImageChops
 
 from n2nlib.errors import ReportError
-from n2nlib.report import blocks, document, pandoc, pdf, plan, tree, typeset
-from n2nlib.report.html import html
+from n2nlib.report import blocks, document, pandoc, pdf, pictures, plan, tree, typeset
+from n2nlib.report.html import _without_dead_links, html
 from n2nlib.report.markdown import DIALECT
 
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 #: A page of one blue square, small enough to write by hand.
 PDF = (
     b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
@@ -28,81 +32,10 @@ def convert(text: str, to: str) -> str:
     return pandoc.write(pandoc.read([(DIALECT, text)]), to)[0]
 
 
-def shown(kind: str, data: dict, **mark) -> dict:
-    return {"output_type": "display_data", "data": data, "metadata": {"n2n": {"kind": kind, **mark}}}
-
-
-def figure(name: str) -> dict:
-    return shown(
-        "figure",
-        {"image/png": PNG, "text/plain": "<Image>"},
-        name=name,
-        caption=f"The *{name}* figure, $x^2$.",
-    )
-
-
-def table(name: str, text: str) -> dict:
-    return shown("table", {"text/markdown": text}, name=name, caption=f"The {name} table.")
-
-
-def code(source: str, *outputs: dict) -> dict:
-    return {
-        "cell_type": "code",
-        "id": "c",
-        "metadata": {},
-        "source": source,
-        "outputs": list(outputs),
-        "execution_count": 1,
-    }
-
-
-def text(source: str, *tags: str) -> dict:
-    return {"cell_type": "markdown", "id": "m", "metadata": {"tags": list(tags)}, "source": source}
-
-
-CHAPTERS = {
-    "01_data": [
-        text(
-            "# Data\n\nEquations: $E[y_1] = x$ and\n\n$$\\frac{1}{n} \\sum_i y_i$$\n\nA list:\n- one\n- two"
-        ),
-        code(
-            "import numpy as np\nprint('secret detail')",
-            {"output_type": "stream", "name": "stdout", "text": "secret detail\n"},
-            {"output_type": "stream", "name": "stderr", "text": "a progress bar"},
-        ),  # fmt: skip
-        code(
-            "study.figure(fig, 'narrow', '...')",
-            figure("narrow"),
-            shown("caption", {"text/markdown": "*Figure narrow.* again"}),
-        ),
-        code(
-            "study.say('...')",
-            shown("prose", {"text/markdown": "Measured: **20.72** dB, <5 % off."}),
-            shown("provenance", {"text/markdown": "commit abc"}),
-        ),  # fmt: skip
-    ],
-    "02_networks": [
-        text("# Networks"),
-        code("study.table(...)", table("models", TABLE)),
-        code("study.figure(...)", figure("wide")),
-    ],
-    "07_report": [
-        text("# A thin denoiser, *done again*"),
-        text("## Abstract", "abstract"),
-        code("say", shown("prose", {"text/markdown": "In short: it works."})),
-        text("## Headline\n\nOne table.", "front"),
-        code("study.table(...)", table("headline", TABLE)),
-        text("## Claims"),
-        code("study.table(...)", table("claims", WIDE)),
-    ],
-}
-
-
 @pytest.fixture
 def report(fake_report):
     """The settings of a report whose chapters have been executed."""
-    for name, cells in CHAPTERS.items():
-        write(fake_report.folder / "notebooks", name, {"cells": cells})
+    executed(fake_report)
     fake_report.figures.mkdir(parents=True)
     for name, width in [("narrow", 240), ("wide", 497)]:
         (fake_report.figures / f"{name}.pdf").write_bytes(PDF % width)
@@ -145,7 +78,7 @@ class Loads(HTMLParser):
         attributes = dict(attributes)
         if tag not in self.VOID:
             self.open.append(tag)
-        if tag in ("script", "iframe", "object", "embed"):
+        if tag in ("iframe", "object", "embed"):
             self.fetched.append(tag)
         wanted = attributes.get("src") or (attributes.get("href") if tag == "link" else None)
         if wanted and not wanted.startswith("data:"):
@@ -166,6 +99,13 @@ def test_html_needs_nothing_else(page):
     assert loads.fetched == []
     assert loads.open == []
     assert not re.search(r"url\(\s*['\"]?(?!data:)|@import", page)
+
+
+def test_html_allows_its_own_script_alone(page):
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
 
 
 def test_html_shows_everything_in_its_place(page):
@@ -320,3 +260,69 @@ def test_an_interval_stays_on_one_line(to, space):
     )
     assert f"−9.59,{space}−8.37" in text and f"+0.20,{space}+0.42" in text
     assert "a, b" in text and "[1, 2]" in text
+
+
+def test_alternative_text_says_what_is_seen_and_the_caption_is_kept(report):
+    seen = figure("narrow")
+    seen["metadata"]["n2n"]["alt"] = 'A curve that rises to "25.3" dB.'
+    executed(report, {"02_networks": [code("x", seen)]})
+    page = html(document.read(report))
+    images = re.findall(r'<img alt="([^"]*)"', page)
+    assert images[-1] == "A curve that rises to &quot;25.3&quot; dB."
+    assert images[0].startswith("The *narrow* figure")  # a notebook executed before figures had one
+
+
+def test_claims_lead_to_their_evidence_and_back(report):
+    executed(report, {"07_report": ledger(report)})
+    page = html(document.read(report))
+    row = re.search(r'<tr id="claim-order".*?</tr>', page, re.DOTALL)[0]
+    assert 'href="#table-models" aria-label="Table 2: order">Table 2</a>' in row
+    assert 'href="#code-table-models"' in row
+    assert '<span class="verdict" data-verdict="contradicted">contradicted</span>' in row
+    assert 'data-verdict="no-run"' in page  # a verdict of any name is shown
+    models = re.search(r'<figure class="table" id="table-models".*?</figure>', page, re.DOTALL)[0]
+    assert '<a href="#claim-order">TNet outperforms UNet.</a>' in models and "claim-order-cited" not in models
+    fold = re.search(r'<details class="code">(?:(?!</details>).)*id="code-table-models"', page, re.DOTALL)
+    assert fold and 'id="claim-adam"' in page
+    targets = set(re.findall(r'\bid="([^"]*)"', page))
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= targets
+    assert pdf.source(document.read(report)).count("contradicted") == 1  # the tree is not shared
+
+
+def test_a_link_without_a_target_becomes_text_and_is_named(report):
+    found = document.read(report)
+    page = _without_dead_links('<p id="a"><a href="#a">A</a> <a href="#b"><b>B</b></a></p>', found)
+    assert page == '<p id="a"><a href="#a">A</a> <b>B</b></p>'
+    assert "the link to #b has no target" in found.found.problems[-1]
+
+
+def test_the_summary_is_set_apart(report):
+    summary = [
+        text("## Reproducibility summary", "front"),
+        text("### Scope\n\nWords."),
+        text("## After\n\nMore."),
+    ]
+    executed(report, {"07_report": summary})
+    section = re.search(r'<section class="summary">(.*?)</section>', html(document.read(report)), re.DOTALL)[
+        1
+    ]
+    assert "Words." in section and "More." not in section and '<h3 id="scope">' in section
+
+
+def test_a_table_header_is_not_empty(report):
+    executed(report, {"01_data": [code("x", table("blank", "|  | a |\n| :-- | --: |\n| b | 1 |\n"))]})
+    page = html(document.read(report))
+    assert not re.search(r"<th[^>]*>\s*</th>", page) and re.search(r'<td style="[^"]*"></td>\s*<th', page)
+
+
+def test_a_plot_is_the_same_to_the_pixel_on_the_page():
+    plot = Image.new("RGB", (400, 200), "white")
+    plot.paste((0, 114, 178), (20, 20, 380, 24))
+    png = io.BytesIO()
+    plot.save(png, "PNG")
+    picture = pictures.for_page(png.getvalue())
+    assert (picture.media, picture.width, picture.height) == ("image/webp", 400, 200)
+    assert len(picture.content) < len(png.getvalue())
+    assert (
+        ImageChops.difference(Image.open(io.BytesIO(picture.content)).convert("RGB"), plot).getbbox() is None
+    )

@@ -74,9 +74,10 @@ class Table(Shown):
 
 @dataclass(frozen=True)
 class Figure(Shown):
-    """A picture, as PNG bytes for the screen; its PDF lies in the figures' folder."""
+    """A picture, as PNG bytes for the screen, and in words (`alt`); its PDF is in the figures' folder."""
 
     png: bytes = b""
+    alt: str = ""
 
 
 Block = Prose | Code | Table | Figure
@@ -159,7 +160,7 @@ def _outputs(cell_outputs: list[dict], source: str, where: Where, found: Found) 
 def _shown(data: dict, mark: dict, where: Where) -> Block:
     if mark["kind"] == "figure":
         png = base64.b64decode(outputs.text(data["image/png"]))
-        return Figure(mark["name"], mark["caption"], where, png=png)
+        return Figure(mark["name"], mark["caption"], where, png=png, alt=mark.get("alt", ""))
     text = outputs.text(data["text/markdown"])
     if mark["kind"] == "table":
         return Table(mark["name"], mark["caption"], where, text=text)

@@ -203,7 +203,7 @@ def link_up(parts: Iterable[tuple[str, list[Node]]], taken: Iterable[str], chapt
             if node["t"] == "Header":
                 attributes[0] = _unused(old or "section", used)
                 titles.setdefault(chapter, attributes[0])
-                targets.setdefault((chapter, _key(plain(node["c"][2]))), attributes[0])
+                targets.setdefault((chapter, key(plain(node["c"][2]))), attributes[0])
             elif old and node["t"] in ("Span", "Div"):
                 attributes[0] = _unused(old, used)
             else:
@@ -240,13 +240,13 @@ def _target(
         return None
     place = name[1] if name else chapter
     fragment = unquote(fragment)
-    for key in [(place, fragment), (place, _key(fragment)), *([] if name else [(None, fragment)])]:
-        if fragment and key in targets:
-            return f"#{targets[key]}"
+    for wanted in [(place, fragment), (place, key(fragment)), *([] if name else [(None, fragment)])]:
+        if fragment and wanted in targets:
+            return f"#{targets[wanted]}"
     return f"#{titles[place]}" if name and place in titles else None
 
 
-def _key(text: str) -> str:
+def key(text: str) -> str:
     """Return what a heading and JupyterLab's link to it (`#Data-and-noise`) have in common."""
     return "".join(c for c in text.casefold() if c.isalnum())
 
