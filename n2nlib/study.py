@@ -246,7 +246,7 @@ class Study:
         paths.write(folder / f"{name}.csv", flat(frame).to_csv(index=False))
         paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
         paths.write(folder / f"{name}.tex", latex_table(texts, name, plain))
-        show_markdown(markdown, {"kind": "table", "name": name, "caption": caption})
+        show_markdown(markdown, {"kind": "table", "name": name, "caption": words})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
     def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None, absent: str = "") -> None:
@@ -261,15 +261,13 @@ class Study:
         from IPython.display import Image, display
         from matplotlib import pyplot as plt
 
-        caption = " ".join(
-            filter(None, [*caption.split(), of.sample if of is not None else "", self._made_of(self.title)])
-        )
+        words = " ".join(filter(None, [*caption.split(), of.sample if of is not None else ""]))
         _, png = figures.save(fig, paths.figures(self.dataset.name, self.profile.name) / name)
         plt.close(fig)
         display(
-            Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}}
+            Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": words}}
         )
-        show_markdown(f"*Figure {name}.* {caption}", {"kind": "caption"})
+        show_markdown(f"*Figure {name}.* {words} {self._made_of(self.title)}", {"kind": "caption"})
 
     def say(self, text: str) -> None:
         """Show prose (Markdown) that was made from results; an empty text shows nothing."""

@@ -69,7 +69,7 @@ def test_a_table_is_shown_and_written(study, monkeypatch):
     assert mark == {
         "kind": "table",
         "name": "t",
-        "caption": "Caption & more. Dataset bundled, profile smoke.",
+        "caption": "Caption & more.",
     }
     pd.testing.assert_frame_equal(pd.read_csv(study.folder / "tables/t.csv"), frame)
     latex = (study.folder / "tables/t.tex").read_text()

@@ -179,7 +179,7 @@ def place(document: Document, section: list[Block]) -> None:
             raised = max(0, level(block) - 2) if tagged else raised
             whole.append(_raised(block, raised))
         elif part == "abstract" and level(block):
-            document.abstract.append(replace(block, blocks=block.blocks[1:]))
+            document.abstract += [replace(block, blocks=block.blocks[1:])] if block.blocks[1:] else []
         else:
             getattr(document, part).append(block)
     where = replace(section[0].where, cell="", tags=())
