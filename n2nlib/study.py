@@ -264,9 +264,7 @@ class Study:
         words = " ".join(filter(None, [*caption.split(), of.sample if of is not None else ""]))
         _, png = figures.save(fig, paths.figures(self.dataset.name, self.profile.name) / name)
         plt.close(fig)
-        display(
-            Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": words}}
-        )
+        display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": words}})
         show_markdown(f"*Figure {name}.* {words} {self._made_of(self.title)}", {"kind": "caption"})
 
     def say(self, text: str) -> None:
