@@ -7,6 +7,8 @@ __version__ = "0.1.0"
 #: Public name -> module; loaded when first used, so that a command that only plans never waits for torch.
 _PUBLIC = {
     "load_pretrained": "pretrained",
+    "denoise": "denoising",
+    "noisy_pair": "denoising",
     "psnr": "evaluation.metrics",
     "ssim": "evaluation.metrics",
     "TNet": "models",

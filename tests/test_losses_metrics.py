@@ -67,7 +67,7 @@ def test_shapes_must_agree():
     clean, noisy = pictures(2)
     with pytest.raises(ReportError, match=r"\(2, 3, 32, 32\).*\(1, 3, 32, 32\)"):
         psnr(clean, noisy[:1], data_range=255)
-    with pytest.raises(ReportError, match="give two arrays"):
+    with pytest.raises(ReportError, match="expected two arrays"):
         psnr(clean[0], noisy[0], data_range=255)
 
 

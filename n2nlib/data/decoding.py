@@ -126,25 +126,38 @@ def _opened(source):
     return Image.open(source, formats=FORMATS)
 
 
+def upright(data: bytes, name: str):
+    """Return an image file's first frame as an upright Pillow image of 8 bits per channel, of any size and mode.
+
+    Raises CorpusError for what is not a readable image or has values of an unknown range.
+    """
+    return _decoded(data, name, 1)[0]
+
+
 def _rgb(data: bytes, name: str):
-    """Return the upright RGB image (Pillow's), the range that was assumed of its values, and whether it
-    has another profile."""
+    """Return the upright RGB image (Pillow's), transparency laid on white, and what `_decoded` returns of it."""
+    return _decoded(data, name, SIDE, opaque=True)
+
+
+def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
+    """Return the upright image, the range that was assumed of its values, and whether it has another
+    profile."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with _opened(io.BytesIO(data)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
-            if min(image.size) < SIDE:
+            if min(image.size) < smallest:
                 raise CorpusError(
-                    f"{name} is {image.width}x{image.height} pixels, smaller than {SIDE} on a side."
+                    f"{name} is {image.width}x{image.height} pixels, smaller than {smallest} on a side."
                 )
             profile = _other_profile(image.info.get("icc_profile"))
             image, assumed = _eight_bits(image)
-        if image.has_transparency_data:
+        if opaque and image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
-        return image if image.mode == "RGB" else image.convert("RGB"), assumed, profile
+        return image.convert("RGB") if opaque and image.mode != "RGB" else image, assumed, profile
     except CorpusError:
         raise
     except Image.DecompressionBombError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import nn
@@ -17,13 +20,19 @@ def mse(clean, image, data_range: float) -> np.ndarray:
 
     Raises ReportError where the shapes differ or are not those of a batch of images.
     """
+    clean, image = _comparable(clean, image)
+    error = (clean.astype(np.float64) - image.astype(np.float64)) / data_range
+    return (error**2).reshape(len(error), -1).mean(axis=1)
+
+
+def _comparable(clean, image) -> tuple[np.ndarray, np.ndarray]:
     clean, image = np.asarray(clean), np.asarray(image)
     if clean.shape != image.shape or clean.ndim != 4:
         raise ReportError(
-            f"images of shapes {clean.shape} and {image.shape} cannot be compared: give two arrays (N, 3, H, W)."
+            f"images of shapes {clean.shape} and {image.shape} cannot be compared: "
+            "expected two arrays (N, 3, H, W)."
         )
-    error = (clean.astype(np.float64) - image.astype(np.float64)) / data_range
-    return (error**2).reshape(len(error), -1).mean(axis=1)
+    return clean, image
 
 
 def psnr(clean, image, data_range: float) -> np.ndarray:
@@ -43,7 +52,7 @@ def ssim(clean, image, data_range: float) -> np.ndarray:
     """Structural similarity of each image (Wang et al. 2004, scikit-image's 7x7 window): (N,3,H,W) twice -> (N,)."""
     from skimage.metrics import structural_similarity
 
-    pairs = zip(np.asarray(clean), np.asarray(image), strict=True)
+    pairs = zip(*_comparable(clean, image), strict=True)
     return np.array([structural_similarity(c, i, channel_axis=0, data_range=data_range) for c, i in pairs])
 
 
@@ -54,31 +63,37 @@ def to_uint8(prediction) -> np.ndarray:
     return np.clip(np.asarray(prediction, dtype=np.float64) * 255, 0, 255).astype(np.uint8)
 
 
-@torch.no_grad()
-def denoise(network: nn.Module, noisy, batch: int = 250) -> np.ndarray:
-    """Denoise uint8 images with a network on whatever device it is: (N,3,H,W) uint8 -> (N,3,H,W) uint8.
+@contextmanager
+def judging(network: nn.Module) -> Iterator[torch.device]:
+    """Hold a network in eval mode and in fp32, without gradients, and give its device; its mode comes back."""
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    was_training = network.training
+    network.eval()
+    try:
+        with (
+            torch.no_grad(),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+            torch.autocast(device.type, enabled=False),
+        ):
+            yield device
+    finally:
+        network.train(was_training)
 
-    Always in fp32 and eval mode; the network's mode is left as it was. Raises ReportError for anything but such images.
+
+def denoise(network: nn.Module, noisy, batch: int = 250) -> np.ndarray:
+    """Denoise windows with a network, for measuring: (N,3,H,W) uint8 -> (N,3,H,W) uint8.
+
+    Always in fp32 and eval mode, on the network's device. Raises ReportError for anything but such images;
+    `n2nlib.denoise` takes images of other kinds and sizes.
     """
     if noisy.ndim != 4 or noisy.shape[1] != 3 or str(noisy.dtype).removeprefix("torch.") != "uint8":
         raise ReportError(
             f"denoise() got {noisy.dtype} {tuple(noisy.shape)}: give uint8 images (N, 3, H, W), 0 to 255."
         )
-    device = next(network.parameters()).device
-    was_training = network.training
-    network.eval()
     out = []
-    try:
-        with (
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-            torch.autocast(device.type, enabled=False),
-        ):
-            for start in range(0, len(noisy), batch):
-                x = torch.from_numpy(np.array(noisy[start : start + batch])).to(
-                    device
-                )  # a copy: memory maps are read-only
-                x = x.float().div(255).contiguous(memory_format=torch.channels_last)
-                out.append(to_uint8(network(x)))
-    finally:
-        network.train(was_training)
+    with judging(network) as device:
+        for start in range(0, len(noisy), batch):
+            x = torch.from_numpy(np.array(noisy[start : start + batch]))  # a copy: memory maps are read-only
+            x = x.to(device).float().div(255).contiguous(memory_format=torch.channels_last)
+            out.append(to_uint8(network(x)))
     return np.concatenate(out) if out else np.empty_like(noisy)

@@ -12,6 +12,8 @@ class BaseNet(nn.Module):
     fixed: other heights and widths raise ValueError.
     """
 
+    side = 32
+
     def __init__(self):
         super().__init__()
         self.encoder = nn.Sequential(
@@ -32,7 +34,7 @@ class BaseNet(nn.Module):
         )  # fmt: skip
 
     def forward(self, x):
-        if x.shape[-2:] != (32, 32):
+        if x.shape[-2:] != (self.side, self.side):
             raise ValueError(
                 f"BaseNet takes images of 32x32 pixels, not {tuple(x.shape[-2:])}: use TNet or UNet"
             )
