@@ -14,7 +14,7 @@ from n2nlib.runs.store import Run, RunStore, json_text
 #: Name -> run: the first seed of the longest training that is stored for each network. SmallNet is augmented, with a
 #: cosine schedule; UNet and BaseNet have the paper's recipe, but 80,000 training images instead of 2,500,000.
 RUNS = {
-    "tnet": "301a5fdd49ff1030",
+    "tnet": "9c3976dc5c9cba4f",
     "smallnet": "8b63e19faaf1a314",
     "basenet": "d00a45581d505bd8",
     "unet": "4e0eca7436eaf077",
