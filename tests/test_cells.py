@@ -16,7 +16,7 @@ from PIL import Image
 
 from n2nlib.errors import ReportError
 from n2nlib.report import blocks as blocks_
-from n2nlib.report import document, pandoc, pdf, plan, render, run, tree, typeset
+from n2nlib.report import document, links, pandoc, pdf, plan, render, run, tree, typeset
 from n2nlib.report.html import html
 
 #: Markdown cell -> what a reader must find in both documents (spaces apart), in this order.
@@ -189,7 +189,7 @@ def test_no_cell_needs_its_neighbours(source):
     """Each cell alone is Typst that compiles; what it says is there."""
     found = document.Found()
     (block,) = blocks_.parsed([document.Prose(source, where=document.Where("01_data", "c"))], [{}], found)
-    document.link_up([("01_data", block.blocks)], [], [])
+    links.link_up([("01_data", block.blocks)], [], [])
     (text,) = typeset.written([block], found, {})
     compiled(text)
 
@@ -207,7 +207,7 @@ def test_no_markdown_stops_a_document(sources):
         document.Prose(source, where=document.Where("01_data", str(i))) for i, source in enumerate(sources)
     ]
     blocks = blocks_.parsed(cells, [{}] * len(cells), found)
-    document.link_up([("01_data", block.blocks) for block in blocks], [], [])
+    links.link_up([("01_data", block.blocks) for block in blocks], [], [])
     compiled("\n\n".join(typeset.written(blocks, found, {})))
     checked(pandoc.page([node for block in blocks for node in block.blocks], "--mathml"), own_scripts=0)
 
@@ -456,6 +456,20 @@ def test_html_that_needs_scripts_is_shown_as_text_and_named(project):
     assert report.found.problems == [
         "chapter 01_data, cell 'plotly': an output is only shown as text, because its HTML shows nothing without scripts."
     ]
+
+
+@pytest.mark.parametrize(
+    "text, printed",
+    [
+        ("Plain, é, −1, 10 °C, α", "Plain, é, −1, 10 °C, α"),
+        ("😀 ☃ ✓ עברית العربية Ж", "😀 ☃ ✓ עברית العربية Ж"),  # DejaVu Sans has them
+        ("🚀漢", "[rocket][cjk unified ideograph-6f22]"),
+        ("👩\u200d🔬", "[woman]\u200d[microscope]"),
+        ("e\u0301\u00a0\ufe0f", "e\u0301\u00a0\ufe0f"),  # marks and spaces need no glyph of their own
+    ],
+)
+def test_a_character_without_a_font_is_replaced_by_its_name(text, printed):
+    assert typeset.printable(text) == printed
 
 
 def test_a_wide_table_gets_the_width_of_the_page(project):

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from html import escape
 
 from n2nlib.report import tree
-from n2nlib.report.content import key
 from n2nlib.report.document import Document, Shown, Table
+from n2nlib.report.links import key
 from n2nlib.report.tree import Node, plain, raw
 
 #: More claims than this in one caption are folded away.

@@ -16,16 +16,16 @@ from n2nlib.errors import ReportError
 from n2nlib.report import tree
 from n2nlib.report.blocks import Absent, Block, Code, Figure, Prose, Shown, Table, of_notebook, parsed, trees
 from n2nlib.report.closure import load_notebook
-from n2nlib.report.content import Found, Where, link_up
+from n2nlib.report.content import Found, Where
+from n2nlib.report.links import link_up
 from n2nlib.report.numbering import SPACE, name_shown, number, section_link
 from n2nlib.report.plan import Settings, chapters, reads_others
 from n2nlib.report.tree import Node, plain
 
 __all__ = ["Block", "Code", "Document", "Figure", "Prose", "Shown", "Table", "pdf_of", "read"]
 
-ABSTRACT, APPENDIX = "abstract", "appendix"
 #: Tag of a cell -> the part of the document where it stands.
-PARTS = {ABSTRACT: "abstract", "front": "opening", APPENDIX: "appendix"}
+PARTS = {"abstract": "abstract", "front": "opening", "appendix": "appendix"}
 
 
 @dataclass
@@ -65,12 +65,8 @@ def read(settings: Settings) -> Document:
         for section in sections(named_all, (1,)):
             place(document, section)
     document.abstract.sort(key=lambda block: isinstance(block, Code))  # the text first, then what made it
-    taken = [block.anchor for block in document.blocks() if isinstance(block, Shown)]
-    link_up(
-        [(block.where.chapter, part) for block in document.blocks() for part in trees(block)],
-        taken,
-        chapters(),
-    )
+    parts = [(block.where.chapter, part) for block in document.blocks() for part in trees(block)]
+    link_up(parts, [block.anchor for block in document.blocks() if isinstance(block, Shown)], chapters())
     number(document)
     return document
 
@@ -175,7 +171,7 @@ def place(document: Document, section: list[Block]) -> None:
         if part == "appendix" and home:
             alone.append(_pointing_back(block, home))
         elif part == "appendix":
-            tagged = level(block) and APPENDIX in block.where.tags
+            tagged = level(block) and "appendix" in block.where.tags
             raised = max(0, level(block) - 2) if tagged else raised
             whole.append(_raised(block, raised))
         elif part == "abstract" and level(block):
