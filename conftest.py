@@ -24,9 +24,9 @@ def pytest_configure(config):
         return
     folder = tempfile.TemporaryDirectory(prefix="n2n-tests-")
     config.add_cleanup(folder.cleanup)
-    store = ROOT / "results" / "store"
-    store.mkdir(parents=True, exist_ok=True)
-    (Path(folder.name) / "store").symlink_to(store)
+    for layer in ("evidence", "store"):
+        (ROOT / "results" / layer).mkdir(parents=True, exist_ok=True)
+        (Path(folder.name) / layer).symlink_to(ROOT / "results" / layer)
     os.environ["N2N_RESULTS"] = folder.name
     os.environ.setdefault("N2N_CACHE", str(ROOT / "results" / ".cache"))
     config.add_cleanup(lambda: os.environ.pop("N2N_RESULTS"))

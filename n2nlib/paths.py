@@ -29,8 +29,13 @@ def results() -> Path:
 
 
 def store() -> Path:
-    """Return the run store, content-addressed and shared by every dataset and profile."""
+    """Return the local layer of the run store, which takes what is trained and measured on this machine."""
     return results() / "store"
+
+
+def evidence() -> Path:
+    """Return the tracked layer of the run store, which is read and never written by a report."""
+    return results() / "evidence"
 
 
 def cache() -> Path:

@@ -19,13 +19,14 @@ from n2nlib.analysis.stats import Interval, MeanSD
 from n2nlib.data import Corpus, Pairs, open_corpus
 from n2nlib.device import resolve
 from n2nlib.display import figures
+from n2nlib.environment import environment
 from n2nlib.errors import ReportError, unknown_name
 from n2nlib.experiments import all_runs, possible
 from n2nlib.profiles import Profile
 from n2nlib.profiles import profile as profile_of
 from n2nlib.runs import speed
 from n2nlib.runs.progress import duration
-from n2nlib.runs.store import Run, RunStore, environment, json_text
+from n2nlib.runs.store import Run, RunStore, json_text
 from n2nlib.runs.sweep import check_executor, sweep
 from n2nlib.spec import RunSpec
 from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible

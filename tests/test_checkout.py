@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,9 +9,9 @@ import tarfile
 
 import pytest
 
-from n2nlib import paths
-from n2nlib.runs import store as runs
-from n2nlib.runs.store import RunStore, whole
+from n2nlib import environment, paths
+from n2nlib.runs import archive
+from n2nlib.runs.store import RunStore
 
 ROOT = paths.root()
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -30,61 +29,58 @@ def git(folder, *words: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path):
-    """A repository that holds one run of the project's store, its .gitattributes and commit.txt; return its folder."""
+    """A repository that holds one run of the project's evidence and commit.txt; return its folder."""
     root = tmp_path / "repository"
-    run = next(f for f in sorted((ROOT / "results" / "store" / "runs").iterdir()) if whole(f))
-    shutil.copytree(run, root / "results" / "store" / "runs" / run.name)
-    (root / "n2nlib" / "runs").mkdir(parents=True)
-    shutil.copy(ROOT / "n2nlib" / "runs" / "commit.txt", root / "n2nlib" / "runs")
+    (root / "results" / "evidence" / "runs").mkdir(parents=True)
+    shutil.copy(_a_run(), root / "results" / "evidence" / "runs")
+    (root / "n2nlib").mkdir()
+    shutil.copy(ROOT / "n2nlib" / "commit.txt", root / "n2nlib")
     git(root, "init", "-q")
     return root
 
 
+def _a_run():
+    """Return the file of a run of the project's evidence that is without its weights, and so small."""
+    return next(run.file for run in RunStore().all() if not run.has_weights)
+
+
 @pytest.mark.parametrize("attributes", [True, False])
-def test_a_clone_with_converted_line_endings(repository, tmp_path, attributes):
-    """With .gitattributes nothing is converted; without it the store names the cause, and its own advice repairs the clone."""
+def test_a_clone_with_converted_line_endings_keeps_its_runs(repository, tmp_path, attributes):
+    """Git takes a run's file as binary by .gitattributes, and without it too."""
     if attributes:
         shutil.copy(ROOT / ".gitattributes", repository)
     git(repository, "add", ".")
     git(repository, "commit", "-qm", "A run")
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "-c", "core.autocrlf=true", str(repository), str(clone))
-    store = RunStore(clone / "results" / "store")
-    (folder,) = (store.folder / "runs").iterdir()
-    assert whole(folder) == attributes
-    if attributes:
-        assert store.damage() == ""
-        return
-    damage = store.damage()
-    assert (
-        "1 runs or measurements" in damage
-        and "converted line endings" in damage
-        and "core.autocrlf=true" in damage
-    )
-    advice = damage.split("`")[1]
-    shutil.copy(ROOT / ".gitattributes", clone)
+    store = RunStore(clone / "results" / "evidence")
+    assert store.damage() == "" and len(store.all()) == 1
+
+
+def test_a_damaged_tracked_run_comes_back_as_the_message_says(repository, monkeypatch):
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "A run")
+    monkeypatch.setenv("N2N_RESULTS", str(repository / "results"))
+    (run,) = RunStore().all()
+    run.file.write_bytes(b"no archive")
+    damage = RunStore().damage()
+    assert "1 runs or measurements do not match" in damage and "is not a readable archive" in damage
     env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull}
-    subprocess.run(advice, shell=True, cwd=clone, env=env, check=True, capture_output=True)
-    assert whole(folder)
+    subprocess.run(damage.split("`")[1], shell=True, cwd=repository, env=env, check=True, capture_output=True)
+    assert RunStore().damage() == "" and RunStore().all() == [run]
 
 
 def test_a_damaged_run_is_set_aside_and_not_deleted(tmp_path, capsys):
     """Twice, under two names; what was there can be taken back."""
-    run = next(f for f in sorted((ROOT / "results" / "store" / "runs").iterdir()) if whole(f))
-    store = RunStore(tmp_path)
-    for name in (run.name, f"{run.name}.1"):
-        shutil.copytree(run, tmp_path / "runs" / run.name)
-        (tmp_path / "runs" / run.name / "metrics.json").write_text("{}\n")
-        store._place(
-            tmp_path / "runs" / run.name,
-            lambda part: shutil.copytree(
-                run, part, ignore=shutil.ignore_patterns("FINISHED"), dirs_exist_ok=True
-            ),
-        )
-        assert whole(tmp_path / "runs" / run.name)
-        assert json.loads((tmp_path / "set-aside" / "runs" / name / "metrics.json").read_text()) == {}
-        assert "has altered files (metrics.json): it was moved to" in capsys.readouterr().err
-        shutil.rmtree(tmp_path / "runs" / run.name)
+    sound, store = _a_run(), RunStore(tmp_path)
+    file = tmp_path / "runs" / sound.name
+    file.parent.mkdir()
+    for name in (sound.name, f"{sound.name}.1"):
+        file.write_bytes(b"damaged")
+        store._place(file, archive.read_all(sound))
+        assert archive.read_all(file) == archive.read_all(sound)
+        assert (tmp_path / "set-aside" / "runs" / name).read_bytes() == b"damaged"
+        assert "is not a readable archive: it was moved to" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -93,12 +89,12 @@ def commit_of(monkeypatch):
 
     def commit(root) -> str:
         monkeypatch.setenv("N2N_ROOT", str(root))
-        monkeypatch.setattr(runs, "__file__", str(root / "n2nlib" / "runs" / "store.py"))
-        runs.commit.cache_clear()
-        return runs.commit()
+        monkeypatch.setattr(environment, "__file__", str(root / "n2nlib" / "environment.py"))
+        environment.commit.cache_clear()
+        return environment.commit()
 
     yield commit
-    runs.commit.cache_clear()
+    environment.commit.cache_clear()
 
 
 def test_the_commit_of_a_clone_an_archive_and_a_copy(repository, tmp_path, commit_of, monkeypatch):
@@ -117,7 +113,7 @@ def test_the_commit_of_a_clone_an_archive_and_a_copy(repository, tmp_path, commi
     with tarfile.open(tmp_path / "a.tar") as tar:
         tar.extractall(archive, filter="data")
     assert commit_of(archive) == head[:12]
-    (archive / "n2nlib" / "runs" / "commit.txt").write_text("$Format:%H$\n")  # copied, not archived
+    (archive / "n2nlib" / "commit.txt").write_text("$Format:%H$\n")  # copied, not archived
     assert commit_of(archive) == "unknown (not a git checkout)"
 
 

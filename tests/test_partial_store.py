@@ -25,14 +25,20 @@ def tnet():
     return initialisations(size, open_corpus("bundled", n_train=size.n_train, n_val=size.n_val).fingerprint)
 
 
+def copy(spec, results):
+    """Copy a stored run into another results folder."""
+    file = RunStore().get(spec).file
+    (results / "store" / "runs").mkdir(parents=True, exist_ok=True)
+    shutil.copy(file, results / "store" / "runs")
+
+
 @pytest.fixture
 def make(tmp_path, tnet):
     """Make the smoke report without training, on a store that holds TNet's runs alone or nothing."""
 
     def run(stored: bool):
         for spec in tnet if stored else []:
-            folder = RunStore().get(spec).folder
-            shutil.copytree(folder, tmp_path / "store" / "runs" / folder.name)
+            copy(spec, tmp_path)
         env = os.environ | {"N2N_RESULTS": str(tmp_path), "N2N_CACHE": str(paths.cache())}
         command = [
             sys.executable,
@@ -52,8 +58,7 @@ def make(tmp_path, tnet):
 
 def test_tnet_alone_is_enough_for_every_chapter(tmp_path, tnet, monkeypatch):
     for spec in tnet:
-        folder = RunStore().get(spec).folder
-        shutil.copytree(folder, tmp_path / "store" / "runs" / folder.name)
+        copy(spec, tmp_path)
     monkeypatch.setenv("N2N_CACHE", str(paths.cache()))
     monkeypatch.setenv("N2N_RESULTS", str(tmp_path))
     shown = in_process.execute(Settings("bundled", "smoke", "cpu", train=False), monkeypatch)

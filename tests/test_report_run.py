@@ -21,6 +21,7 @@ from n2nlib import paths
 from n2nlib.__main__ import main
 from n2nlib.errors import ReportError
 from n2nlib.report import plan, run
+from n2nlib.runs import archive
 from n2nlib.runs.store import RunStore
 from n2nlib.training.replica import Trained
 
@@ -375,7 +376,7 @@ def test_fresh_forgets_this_report_alone(results, monkeypatch):
     (store.checkpoints / f"{ours.id}.cpu.ckpt").touch()
     run.forget(settings)
     assert not store.has(ours) and store.has(other)
-    kept = [json.loads(f.read_text()) for f in store.folder.glob("measurements/*/*/inputs.json")]
+    kept = [json.loads(archive.read(f, "inputs.json")) for f in store.folder.glob("measurements/*/*.npz")]
     shown = sorted((k["name"], k["inputs"].get("run") or k["inputs"].get("network", "")) for k in kept)
     assert shown == [
         ("noise", ""),
@@ -407,7 +408,7 @@ def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run, "train", interrupted)
         if cut_off == "while it removes":
-            patch.setattr(run.shutil, "rmtree", interrupted)
+            patch.setattr(RunStore, "forget", interrupted)
         run.make(two, fresh=True)
     assert RunStore().has(spec) == (cut_off == "while it removes")
     assert {step.reason for step in plan.plan(two)} == {"FRESH=1 was not finished"}

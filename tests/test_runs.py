@@ -7,12 +7,13 @@ import json
 import os
 import pickle
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,9 +24,10 @@ from processes import comes_true, ended
 from n2nlib.data import open_corpus
 from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
-from n2nlib.runs import store as runs
+from n2nlib.runs import archive
+from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.progress import Progress
-from n2nlib.runs.store import WEIGHTS, RunStore, whole
+from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import _on_gpu, groups, sweep
 from n2nlib.spec import RunSpec
 from n2nlib.training.engine import train
@@ -63,72 +65,110 @@ def test_what_goes_in_comes_out(store, corpus, trained):
     assert [r.id for r in store.all()] == [run.id]
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, "history.csv", "metrics.json", "psnr.npy", "spec.json"])
+def rewrite(file, change) -> None:
+    """Replace the members of a stored file by what `change` makes of them, under the sums that they had."""
+    members, sums = archive.read_all(file), archive.read(file, archive.SUMS)
+    with zipfile.ZipFile(file, "w") as out:
+        for name, content in change(members | {archive.SUMS: sums}).items():
+            out.writestr(name, content)
+
+
+@pytest.mark.parametrize("name", sorted(archive.MEMBERS[".zip"]))
 def test_an_altered_run_is_never_believed(store, corpus, trained, name):
-    path = store.put(trained).folder / name
-    content = bytearray(path.read_bytes())
+    """A byte of a member is another one: zip's own checksum finds it, or ours if that was made to fit."""
+    file = store.put(trained).file
+    content = bytearray(archive.read(file, name))
     content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    assert not store.has(spec(corpus))
-    with pytest.raises(StoreError, match=f"altered files .*{name}"):
+    sound = file.read_bytes()
+    for spoil in (
+        lambda: file.write_bytes(sound.replace(archive.read(file, name), bytes(content))),
+        lambda: rewrite(file, lambda members: members | {name: bytes(content)}),
+    ):
+        spoil()
+        assert not store.has(spec(corpus)) and store.all() == []
+        with pytest.raises(StoreError, match=f"altered members .{re.escape(name)}"):
+            store.get(spec(corpus))
+        assert store.put(trained).metrics == trained.metrics and file.read_bytes() == sound
+
+
+def test_any_altered_byte_of_the_sums_or_of_the_end_is_seen(store, corpus, trained):
+    file = store.put(trained).file
+    sound = file.read_bytes()
+    for content in (sound[:-1], sound[:1000], b"", sound.replace(b"  metrics.json", b"  metrics.jsoN")):
+        file.write_bytes(content)
+        assert not store.has(spec(corpus))
+        assert len(store.damaged()) == 1
+
+
+@pytest.mark.parametrize("name", sorted(archive.MEMBERS[".zip"]))
+def test_a_run_that_never_had_all_its_members_is_not_there(store, corpus, trained, name):
+    """Neither a member that the sums name and the file lacks, but for weights, nor one that both lack."""
+    file = store.put(trained).file
+    members = {n: c for n, c in archive.read_all(file).items() if n != name}
+    file.write_bytes(archive.pack(members))
+    with pytest.raises(StoreError, match=f"missing members .{re.escape(name)}"):
         store.get(spec(corpus))
-    assert (
-        sweep([spec(corpus)], {corpus.fingerprint: corpus}, store=store, device="cpu")[0].metrics["psnr"]
-        == trained.metrics["psnr"]
-    )
-    assert store.has(spec(corpus))
+    file.write_bytes(archive.pack(members, {name: "0" * 64}))
+    assert store.has(spec(corpus)) == (name == WEIGHTS)
 
 
-def test_a_run_without_its_last_file_is_not_there(store, corpus, trained):
-    (store.put(trained).folder / "FINISHED").unlink()
-    assert not store.has(spec(corpus)) and store.all() == []
+def test_a_run_without_its_weights_says_how_to_get_them(store, corpus, trained):
+    file = store.put(trained).file
+    members = archive.read_all(file)
+    weights = archive.sha256(members.pop(WEIGHTS))
+    file.write_bytes(archive.pack(members, {WEIGHTS: weights}))
+    run = store.get(spec(corpus))
+    assert run.metrics == trained.metrics and run.weights_sha256 == weights and not run.has_weights
+    with pytest.raises(StoreError, match=f"weights of run {run.id} .*n2n verify {run.id} --keep"):
+        run.model()
 
 
-BROKEN = [
-    "",
-    "[]",
-    "null",
-    "3",
-    '"files"',
-    "{}",
-    '{"files": {}}',
-    '{"files": []}',
-    '{"files": null}',
-    '{"files": {"spec.json": 1}}',
-    "\x00\xff",
-]
+def test_the_same_run_is_the_same_bytes_and_a_file_that_other_tools_read(store, trained, tmp_path):
+    file = store.put(trained).file
+    first = file.read_bytes()
+    file.unlink()
+    assert store.put(trained).file.read_bytes() == first
+    with zipfile.ZipFile(file) as opened:
+        assert opened.namelist() == sorted(opened.namelist()) and opened.testzip() is None
+        assert {(i.date_time, i.compress_type) for i in opened.infolist()} == {
+            (archive.EPOCH, zipfile.ZIP_STORED)
+        }
+        opened.extractall(tmp_path)
+    for line in (tmp_path / archive.SUMS).read_text().splitlines():
+        digest, name = line.split("  ")
+        assert archive.sha256((tmp_path / name).read_bytes()) == digest
 
 
-@pytest.mark.parametrize("text", BROKEN)
-def test_a_last_file_that_lists_nothing_believable_is_no_last_file(store, corpus, trained, text):
-    folder = store.put(trained).folder
-    (folder / "FINISHED").write_text(text)
-    assert not whole(folder) and not store.has(spec(corpus)) and store.all() == []
-    with pytest.raises(StoreError, match="unreadable FINISHED|altered files|lacks files"):
-        store.get(spec(corpus))
-    assert store.put(trained).metrics == trained.metrics and store.has(spec(corpus))
+def test_a_file_is_hashed_once_per_process(store, corpus, trained, monkeypatch):
+    store.put(trained)
+    calls = []
+    monkeypatch.setattr(archive, "_digest", lambda *_: calls.append(1))
+    archive._fault.cache_clear()
+    for _ in range(3):
+        store.has(spec(corpus)), store.damaged(), RunStore(store.folder).all()
+    assert len(calls) == 6
 
 
-@pytest.mark.parametrize("name", sorted(runs.RUN_FILES))
-def test_a_run_that_never_had_all_its_files_is_not_there(store, corpus, trained, name):
-    folder = store.put(trained).folder
-    finished = json.loads((folder / "FINISHED").read_text())
-    del finished["files"][name]
-    (folder / "FINISHED").write_text(json.dumps(finished))
-    assert not store.has(spec(corpus))
+def test_a_measurement_is_one_file_that_numpy_opens(store):
+    made = store.measurement("m", {"a": 1}, lambda: {"value": 1, "arrays": {"x y": np.arange(3)}})
+    (file,) = store.folder.glob("measurements/m/*.npz")
+    with np.load(file) as opened:
+        np.testing.assert_array_equal(opened["x y"], made["arrays"]["x y"])
+    assert json.loads(archive.read(file, "inputs.json")) == {"name": "m", "inputs": {"a": 1}}
 
 
 def test_a_broken_measurement_is_made_again(store):
-    for text in BROKEN:
+    for content in (b"", b"PK", archive.pack({"inputs.json": b"{}"})):
         assert store.measurement("m", {}, lambda: {"value": 1}) == {"value": 1}
-        next(store.folder.glob("measurements/m/*/FINISHED")).write_text(text)
+        next(store.folder.glob("measurements/m/*.npz")).write_bytes(content)
 
 
 def test_a_full_disk_leaves_nothing_behind(store, trained, monkeypatch):
-    def full(*_, **__):
+    def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StoreError, match="No space left on device.*free some space"):
         store.put(trained)
     assert list((store.folder / "runs").iterdir()) == []
@@ -381,12 +421,10 @@ def test_a_network_of_this_script_trains_in_this_process(store, corpus, monkeypa
 def test_another_versions_runs_are_passed_over(store, corpus, trained):
     ours = store.put(trained)
     for name, fields in {"e" * 16: {"colour": "red"}, "f" * 16: {}}.items():
-        folder = shutil.copytree(ours.folder, ours.folder.with_name(name))
-        (folder / "spec.json").write_text(json.dumps(ours.spec.to_dict() | fields))
-        finished = json.loads((folder / "FINISHED").read_text())
-        finished["files"]["spec.json"] = runs.sha256(folder / "spec.json")
-        (folder / "FINISHED").write_text(json.dumps(finished))
-        assert runs.whole(folder)
+        text = json.dumps(ours.spec.to_dict() | fields).encode()
+        file = ours.file.with_name(f"{name}.zip")
+        file.write_bytes(archive.pack(archive.read_all(ours.file) | {"spec.json": text}))
+        assert archive.whole(file)
     assert [run.id for run in store.all()] == [ours.id]
 
 
@@ -456,4 +494,4 @@ def test_a_measurement_is_made_once(store):
     assert len(calls) == 1
     store.measurement("saliency/auc", {"run": "abc", "n": 4}, compute)
     assert len(calls) == 2
-    assert all(whole(f) for f in (store.folder / "measurements" / "saliency" / "auc").iterdir())
+    assert all(archive.whole(f) for f in (store.folder / "measurements" / "saliency" / "auc").iterdir())

@@ -217,7 +217,8 @@ def _parameters(settings: Settings) -> dict[str, str]:
 
 
 def _searches() -> str:
-    tables = sorted((RunStore().folder / "search").glob("*.csv"))
+    store = RunStore()
+    tables = [store.files(name)[0] for name in store.names("search/*.csv")]
     return digest(b"".join(digest(t.read_bytes()).encode() for t in tables))
 
 

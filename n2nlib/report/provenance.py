@@ -6,8 +6,8 @@ import platform
 from importlib.metadata import version
 
 from n2nlib import paths
+from n2nlib.environment import commit
 from n2nlib.report.plan import PACKAGES, Settings, State
-from n2nlib.runs.store import commit
 
 
 def provenance(settings: Settings) -> dict[str, str]:

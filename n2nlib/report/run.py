@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -37,7 +35,7 @@ from n2nlib.report.plan import (
     wanted_runs,
 )
 from n2nlib.runs.progress import BEGINNINGS, EVERY, duration, say, still
-from n2nlib.runs.store import RunStore
+from n2nlib.runs.store import SUPERSEDED, RunStore
 from n2nlib.runs.sweep import end_with_parent, sweep
 
 #: One thread a process: two chapters share the cores, and a CPU run's bits are defined for one thread.
@@ -140,29 +138,18 @@ def refuse_emulated(specs, device: str) -> None:
 
 
 def forget(settings: Settings) -> None:
-    """Remove this report's runs from the store, and what was measured of them, on whatever dataset, or of its own dataset alone.
+    """Let this report's runs be trained again, and measured again what names them or its dataset alone.
 
-    Another profile may share the dataset: its runs and their measurements stay.
+    Local entries are removed. Evidence is never removed: the store notes that its copies do not count, and
+    what is made again goes into the local layer, which wins where both have an id. Other profiles' runs stay.
     """
-    State(
-        settings
-    ).forget()  # first: were it interrupted later, the report would pass for up to date without its runs
-    store, fingerprint = RunStore(), settings.opened.fingerprint
-    runs = wanted_runs(settings)
-    gone = []
-    ids = {s.id for s in runs}
-    for file in store.folder.glob("measurements/*/*/inputs.json"):
-        named = set(re.findall(r'\b([0-9a-f]{16})"', file.read_text()))  # in "shuffled 0123456789abcdef", too
-        if named & ids or named == {fingerprint}:
-            gone.append(file.parent)
-    gone += [folder for s in runs if (folder := store.path(s)).exists()]  # after what names them
-    for folder in gone:
-        shutil.rmtree(folder)
-    for s in runs:
-        store.drop_checkpoints(s)
-    if gone:
+    # First: if interrupted later, the report would pass for up to date without its runs.
+    State(settings).forget()
+    store = RunStore()
+    if gone := store.forget(wanted_runs(settings), settings.opened.fingerprint):
         print(
-            f"FRESH: {len(gone)} stored runs and measurements removed; `git checkout results/store` brings tracked ones back"
+            f"FRESH: {gone} stored runs and measurements will be made again; the tracked evidence stays, and "
+            f"counts again without {store.folder / SUPERSEDED}"
         )
 
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 
 from n2nlib import paths
 from n2nlib.device import cores
+from n2nlib.environment import processor
 from n2nlib.errors import ReportError
-from n2nlib.runs.store import processor
 from n2nlib.spec import RunSpec
 
 #: Relative cost of a training image on one CPU core, measured: for longest-first order and estimates (TNet = 1).

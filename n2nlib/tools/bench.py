@@ -34,12 +34,13 @@ from n2nlib.data import Pairs, bench_pairs
 from n2nlib.data.bench import bench_plain
 from n2nlib.device import cores, emulates_bf16, resolve
 from n2nlib.display.tables import equivalences, precision_effects
+from n2nlib.environment import commit, processor
 from n2nlib.errors import ReportError
 from n2nlib.evaluation.metrics import denoise
 from n2nlib.models import build
 from n2nlib.models.summary import multiply_adds
 from n2nlib.runs.progress import say
-from n2nlib.runs.store import RunStore, commit, json_text, processor
+from n2nlib.runs.store import RunStore, json_text
 from n2nlib.spec import RunSpec
 from n2nlib.text import cell, pipe_table
 from n2nlib.training.engine import settings

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     manifest = {}
     for name, run in RUNS.items():
         if run not in stored:
-            raise StoreError(f"run {run} ({name}) is not stored: fetch results/store, or train it.")
+            raise StoreError(f"run {run} ({name}) is not stored: fetch results/evidence, or train it.")
         weights = rounded(stored[run])
         paths.write(pretrained.FOLDER / f"{name}.safetensors", weights)
         manifest[name] = entry(stored[run], weights)

@@ -14,7 +14,6 @@ import io
 import json
 import sys
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -96,20 +95,20 @@ def rungs(profile: Profile) -> list[int]:
     return sorted({max(1, profile.epochs // 9), max(1, profile.epochs // 3), profile.epochs})
 
 
-def table_path(corpus: Corpus, profile: Profile, store: RunStore) -> Path:
-    """Return where the trials of a search lie: under the hash of everything that decides them."""
+def table_name(corpus: Corpus, profile: Profile) -> str:
+    """Return the file of a search's trials in a layer of the store: the hash of everything that decides them."""
     identity = json.dumps(
         [corpus.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK]
     )
-    return store.folder / "search" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.csv"
+    return f"search/{hashlib.sha256(identity.encode()).hexdigest()[:16]}.csv"
 
 
 def trials(corpus: Corpus, profile: Profile, store: RunStore) -> pd.DataFrame:
     """Return the trials made so far, in their order: state, parameters, options, lr and `psnr@<epochs>` (dB)."""
-    path = table_path(corpus, profile, store)
-    if not path.exists():
+    files = store.files(table_name(corpus, profile))
+    if not files:
         return pd.DataFrame(columns=["state", "parameters", *SPACE, *(f"psnr@{e}" for e in rungs(profile))])
-    return pd.read_csv(path)
+    return pd.read_csv(files[0])
 
 
 def best(table: pd.DataFrame, n: int = 10) -> pd.DataFrame:
@@ -142,7 +141,7 @@ def search(
         rows = pd.DataFrame(_generation(table, split, profile, device, store, emulate_bf16))
         table = rows if table.empty else pd.concat([table, rows], ignore_index=True)
         text = table.to_csv(index=False)
-        paths.write(table_path(corpus, profile, store), text)
+        paths.write(store.folder / table_name(corpus, profile), text)
         table = pd.read_csv(io.StringIO(text))  # as the next call would read it
     return table
 
@@ -234,6 +233,6 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     states = ", ".join(f"{n} {state}" for state, n in table.state.value_counts().items())
-    print(f"{len(table)} trials ({states}) in {table_path(corpus, profile, RunStore())}")
+    print(f"{len(table)} trials ({states}) in {RunStore().files(table_name(corpus, profile))[0]}")
     print(pipe_table(best(table).astype(str)))
     return 0

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import stats
 
+from n2nlib import paths
 from n2nlib.data import Corpus, open_corpus
 from n2nlib.device import emulates_bf16, resolve
 from n2nlib.errors import ReportError
@@ -61,23 +61,33 @@ def without_emulation(runs: list[Run], device: str) -> list[Run]:
     return [run for run in runs if run.spec.precision != "bf16"]
 
 
-def compare(runs: list[Run], known: dict[str, Corpus], device: str) -> pd.DataFrame:
-    """Retrain runs in a folder that is thrown away and return a row each: PSNR stored and again, and whether the bits are the same."""
-    with tempfile.TemporaryDirectory() as folder:
-        again = sweep([r.spec for r in runs], known, device=device, store=RunStore(Path(folder)))
-        rows = []
-        for old, new in zip(runs, again, strict=True):
-            rows.append(
-                {
-                    "run": old.id,
-                    "network": old.spec.network,
-                    "stored (dB)": old.metrics["psnr"],
-                    "again (dB)": new.metrics["psnr"],
-                    "difference (dB)": new.metrics["psnr"] - old.metrics["psnr"],
-                    "weights": "same" if same_weights(old, new) else "differ",
-                    "images": "same" if np.array_equal(old.psnr, new.psnr) else "differ",
-                }
+def named(stored: list[Run], ids: list[str]) -> list[Run]:
+    """Return the runs of some ids; raises ReportError for one that is not stored or cannot be trained here."""
+    found = {run.id: run for run in stored}
+    for id in ids:
+        if id not in found:
+            raise ReportError(
+                f"run {id} is not stored, or its dataset is not among those named by --dataset: name it."
             )
+    return [found[id] for id in ids]
+
+
+def compare(runs: list[Run], known: dict[str, Corpus], device: str, store: RunStore) -> pd.DataFrame:
+    """Retrain runs into a store and return a row each: PSNR stored and again, and whether the bits are the same."""
+    again = sweep([r.spec for r in runs], known, device=device, store=store)
+    rows = []
+    for old, new in zip(runs, again, strict=True):
+        rows.append(
+            {
+                "run": old.id,
+                "network": old.spec.network,
+                "stored (dB)": old.metrics["psnr"],
+                "again (dB)": new.metrics["psnr"],
+                "difference (dB)": new.metrics["psnr"] - old.metrics["psnr"],
+                "weights": "same" if old.weights_sha256 == new.weights_sha256 else "differ",
+                "images": "same" if np.array_equal(old.psnr, new.psnr) else "differ",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -98,18 +108,16 @@ def judged(found: pd.DataFrame, allowed: list[float]) -> pd.DataFrame:
     return found.assign(**{"allowed (dB)": allowed, "came back": verdict})
 
 
-def same_weights(old: Run, new: Run) -> bool:
-    """Say whether two runs ended in the same weights, to the bit."""
-    a, b = old.model().state_dict(), new.model().state_dict()
-    return all(torch.equal(a[k], b[k]) for k in a)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="make verify", description=__doc__)
+    parser = argparse.ArgumentParser(prog="n2n verify", description=__doc__)
+    parser.add_argument("ids", nargs="*", metavar="ID", help="runs to retrain (default: a sample)")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the runs of these ids, with weights, in the local store"
+    )
     parser.add_argument(
         "--dataset",
         action="append",
-        help="datasets to look among (default: bundled; may be given more than once)",
+        help="datasets to look among (may be given more than once; default: bundled, with ids imagenet-sample too)",
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("-n", type=int, default=8, help="runs to retrain (default: 8)")
@@ -117,15 +125,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.n < 1:
             raise ReportError(f"-n is {options.n}: retrain at least 1 run.")
-        known = corpora(options.dataset or ["bundled"])
+        if options.keep and not options.ids:
+            raise ReportError("--keep needs the ids of runs: `n2n verify ID --keep`.")
+        default = ["bundled", "imagenet-sample"] if options.ids else ["bundled"]
+        known = corpora(options.dataset or default)
         stored = [r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS]
         device = resolve(options.device)
-        runs = sample(without_emulation(stored, device), options.n)
+        runs = named(stored, options.ids) or sample(without_emulation(stored, device), options.n)
         if not runs:
             raise ReportError(
                 "the store holds no run on these datasets: make a report first, or name another with DATASET=."
             )
-        found = judged(compare(runs, known, device), [tolerance(r, stored) for r in runs])
+        with tempfile.TemporaryDirectory() as folder:
+            store = RunStore(paths.store() if options.keep else Path(folder))
+            found = judged(compare(runs, known, device, store), [tolerance(r, stored) for r in runs])
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
