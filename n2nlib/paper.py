@@ -1,9 +1,10 @@
-"""The published numbers and claims, read from `paper.toml`: nothing else in the project types them."""
+"""The published numbers (`paper.toml`) and claims (`claims.toml`): nothing else in the project types them."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,11 @@ import pandas as pd
 
 from n2nlib.errors import ReportError, unknown_name
 
-_FILE = Path(__file__).with_name("paper.toml")
+_NUMBERS = Path(__file__).with_name("paper.toml")
+_CLAIMS = Path(__file__).with_name("claims.toml")
+
+#: Claims whose value is a PSNR or a loss of runs: their tolerance is a margin.
+OF_RUNS = ("level", "difference", "amount")
 
 
 def value(key: str) -> Any:
@@ -59,12 +64,10 @@ def calibration() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the paper and how it is tested; `paper.toml` says what each field means.
+    """One claim of the paper and how it is tested; `claims.toml` says what each field means.
 
-    `published` is the paper's own value in `unit` (None where it gives none); the claim holds while the measured one
-    lies between `above` and `below` (None: no bound on that side). Beyond the bound but not beyond `least`, the smallest
-    effect that the claim's words stand for, it holds in direction only; so it does where `control`, a number that
-    chapters keep, is not shown to be above 0: `control_is`, something that knows nothing of the picture, does as well.
+    The claim holds while the measured value is between `above` and `below` (None: no bound on that side), and in full
+    if it is also beyond `least` and within `tolerance` of `published`, the paper's own value in `unit`.
     """
 
     id: str
@@ -72,18 +75,19 @@ class Claim:
     place: str
     says: str
     kind: str
-    shown: str
+    shown: str = ""
     a: str = ""
     b: str = ""
+    others: tuple[str, ...] = ()
     metric: str = "psnr"
     number: str = ""
+    also: str = ""
     quantity: str = ""
     unit: str = "dB"
     above: float | None = None
     below: float | None = None
     published: float | None = None
     tolerance: float | None = None
-    reason: str = ""
     size: str | int = "paper"
     scale: str = "linear"
     why: str = ""
@@ -91,38 +95,80 @@ class Claim:
     control: str = ""
     control_is: str = ""
 
+    @property
+    def own(self) -> bool:
+        """Whether this is a question of this report and no claim of the paper."""
+        return self.topic == "own"
+
 
 def claims() -> list[Claim]:
-    """Return every claim of the paper in the order of `paper.toml`, named numbers looked up."""
-    return [_claim(entry) for entry in _data()["claim"]]
+    """Return every claim in the order of `claims.toml`, names of numbers and margins looked up."""
+    return [_claim(entry) for entry in tomllib.loads(_CLAIMS.read_text(encoding="utf-8"))["claim"]]
 
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
-    looked_up = {key: _number(entry[key]) for key in ("above", "below") if key in entry}
+    entry = dict(entry)
+    within = _margin(entry)
+    for key in ("above", "below"):
+        if key in entry:
+            entry[key] = _number(entry[key], within)
     if isinstance(entry.get("published"), list):
         first, second = entry["published"]
         # Printed decimals, so that 25.32 - 25.24 is 0.08 and not 0.0800000000000018.
-        looked_up["published"] = round(_number(first) - _number(second), 6)
+        entry["published"] = round(value(first) - value(second), 6)
     elif "published" in entry:
-        looked_up["published"] = _number(entry["published"])
-    return Claim(**{**entry, **looked_up})
+        entry["published"] = _number(entry["published"], within)
+    if "published" in entry and entry["kind"] in OF_RUNS:
+        entry["tolerance"] = within
+    if entry["kind"] in ("level", "amount"):
+        entry["above"], entry["below"] = entry["published"] - within, entry["published"] + within
+    return Claim(**entry | {"others": tuple(entry.get("others", ()))})
 
 
-def _number(entry: float | str) -> float:
-    """Return a number as it is, or the published number that a name, with or without a minus sign, stands for."""
+def _number(entry: float | str, within: float) -> float:
+    """Return a number as it is, or what a name stands for, with or without a minus sign: `margin` or a published number."""
     if isinstance(entry, str):
-        return -value(entry[1:]) if entry.startswith("-") else value(entry)
+        name = entry.removeprefix("-")
+        found = within if name == "margin" else value(name)
+        return -found if entry.startswith("-") else found
     return entry
+
+
+def _margin(entry: Mapping[str, Any]) -> float:
+    rows = [entry[key] for key in ("a", "b") if entry.get(key)]
+    return margin(*rows, metric=entry.get("metric", "psnr"))
+
+
+def margin(*rows: str, metric: str = "psnr") -> float:
+    """Return how far values may lie apart and count as equal: of one row (a level) or of two (a difference).
+
+    A practical size plus what five seeds can resolve, a multiple of the published standard deviations of the rows
+    (added in squares): `margins` in `paper.toml`. dB, or the unit of Table 1 for `metric="published_loss"`.
+    """
+    kind, digits = ("psnr", 2) if metric == "psnr" else ("loss", 4)
+    spread = math.sqrt(sum(published_sd(row, kind) ** 2 for row in rows))
+    return round(value(f"margins.{kind}") + value("margins.sds") * spread, digits)
+
+
+def published_sd(row: str, kind: str = "psnr") -> float:
+    """Return the published standard deviation over seeds that stands for a row: its network's, TNet's for any other."""
+    tables = _data()
+    if row == "noisy":
+        return 0.0
+    if row in tables["table1"] or kind == "loss":
+        return tables["table1"].get(row, tables["table1"]["5e-4"])[f"{kind}_sd"]
+    first = row.split(",")[0].split(" ")[0]
+    return tables["table2"].get(row, tables["table2"].get(first, tables["table2"]["TNet"]))["psnr_sd"]
 
 
 @functools.cache
 def _data() -> dict[str, Any]:
-    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    return tomllib.loads(_NUMBERS.read_text(encoding="utf-8"))
 
 
 def _walk(key: str) -> tuple[Any, str]:
     """Return the entry at a dotted name and the innermost `place` above it."""
-    node: Any = {k: v for k, v in _data().items() if k != "claim"}
+    node: Any = _data()
     where = ""
     walked = []
     for part in key.split("."):

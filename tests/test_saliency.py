@@ -81,10 +81,10 @@ def test_edge_pixels_of_a_step_a_ramp_and_nothing():
     (pixels, same), on_ramp, on_flat = saliency.edge_pixels(clean)
     assert len(on_ramp[0]) == len(on_flat[0]) == 0
     assert {tuple(p) for p in pixels} == {(y, x) for y in range(4, 28) for x in (15, 16)}
-    right = np.array([x for _, x in saliency._DISC]) > 0
+    right = np.array([x for _, x in saliency.DISC]) > 0
     for (_, x), own in zip(pixels, same, strict=True):
         # From column 15 everything to the right is the other side; from 16 everything to the left is.
-        expected = ~right if x == 15 else np.array([dx >= 0 for _, dx in saliency._DISC])
+        expected = ~right if x == 15 else np.array([dx >= 0 for _, dx in saliency.DISC])
         assert (own == expected).all()
 
 
@@ -95,7 +95,7 @@ def test_same_side_of_known_weights(photographs):
     def three_to_one(_, pixels):
         rows = np.zeros((len(pixels), 32, 32))
         for k, (y, x) in enumerate(pixels):
-            for (dy, dx), own in zip(saliency._DISC, sides[y, x], strict=True):
+            for (dy, dx), own in zip(saliency.DISC, sides[y, x], strict=True):
                 rows[k, y + dy, x + dx] = (-3 if own else 1) * np.exp(-np.hypot(dy, dx))
         return rows
 

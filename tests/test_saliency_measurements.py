@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from test_comparison import comparison, runs
 
-from n2nlib.analysis import saliency
+from n2nlib.analysis import influence, saliency
 from n2nlib.analysis import saliency_measurements as measured
 from n2nlib.analysis.image_statistics import ImageStatistics, average
 from n2nlib.analysis.measurements import KINDS
@@ -26,7 +26,8 @@ PHOTO = np.repeat(np.arange(5), 4)
 
 def a_run(id="a" * 16, seed=0):
     """A run whose network is there without training."""
-    return SimpleNamespace(id=id, model=lambda: build("TNet", seed=seed))
+    spec = SimpleNamespace(network="TNet", options={}, seed=seed)
+    return SimpleNamespace(id=id, spec=spec, model=lambda: build("TNet", seed=seed))
 
 
 def subject(auc=0.8, ratio=0.9, seeds=1, n=20, spread=0.01, **arrays):
@@ -60,7 +61,8 @@ def test_identities_are_those_of_the_stored_measurements(corpus):
     assert inputs(
         "same-side", **measured.controls({"TNet": [tnet]})["TNet, shuffled weights"][0].inputs, n=4
     ) == {**shared, "network": f"shuffled {'a' * 16}"}
-    assert inputs("same-side", **Network().inputs, n=4) == {**shared, "network": "untrained"}
+    untrained = measured.controls({"TNet": [tnet]})["TNet, untrained"][0]
+    assert inputs("same-side", **untrained.inputs, n=4) == {**shared, "network": f"untrained {'a' * 16}"}
     assert inputs("statements", **Filter("mean", {"size": 3}).inputs, n=4) == {
         **shared,
         "filter": "mean",
@@ -78,7 +80,9 @@ def test_identities_are_those_of_the_stored_measurements(corpus):
 
 def test_a_network_is_loaded_when_it_is_first_used():
     loads = []
-    network = Network(SimpleNamespace(id="b", model=lambda: loads.append(1) or build("TNet", seed=0)))
+    run = a_run("b")
+    run.model = lambda: loads.append(1) or build("TNet", seed=0)
+    network = Network(run)
     assert network.id == "b" and not loads
     assert network.model is network.model and len(loads) == 1
     shuffled = Network(a_run(), shuffled=True).model
@@ -90,11 +94,11 @@ def test_a_network_is_loaded_when_it_is_first_used():
 
 def test_statements_are_those_of_the_library(corpus):
     val = corpus.val
-    network = measured.statements(corpus=corpus, n=3, network=Network(), samples=2, sigma=0.1, version=1)[
-        "arrays"
-    ]
+    network = measured.statements(
+        corpus=corpus, n=3, network=Network(a_run()), samples=2, sigma=0.1, version=1
+    )["arrays"]
     expected = saliency.network_statements(
-        build("TNet", seed=1000), val.a[:3], val.clean[:3], samples=2, sigma=0.1
+        build("TNet", seed=0), val.a[:3], val.clean[:3], samples=2, sigma=0.1
     )
     for name, values in expected.items():
         np.testing.assert_array_equal(network[name], values)
@@ -122,7 +126,8 @@ def test_pictures_and_rows_are_of_the_same_pixels(corpus):
     np.testing.assert_array_equal(
         shown["denoised"], smoothgrad.output(build("TNet", seed=0), shown["noisy"]).numpy()
     )
-    assert not np.array_equal(shown["trained"], shown["untrained"])
+    assert not np.array_equal(shown["trained"], shown["shuffled weights"])
+    np.testing.assert_array_equal(shown["trained"], shown["untrained"])  # this run was never trained
     parameters = {
         "gaussian": {"sigma": 0.6},
         "bilateral": {"sigma_color": 1.0, "sigma_spatial": 0.6},
@@ -194,7 +199,66 @@ def test_without_tnet_there_is_nothing_to_measure_or_draw():
 def test_networks_of_a_row():
     found = measured.networks(comparison({"TNet": runs((25.0, 25.1))}), "TNet", "cpu")
     assert [n.run.spec.seed for n in found["TNet"]] == [0, 1]
-    assert list(measured.controls(found)) == ["TNet, untrained", "TNet, shuffled weights"]
+
+
+def test_controls_are_as_many_as_the_trained_networks_and_start_from_their_weights():
+    found = measured.networks(comparison({"TNet": runs((25.0, 25.1, 25.2))}), "TNet", "cpu")
+    controls = measured.controls(found)
+    assert list(controls) == ["TNet, untrained", "TNet, shuffled weights"]
+    assert [[n.run.spec.seed for n in members] for members in controls.values()] == [[0, 1, 2]] * 2
+    for seed, network in enumerate(controls["TNet, untrained"]):
+        own = build("TNet", seed=seed).state_dict()
+        assert all(bool((own[k] == v).all()) for k, v in network.model.state_dict().items())
+
+
+def test_differences_are_paired_over_seeds_where_both_have_as_many():
+    trained, noise = np.array([[0.0], [1.0], [2.0]]), np.random.default_rng(0).normal(0, 1e-3, (3, 20))
+    pair = {"TNet": trained + 0.5 + noise, "TNet, untrained": trained - noise}
+    found = ImageStatistics({label: {"change_auc": x, "photo": PHOTO} for label, x in pair.items()})
+    d = found.difference("TNet", "TNet, untrained", "change_auc")
+    assert (
+        d.value == pytest.approx(0.5, abs=0.01) and d.high - d.low < 0.01
+    )  # unpaired it would be several units wide
+
+
+# --- what is done to noisy pixels, and the side of the background -------------------------------------------------
+
+
+def test_the_share_of_a_change_and_its_direction_are_counted():
+    """A flat image with 51 single noisy pixels and a little noise at 13 more."""
+    clean = np.full((1, 3, 32, 32), 100, np.uint8)
+    noisy = clean.copy()
+    single = noisy[0, :, 1::3, 1::3]  # 11 x 11 pixels, none beside another
+    single[:, :4] += 20
+    single[:, 4, :7] += 20
+    single[:, 5:6] += 2
+    found = influence.change(noisy, clean, clean / 255.0)  # all noise is removed
+    assert (
+        found["change_share"][0] == pytest.approx(51 * 20 / (51 * 20 + 11 * 2)) and found["towards"][0] == 1
+    )
+    away = influence.change(noisy, clean, noisy / 255.0 + 0.1)
+    assert away["change_share"][0] == pytest.approx(51 / 1024) and away["towards"][0] == 0
+    assert np.isnan(influence.change(clean, clean, clean / 255.0)["change_share"][0])
+
+
+@pytest.mark.parametrize("background, object_, expected", [(2.0, 1.0, np.log(2)), (1.0, 3.0, -np.log(3))])
+def test_the_background_is_the_side_that_resembles_the_border(background, object_, expected):
+    clean = np.full((1, 3, 32, 32), 40, np.uint8)
+    clean[0, :, 10:22, 10:22] = 200  # an object in the middle
+    weights = np.where(clean[:, 0] == 40, background, object_)
+    assert influence.background(clean, weights)[0] == pytest.approx(expected)
+    assert np.isnan(influence.background(np.full_like(clean, 40), weights)[0])
+
+
+def test_change_and_background_are_measured_on_networks_and_filters(corpus):
+    network = Network(a_run())
+    found = measured.changes(corpus=corpus, n=3, network=network)["arrays"]
+    expected = influence.change(corpus.val.a[:3], corpus.val.clean[:3], network.denoise(corpus.val.a[:3]))
+    np.testing.assert_array_equal(found["change_share"], expected["change_share"])
+    linear = measured.changes(corpus=corpus, n=3, filter="mean", parameters={"size": 3})["arrays"]
+    assert set(linear) == {"change_share", "towards", "photo"} and np.nanmin(linear["towards"]) >= 0.5
+    sides = measured.background(corpus=corpus, n=3, network=network, samples=1, sigma=0.0)["arrays"]
+    assert sides["background"].shape == (3,)
 
 
 def test_statistics_average_aucs_and_ratios():

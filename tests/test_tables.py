@@ -12,7 +12,7 @@ from scipy import stats as sps
 
 from n2nlib import experiments, paper
 from n2nlib.analysis.comparison import Comparison
-from n2nlib.analysis.stats import Interval, PValue
+from n2nlib.analysis.stats import PValue
 from n2nlib.display import curves, tables
 from n2nlib.models import build, count_parameters
 from n2nlib.profiles import PROFILES
@@ -110,7 +110,7 @@ def stored(store, precision, psnrs, env=None, **spec):
 FP32 = [24.64, 24.62, 24.67, 24.49, 24.56]
 
 
-@pytest.mark.parametrize("shift, outcome", [(0.0, "yes"), (0.05, "not significant")])
+@pytest.mark.parametrize("shift, outcome", [(0.0, "yes"), (0.1, "not significant")])
 def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
     store = RunStore(tmp_path)
     stored(store, "fp32", FP32)
@@ -119,9 +119,22 @@ def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
     (row,) = table.to_dict("records")
     assert row["run"] == "TNet" and row["precision"] == "bf16"
     assert row["n"] == 5 and row["training images"] == 64
-    assert row["within ±0.03 dB"] == outcome and (row["p"] < 0.05) == (outcome == "yes")
+    assert row["within the margin"] == outcome and (row["p, adjusted"] < 0.05) == (outcome == "yes")
+    assert row["margin (dB)"] == paper.margin("TNet", "TNet") == 0.09
     (texts,) = table.map(lambda value: cell(value, 2)).to_dict("records")
-    assert texts["minus fp32 (dB)"].startswith(f"{shift:+.3f} [") and texts["p"] == format(PValue(row["p"]))
+    assert texts["minus fp32 (dB)"].startswith(f"{shift:+.3f} [")
+    assert texts["p, adjusted"] == format(PValue(row["p, adjusted"]))
+
+
+def test_equivalences_are_adjusted_as_the_ledgers_tests_are(tmp_path):
+    store = RunStore(tmp_path)
+    for loss in ("L2", "L1"):
+        stored(store, "fp32", FP32, loss=loss)
+        stored(store, "bf16", np.array(FP32) + np.array([0.02, 0.07, -0.03, 0.08, 0.01]), loss=loss)
+    effects = tables.precision_effects(store)
+    alone = [row["p, adjusted"] for one in effects for row in tables.equivalences([one]).to_dict("records")]
+    together = tables.equivalences(effects)["p, adjusted"].tolist()
+    assert together == pytest.approx([2 * min(alone)] * 2)
 
 
 def test_two_seeds_show_no_equivalence(tmp_path):
@@ -434,17 +447,6 @@ def test_windows_and_datasets():
 # --- chapter 07 ---
 
 
-class Kept:
-    """The numbers that chapters kept, as `ledger.Ledger` gives them."""
-
-    def __init__(self, **numbers):
-        self.evidence = SimpleNamespace(numbers={k.replace("__", "."): v for k, v in numbers.items()})
-
-    def number(self, name):
-        kept = self.evidence.numbers.get(name)
-        return None if kept is None else Interval(kept["value"], kept.get("low"), kept.get("high"), 3, "t")
-
-
 def test_published_differences_are_those_of_table2():
     assert f"{tables.published_difference('TNet+L1')}" == "-0.03"
     assert f"{tables.published_difference('UNet (shared decoder)')}" == "-0.08"  # the paper's one UNet row
@@ -467,49 +469,3 @@ def test_the_headline_has_differences_levels_and_parameters():
     alone = shown(tables.headline(comparison({"TNet+L1": made_up(loss="L1")}, "TNet")))  # no reference
     assert alone.loc["TNet+L1"].tolist()[:2] == ["-0.03", "–"]
     assert tables.headline(comparison({}, "TNet")).empty
-
-
-def test_basenet_is_measured_from_a_black_image():
-    rows = comparison({"TNet": made_up(), "BaseNet": made_up("BaseNet", levels=(15.0, 15.2)),
-                       "BaseNet, never updated": made_up("BaseNet", levels=(6.4,))}, "TNet")  # fmt: skip
-    texts = shown(tables.basenet_trained_or_not(rows, zero=6.0))
-    assert texts.loc["the paper"].tolist() == ["6.95 ± 0.32", "0.75", "–", "–"]
-    assert texts.loc["trained"].tolist() == ["15.10", "9.10", "15.00", "15.20"]
-    assert texts.loc["never updated"].tolist() == ["6.40", "0.40", "6.40", "–"]
-    assert shown(tables.basenet_trained_or_not(comparison({}, "TNet"), zero=6.0)).index.tolist() == [
-        "the paper"
-    ]
-
-
-def test_l1_and_bn_stand_beside_the_exchanged_rows():
-    rows = comparison({"TNet": made_up(), "TNet+L1": made_up(levels=(24.5, 24.6, 24.7), loss="L1")}, "TNet")
-    texts = shown(tables.l1_and_bn(rows))
-    assert texts.loc["the paper, as printed"].tolist() == ["-0.03", "-0.87"]
-    assert texts.loc["the paper, rows exchanged"].tolist() == ["-0.87", "-0.03"]
-    assert texts.loc["ours"].tolist() == ["-0.50 [-0.50, -0.50]", "–"]
-    low, high = (float(texts.loc[f"other groups, {which} cost", "+L1"]) for which in ("smallest", "largest"))
-    assert high < low < 0
-
-
-def test_filters_that_were_measured_stand_beside_tnet():
-    gain = {"value": 1.0, "low": 0.9, "high": 1.1}
-    found = Kept(filters__mean__psnr={"value": 23.5}, filters__tnet_minus_mean=gain,
-                 filters__gaussian__psnr={"value": 24.9}, filters__tnet_minus_gaussian=None)  # fmt: skip
-    assert shown(tables.filters_question(found)).to_dict("index") == {
-        "mean": {"filter (dB)": "23.50", "TNet minus filter (dB)": "+1.00 [+0.90, +1.10]"}
-    }
-    assert tables.filters_question(Kept()).empty
-
-
-def test_edges_that_were_measured():
-    same_side = {"value": 1.0, "low": 0.98, "high": 1.02, "images": 209}
-    found = Kept(smoothgrad__same_side__TNet=same_side, smoothgrad__same_side__nlm=same_side,
-                 smoothgrad__same_side__UNet=None, smoothgrad__other=same_side)  # fmt: skip
-    table = shown(tables.edges_question(found), 3)
-    assert table.index.tolist() == ["TNet", "non-local means"]
-    assert table.loc["TNet"].tolist() == ["1.000 [0.980, 1.020]", "209"]
-    assert tables.edges_question(Kept()).empty
-
-
-def test_peers_are_those_of_the_papers_data():
-    assert {"network", "parameters", "PSNR (dB)", "what helped"} == set(tables.peers().columns)

@@ -19,12 +19,19 @@ STATISTICS = {
     "ring_ratio": (("ring",), lambda ring: ring),
     "pixel_to_ring": (("pixel", "ring"), lambda pixel, ring: pixel - ring),
     "same_side": (("weights",), saliency.log_same_side),
+    "change_share": (("change_share",), lambda share: share),
+    "towards_surroundings": (("towards",), lambda share: share),
+    "background_ratio": (("background",), lambda logs: logs),
 }
+
+#: Statistics that are shares or areas, from 0 to 1; the others are logarithms of ratios.
+SHARES = ("change_auc", "loss_gradient_auc", "change_share", "towards_surroundings")
 
 #: Label of a subject -> its name in the ledger.
 LEDGER_NAMES = {
     "TNet": "TNet",
     "TNet, untrained": "untrained",
+    "TNet, shuffled weights": "shuffled",
     "UNet": "UNet",
     "mean, 3x3": "mean",
     "Gaussian": "gaussian",
@@ -37,14 +44,13 @@ class ImageStatistics:
     """Statistics of each validation image by subject, with averages, differences and their intervals.
 
     found: label -> arrays (seeds,N,...) by name, and `photo` (N,), the photograph of each image.
-    `STATISTICS` says which statistics are made of them. Those called AUC are areas under a curve; the others
-    are logarithms of ratios and are averaged geometrically. Two of these objects of different subjects are
-    joined by `|`; one without any is false.
+    `STATISTICS` says which statistics are made of them; logarithms of ratios are averaged geometrically. Two of
+    these objects of different subjects are joined by `|`; one without any is false.
     """
 
     sample = (
         "Means over images; intervals are over photographs, and over seeds as well where there are three or "
-        "more. The untrained and the shuffled network are one draw each."
+        "more. Untrained and shuffled networks have the seeds of the trained ones."
     )
     pairing = ""
 
@@ -73,22 +79,27 @@ class ImageStatistics:
         return combine(*(found[name] for name in arrays)) if set(arrays) <= found.keys() else None
 
     def average(self, label: str, statistic: str) -> Interval | None:
-        """Return the mean over images with its interval, clipped to [0, 1] for an AUC; None if not measured."""
+        """Return the mean over images with its interval, clipped to [0, 1] for a share; None if not measured."""
         values = self.values(label, statistic)
         if values is None:
             return None
-        found = replace(average(values, self.found[label]["photo"], logs=not _is_auc(statistic)), digits=3)
-        if _is_auc(statistic) and found:
+        found = replace(average(values, self.found[label]["photo"], logs=statistic not in SHARES), digits=3)
+        if statistic in SHARES and found:
             found = replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
         return found
 
     def difference(self, label: str, other: str, statistic: str) -> Interval | None:
-        """Return one subject minus another's mean over seeds, on the images of both: AUCs or logarithms."""
+        """Return one subject minus another on the images of both: shares or logarithms.
+
+        Seeds are paired where both have as many (a control has those of what it controls), else the other's mean is
+        taken.
+        """
         a, b = self.values(label, statistic), self.values(other, statistic)
         if a is None or b is None:
             return None
         n = min(a.shape[1], b.shape[1])
-        return average(a[:, :n] - b[:, :n].mean(0), self.found[label]["photo"][:n]).signed(3)
+        b = b if len(a) == len(b) else b.mean(0)
+        return average(a[:, :n] - b[..., :n], self.found[label]["photo"][:n]).signed(3)
 
     def images(self, label: str, statistic: str | None = None) -> int:
         """Count the images that were looked at, or those that have a statistic."""
@@ -104,7 +115,7 @@ class ImageStatistics:
         """
         values = self.values(label, statistic)
         images = self.images(label, statistic)
-        found = average(values, self.found[label]["photo"], logs=not _is_auc(statistic)) if images else None
+        found = average(values, self.found[label]["photo"], logs=statistic not in SHARES) if images else None
         return found.to_dict() | {"images": images} if found is not None else None
 
     def told(self, label: str, statistic: str) -> str:
@@ -115,10 +126,6 @@ class ImageStatistics:
             if images
             else "no image qualifies"
         )
-
-
-def _is_auc(statistic: str) -> bool:
-    return statistic.endswith("_auc")
 
 
 def average(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> Interval:

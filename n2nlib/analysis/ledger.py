@@ -15,19 +15,38 @@ import pandas as pd
 
 from n2nlib import experiments, paper, paths
 from n2nlib.analysis import measurements
-from n2nlib.analysis.claims import Evidence, Judged, condition, interval_of, judge, number_format
+from n2nlib.analysis.claim_words import condition, number_format
+from n2nlib.analysis.claims import (
+    CONTRADICTED,
+    DIRECTION,
+    LISTED,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    VERDICTS,
+    Evidence,
+    Judged,
+)
 from n2nlib.analysis.stats import Interval, printed
+from n2nlib.analysis.verdicts import judge
 from n2nlib.errors import ReportError
 from n2nlib.paper import Claim
 from n2nlib.profiles import Profile, profile
 
+#: A verdict as the answer to a question of our own, which the paper does not claim.
+OWN = {v: v for v in VERDICTS} | {
+    REPRODUCED: "yes",
+    DIRECTION: "yes, by another amount",
+    NOT_REPRODUCED: "not decided",
+    CONTRADICTED: "no",
+}
+
 #: Raised when claims.json means something else than before.
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """A report's judged claims, and the evidence that they were judged from."""
+    """A report's judged claims, those of the paper and our own, and the evidence that they were judged from."""
 
     judged: list[Judged]
     evidence: Evidence
@@ -35,18 +54,22 @@ class Ledger:
     def __getitem__(self, claim: str) -> Judged:
         return next(j for j in self.judged if j.claim.id == claim)
 
+    @property
+    def paper(self) -> list[Judged]:
+        """The claims of the paper that a test could judge: without our own questions and what is listed only."""
+        return [j for j in self.judged if not j.claim.own and j.verdict != LISTED]
+
     def of(self, verdict: str) -> list[Judged]:
-        """Return the claims that got one verdict."""
-        return [j for j in self.judged if j.verdict == verdict]
+        """Return the paper's claims that got one verdict."""
+        return [j for j in self.judged if j.verdict == verdict and not j.claim.own]
 
     def about(self, topic: str) -> list[Judged]:
-        """Return the claims of one topic of `paper.toml`."""
+        """Return the claims of one topic of `claims.toml`."""
         return [j for j in self.judged if j.claim.topic == topic]
 
     def number(self, name: str) -> Interval | None:
         """Return a number that a chapter kept; None where it was not measured."""
-        kept = self.evidence.numbers.get(name)
-        return None if kept is None else interval_of(kept)
+        return self.evidence.number(name)
 
     @property
     def tests(self) -> int:
@@ -130,11 +153,18 @@ def table(judged: list[Judged]) -> pd.DataFrame:
             "holds if": condition(j.claim),
             "paper": _cell(j.claim.published, j.claim),
             "ours": _cell(j.ours, j.claim),
-            "unit": "" if j.claim.kind == "ratio" else j.claim.unit,
-            "verdict": j.verdict,
+            "unit": "" if j.claim.kind == "count" and j.claim.b else j.claim.unit,
+            "verdict": OWN[j.verdict] if j.claim.own else j.verdict,
         }
         for j in judged
     ], dtype=object)  # fmt: skip
+
+
+def listed(judged: list[Judged]) -> pd.DataFrame:
+    """Statements of the paper without a test: statement (and its place), and why it has none."""
+    return pd.DataFrame([
+        {"statement": f"{j.claim.says} ({j.claim.place})", "not tested because": j.why} for j in judged
+    ])  # fmt: skip
 
 
 def reason(judged: Judged) -> str:
@@ -168,7 +198,7 @@ def _cell(x: Interval | float | None, claim: Claim) -> Interval | int | None:
     """A claim's value, printed or measured, as a cell with the claim's own digits; counts are exact."""
     if x is None:
         return None
-    if not isinstance(x, Interval) or claim.kind in ("count", "ratio"):
+    if not isinstance(x, Interval) or claim.kind == "count":
         x = printed(x.value if isinstance(x, Interval) else x)
     how = number_format(claim)
     return round(x.value) if how == ",.0f" else replace(x, plus=how.startswith("+"), digits=int(how[-2]))

@@ -47,13 +47,14 @@ ROWS = 48
 #: Half the distance, on a [0, 1] scale, of the central differences for filters that have no derivative.
 STEP = 2 / 255
 
-_DISC = [
+#: Rows and columns of the 28 pixels within RADIUS of a pixel.
+DISC = [
     (y, x)
     for y in range(-RADIUS, RADIUS + 1)
     for x in range(-RADIUS, RADIUS + 1)
     if 0 < y * y + x * x <= RADIUS**2
 ]
-_SQUARED = np.array([y * y + x * x for y, x in _DISC])
+_SQUARED = np.array([y * y + x * x for y, x in DISC])
 #: The distances in pixels within the disc: 1, sqrt 2, 2, sqrt 5, sqrt 8, 3.
 DISTANCES = np.sqrt(np.unique(_SQUARED))
 _COUNTS = np.array([np.sum(_SQUARED == d) for d in np.unique(_SQUARED)])
@@ -126,7 +127,7 @@ def edge_pixels(clean: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     light = grey(clean)
     height, width = light.shape[1:]
     y, x = np.mgrid[MARGIN : height - MARGIN, MARGIN : width - MARGIN].reshape(2, -1)
-    around = np.stack([light[:, y + dy, x + dx] for dy, dx in _DISC], axis=-1)  # (N,M,28)
+    around = np.stack([light[:, y + dy, x + dx] for dy, dx in DISC], axis=-1)  # (N,M,28)
     centre = light[:, y, x]  # (N,M)
     values = np.sort(np.concatenate([around, centre[..., None]], axis=-1), axis=-1)  # (N,M,29)
     total = values.shape[-1]
@@ -252,7 +253,7 @@ def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.nda
         rows = np.abs(np.asarray(rows_of(image, pixels), dtype=np.float64))
         k = np.arange(len(pixels))
         around = np.stack(
-            [rows[k, pixels[:, 0] + dy, pixels[:, 1] + dx] for dy, dx in _DISC], axis=1
+            [rows[k, pixels[:, 0] + dy, pixels[:, 1] + dx] for dy, dx in DISC], axis=1
         )  # (K,28)
         for d, squared in enumerate(np.unique(_SQUARED)):
             there = _SQUARED == squared

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from n2nlib.analysis import filters, saliency
+from n2nlib.analysis import filters, influence, saliency
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.image_statistics import ImageStatistics
 from n2nlib.analysis.measurements import Measurement, measurement
@@ -31,16 +31,17 @@ IDENTITY = {"version": 1}
 
 @dataclass(frozen=True)
 class Network:
-    """A run's network, perhaps with shuffled weights, or TNet before training; loaded when first used."""
+    """A run's network, with shuffled weights, or as it was before training; loaded when first used."""
 
-    run: Run | None = None
+    run: Run
     shuffled: bool = False
+    untrained: bool = False
     device: str = "cpu"
 
     @property
     def id(self) -> str:
         """What names the network in a measurement's identity."""
-        return f"shuffled {self.run.id}" if self.shuffled else self.run.id if self.run else "untrained"
+        return "shuffled " * self.shuffled + "untrained " * self.untrained + self.run.id
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -49,8 +50,15 @@ class Network:
 
     @cached_property
     def model(self) -> torch.nn.Module:
-        network = (self.run.model() if self.run else build("TNet", seed=1000)).to(self.device)
-        return smoothgrad.shuffled(network, torch.Generator().manual_seed(0)) if self.shuffled else network
+        spec = self.run.spec
+        network = build(spec.network, seed=spec.seed, **spec.options) if self.untrained else self.run.model()
+        network = network.to(self.device)
+        order = torch.Generator().manual_seed(spec.seed)
+        return smoothgrad.shuffled(network, order) if self.shuffled else network
+
+    def denoise(self, noisy: np.ndarray) -> np.ndarray:
+        """Return f(noisy) on a [0, 1] scale: uint8 (N,3,H,W) -> (N,3,H,W)."""
+        return smoothgrad.output(self.model, noisy).numpy()
 
     def statements(self, noisy: np.ndarray, clean: np.ndarray, **draws) -> dict[str, np.ndarray]:
         return saliency.network_statements(self.model, noisy, clean, **draws)
@@ -78,12 +86,14 @@ class Filter:
         linear = self.name in ("noisy", "mean", "gaussian")
         return saliency.filter_matrix(self.name, 32, 32, **self.parameters) if linear else None
 
+    def denoise(self, noisy: np.ndarray) -> np.ndarray:
+        """Return the filtered images on a [0, 1] scale: uint8 (N,3,H,W) -> (N,3,H,W)."""
+        return classical.filter_float(self.name, noisy / 255.0, **self.parameters)
+
     def statements(self, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.ndarray]:
         if self.matrix is not None:
             return saliency.linear_statements(self.matrix, noisy, clean)
-        return saliency.statements(
-            noisy, clean, classical.filter_float(self.name, noisy / 255.0, **self.parameters)
-        )
+        return saliency.statements(noisy, clean, self.denoise(noisy))
 
     def rows(self, image: np.ndarray, pixels: np.ndarray, radius: int = saliency.RADIUS) -> np.ndarray:
         """Rows of the Jacobian, up to `radius` pixels away: uint8 (3,H,W), (K,2) -> (K,H,W)."""
@@ -101,16 +111,13 @@ def networks(runs: Comparison, label: str, device: str = "cpu") -> dict[str, lis
 
 
 def controls(tnet: Subjects) -> dict[str, list[Network]]:
-    """Return TNet that has learnt nothing: before training, and the first run's with its weights shuffled."""
-    first = _first(tnet)
-    return (
-        {
-            "TNet, untrained": [Network(device=first.device)],
-            "TNet, shuffled weights": [replace(first, shuffled=True)],
-        }
-        if first
-        else {}
-    )
+    """Return TNet that has learnt nothing, as often as it was trained: before training, and with shuffled weights."""
+    trained = [network for members in tnet.values() for network in members]
+    made = {
+        "TNet, untrained": [replace(network, untrained=True) for network in trained],
+        "TNet, shuffled weights": [replace(network, shuffled=True) for network in trained],
+    }
+    return {label: members for label, members in made.items() if members}
 
 
 def linear_filters(study) -> dict[str, list[Filter]]:
@@ -182,6 +189,32 @@ def same_side(
     return {"arrays": {**saliency.same_side(subject.rows, val.a, val.clean), "photo": val.photo}}
 
 
+@measurement("smoothgrad-change")
+def changes(
+    *,
+    corpus: Corpus,
+    n: int,
+    network: Network | None = None,
+    filter: str = "",
+    parameters: Mapping | None = None,
+    version: int = 1,
+) -> dict[str, Any]:
+    """`influence.change` of the first n validation images for a network or a filter, `photo` (n,) added."""
+    val = corpus.val.subset(n)
+    denoised = (network or Filter(filter, parameters or {})).denoise(val.a)
+    return {"arrays": {**influence.change(val.a, val.clean, denoised), "photo": val.photo}}
+
+
+@measurement("smoothgrad-background")
+def background(*, corpus: Corpus, n: int, network: Network, version: int = 1, **draws) -> dict[str, Any]:
+    """`influence.background` of the first n validation images for a network: `background` (n,), and `photo` (n,)."""
+    val = corpus.val.subset(n)
+    generator = torch.Generator().manual_seed(0)
+    weights = smoothgrad.output_gradient(network.model, val.a, generator=generator, **draws)
+    found = influence.background(val.clean, np.abs(weights.numpy()).mean(1))
+    return {"arrays": {"background": found, "photo": val.photo}}
+
+
 @measurement("smoothgrad-cascade")
 def cascade(*, corpus: Corpus, network: Network, n: int, version: int = 1, **draws) -> dict[str, Any]:
     """Rank correlation of a network's maps with those of the network with more and more layers randomised.
@@ -202,7 +235,7 @@ def cascade(*, corpus: Corpus, network: Network, n: int, version: int = 1, **dra
     return {"arrays": {"correlation": np.array(steps), "photo": val.photo}}
 
 
-@measurement("smoothgrad-pictures")
+@measurement("smoothgrad-pictures", 2)
 def pictures(
     *, corpus: Corpus, bundled: Corpus, network: Network, n: int, version: int = 1, **draws
 ) -> dict[str, Any]:
@@ -215,7 +248,7 @@ def pictures(
     chosen = saliency.noisiest_edges(bundled.val.a, bundled.val.clean, bundled.val.photo, n)
     numbers = [i for i, _ in chosen]
     noisy, clean = bundled.val.a[numbers], bundled.val.clean[numbers]
-    shuffled, untrained = replace(network, shuffled=True), Network(device=network.device)
+    shuffled, untrained = replace(network, shuffled=True), replace(network, untrained=True)
     subjects = {"trained": network, "shuffled weights": shuffled, "untrained": untrained}
     return {
         "arrays": {

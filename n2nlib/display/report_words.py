@@ -7,19 +7,25 @@ import re
 import numpy as np
 
 from n2nlib import paper
-from n2nlib.analysis import claims, stats
 from n2nlib.analysis.claims import (
+    COMPATIBLE,
     CONTRADICTED,
     DIRECTION,
+    INCOMPATIBLE,
+    LISTED,
     NO_DATA,
+    NO_RUN,
     NOT_REPRODUCED,
     REPRODUCED,
+    TOO_FEW,
     TOO_SMALL,
+    UNTESTED,
     VERDICTS,
     Judged,
 )
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger, reason
+from n2nlib.display.question_words import exchanged
 from n2nlib.display.words import MORE, listed, plural
 from n2nlib.profiles import Profile
 
@@ -63,6 +69,8 @@ def against_unet(found: Ledger) -> str:
         DIRECTION: "TNet ends above UNet, though not by the published amount",
         NOT_REPRODUCED: "the runs do not decide whether TNet or UNet ends higher",
         CONTRADICTED: "UNet ends above TNet, unlike in the paper",
+        NO_RUN: "whether TNet outperforms UNet is open: UNet has no run at this size",
+        TOO_FEW: "whether TNet outperforms UNet is open: there are too few runs for an interval",
     }.get(found["tnet-outperforms-unet"].verdict, "whether TNet outperforms UNet is not tested at this size")
     return f"With each network at the paper's learning rate, {outcome}."
 
@@ -77,6 +85,7 @@ def findings(found: Ledger, rows: Comparison) -> str:
         printed = [paper.value(f"table2.{label}.psnr") - paper.value("table2.TNet.psnr") for label in changes]
         told += [f"An L1 loss moves TNet by {l1} dB, batch normalisation by {bn} dB; the paper prints "
                  f"{printed[0]:+.2f} and {printed[1]:+.2f}."]  # fmt: skip
+    told += [exchanged(found)] if exchanged(found) else []
     if gain := found.number("filters.tnet_minus_gaussian"):
         told += [f"Against a tuned Gaussian filter TNet gains {gain.signed()} dB."]
     ways = {f"SmallNet, {MORE}": ", trained with augmentation and a cosine schedule,", "SmallNet": ""}
@@ -91,13 +100,13 @@ def findings(found: Ledger, rows: Comparison) -> str:
 def verdict_counts(found: Ledger) -> str:
     """How many claims got each verdict, and what that means."""
     n = {verdict: len(found.of(verdict)) for verdict in VERDICTS}
-    text = (
-        f"Of {len(found.judged)} claims of the paper: {n[REPRODUCED]} reproduced, {n[DIRECTION]} in "
-        f"direction, {n[NOT_REPRODUCED]} not reproduced, {n[CONTRADICTED]} contradicted, {n[TOO_SMALL]} not "
-        f"tested by these runs, {n[NO_DATA]} not testable without the authors' data."
-    )
-    if all(j.claim.kind in ("count", "ratio") for j in found.of(REPRODUCED)):
-        text += " Only counts of parameters and operations are reproduced in full."
+    short = {DIRECTION: "in direction", COMPATIBLE: "compatible on the authors' images",
+             INCOMPATIBLE: "not compatible there", NO_RUN: "without a run",
+             TOO_FEW: "with too few runs"}  # fmt: skip
+    counts = [f"{n[v]} {short.get(v, v)}" for v in VERDICTS if v != LISTED and n[v]]
+    text = f"Of {len(found.paper)} claims of the paper: {', '.join(counts)}."
+    if all(j.claim.kind == "count" for j in found.of(REPRODUCED)):
+        text += " Only exact counts are reproduced in full."
     if found.full_size:
         return f"{text} Verdicts on PSNR rest on confidence intervals over seeds crossed with photographs."
     return (f"{text} Runs this small show that the whole chain works and which way a few comparisons lean; "
@@ -116,13 +125,13 @@ def arithmetic_in_brief(rows: Comparison) -> str:
 
 
 def in_short(found: Ledger) -> str:
-    """The claims by verdict, as a list; those without a verdict are only counted."""
+    """The claims by verdict, as a list; those that were not tested are only counted."""
     lines = []
-    for verdict in VERDICTS:
+    for verdict in (v for v in VERDICTS if found.of(v)):
         judged = found.of(verdict)
         note = "; the runs decide neither way" if verdict == NOT_REPRODUCED else ""
-        named = "; ".join(map(clause, judged)) if verdict not in (TOO_SMALL, NO_DATA) else ""
-        lines.append(f"- **{verdict.capitalize()}** ({len(judged)}{note}){f': {named}' if named else ''}.")
+        named = "" if verdict in UNTESTED else f": {'; '.join(map(clause, judged))}"
+        lines.append(f"- **{verdict.capitalize()}** ({len(judged)}{note}){named}.")
     return "\n".join(lines)
 
 
@@ -154,198 +163,42 @@ def setting(rows: Comparison, profile: Profile) -> str:
     )
 
 
-def like_published(rows: Comparison, label: str, zero: float) -> list[bool]:
-    """Whether each seed of a row is as far above a black image (`zero`, dB) as the published BaseNet.
-
-    Dark photographs lift every level, so the distance to a black image is compared; 1 dB is about three
-    published standard deviations.
-    """
-    published, sd = paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd")
-    above = published - paper.value("basenet.zero_image_psnr")
-    return [abs(value - zero - above) < max(3 * sd, 1.0) for value in rows.values(label)]
-
-
-BASENETS = ("BaseNet", "BaseNet, never updated")
-
-
-def never_updated(rows: Comparison, zero: float) -> bool:
-    """Whether the published BaseNet is like every network that was never updated and like no trained one."""
-    if not set(BASENETS) <= rows.rows.keys():
-        return False
-    trained, still = (like_published(rows, label, zero) for label in BASENETS)
-    return all(still) and not any(trained)
-
-
-def basenet(found: Ledger, rows: Comparison, zero: float) -> str:
-    """Whether the published BaseNet is like ours after or before training; zero: PSNR (dB) of black."""
-    if not set(BASENETS) <= rows.rows.keys():
-        return "The runs that answer this question are not stored at this size."
-    fits, still = (like_published(rows, label, zero) for label in BASENETS)
-    stuck = sum(fits)
-    if never_updated(rows, zero):
-        reading = ("The published row lies near networks that were never updated, and far from every "
-                   "trained one of ours. We cannot see what happened; an optimiser that held the parameters "
-                   "of another network would do this.")  # fmt: skip
-    elif 0 < stuck < len(fits):
-        reading = (f"{stuck} of {len(fits)} trained networks ended as low as the published row, the others "
-                   "above it: training can stall like this, so a trained BaseNet is not ruled "
-                   "out.")  # fmt: skip
-    elif stuck and all(still):
-        reading = ("Both fit the published row, so these runs cannot tell the two apart"
-                   f"{'' if found.full_size else ' at this size'}.")  # fmt: skip
-    elif stuck:
-        reading = "The published row fits a trained BaseNet; the doubt is not supported."
-    else:
-        reading = "Neither fits the published row; its origin stays open."
-    if not (found.full_size or stuck):
-        reading += (f" The trained networks saw only {found.evidence.images:,} images, and moved that far "
-                    "already.")  # fmt: skip
-    spans = [f"{min(x):.2f} to {max(x):.2f} dB" for x in (rows.values(label) for label in BASENETS)]
-    return (
-        f"Trained, BaseNet reaches {spans[0]}; never updated, {spans[1]}; the paper prints "
-        f"{paper.value('table2.BaseNet.psnr'):.2f} dB. A black image has {zero:.2f} dB here and about "
-        f"{paper.value('basenet.zero_image_psnr'):g} dB on the authors' images. {reading}"
-    )
-
-
-def l1_and_bn(found: Ledger) -> str:
-    """Whether the rows TNet+L1 and TNet+BN stand as printed, by the verdict on their order."""
-    order = found["l1-above-bn"]
-    early = ("" if found.full_size else
-             "Early in training the two differ for other reasons (batch normalisation changes how fast TNet "
-             "starts), so this neither supports nor removes the doubt.")  # fmt: skip
-    reading = {
-        REPRODUCED: "The rows stand as printed.",
-        DIRECTION: "The order of the rows is as printed, its size is not.",
-        CONTRADICTED: "Table 2 has the other order. An exchange of the two rows would explain it; only the "
-                      "authors' records could say.",
-        NOT_REPRODUCED: "These runs do not settle it.",
-    }.get(order.verdict, early)  # fmt: skip
-    return f"{order.why} {reading}".strip()
-
-
-def rate_verdicts(found: Ledger) -> str:
-    """The verdicts on the two differences between learning rates."""
-    low, high = (found[f"lr-{end}-differs-little"].verdict for end in ("low", "high"))
-    return f"The ledger on 1e-4 against 5e-4: {low}; on 9e-4 against 5e-4: {high}."
-
-
-def published_notebook(stuck: bool) -> str:
-    """What the published notebook cannot have made; stuck: the published BaseNet looks never updated."""
-    basenet = "BaseNet's row looks like that (first question). The" if stuck else "The"
-    return (
-        "Taken literally, the published notebook would also leave every network after the first without an "
-        f"update, and no row but one could come near the {paper.value('table2.TNet.psnr'):.0f} dB of a "
-        f"trained TNet. {basenet} rows of UNet and of TNet's variants are nevertheless those of trained "
-        "networks, and UNet's own learning rate could only have had an effect if its Adam was built for it. "
-        "The tables were therefore not made with exactly the published notebook."
-    )
-
-
-def parameter_counts() -> str:
-    """How the paper's "20x fewer parameters" is counted."""
-    tnet, own, shared = (claims.count(label) for label in ("TNet", "UNet", "UNet (shared decoder)"))
-    return (
-        f"UNet with a decoder block of its own at each level has {own:,} weights, {own / tnet:.1f} times "
-        f"TNet's {tnet:,}. With the shared block it trains {shared:,}, {shared / tnet:.1f} times as many as "
-        f'TNet. The paper\'s "{paper.value("abstract.times_fewer")}x fewer" is the first count; the cited '
-        "implementation trains the second."
-    )
-
-
-def authors_runs() -> str:
-    """What the authors' own runs of TNet and UNet carry."""
-    d = stats.welch(paper.value("initialisations.TNet"), paper.value("initialisations.UNet")).signed()
-    return authors_interval(d)
-
-
-def authors_interval(d: stats.Interval) -> str:
-    """What an interval of TNet minus UNet (dB) over the authors' runs carries."""
-    carries = ("an interval above zero" if d.low > 0 else
-               "an interval that reaches below zero, so their numbers carry \"comparable\" and not yet "
-               "\"outperforms\"")  # fmt: skip
-    return (
-        f"The authors' own {d.n} runs of each give TNet − UNet = {d} dB (Welch, over seeds only): {carries}."
-    )
-
-
-def peers(rows: Comparison) -> str:
-    """What other groups reached with the same UNet, and ours with augmentation where it was trained."""
-    unets = paper.peers().query("network.str.contains('N2N U-Net')")
-    labels = [f"{network}, {MORE}" for network in ("TNet", "UNet")]
-    stored = set(labels) <= rows.rows.keys()
-    ours = ("The runs with augmentation are left out at this size." if not stored else
-            f"With augmentation and a cosine schedule, both of ours differ by {rows.difference(*labels)} dB "
-            "(TNet minus UNet).")  # fmt: skip
-    return (
-        f"Other groups trained a U-Net of the same {unets.parameters.iloc[0]:,} parameters to "
-        f"{unets.psnr.min():.2f} and {unets.psnr.max():.2f} dB on the authors' data, with augmentation (one "
-        "also with a decaying learning rate). UNet's PSNR therefore seems to depend on its training more "
-        f"than Table 2 could show. {ours}"
-    )
-
-
-def why(found: Ledger, *ids: str) -> str:
-    """The reasons for the verdicts on some claims."""
-    return " ".join(found[id].why for id in ids)
-
-
-def filters(found: Ledger) -> str:
-    """How TNet compares with tuned filters, by the verdicts; nothing before chapter 02 has measured it."""
-    if found.number("filters.tnet_minus_gaussian") is None:
-        return ""
-    told = why(found, "filters-gaussian", "filters-mean", "gain-at-detail")
-    if found.full_size:
-        return told
-    enough, images = paper.value("calibration.gaussian_passed_at"), found.evidence.images
-    seen = f"; here it saw {images:,}" if images < enough else ""
-    return (f"{told} A tuned Gaussian is a strong baseline: on photographs like the authors', TNet passes it "
-            f"only after about {enough:,} training images{seen}.")  # fmt: skip
-
-
-def edges(found: Ledger) -> str:
-    """Reasons of the verdicts on objects and noise; nothing before chapter 05 has measured them."""
-    if not any(key.startswith("smoothgrad.same_side.") for key in found.evidence.numbers):
-        return ""
-    return why(found, "object-and-background", "changes-noisy-pixels", "loss-gradient-finds-noise",
-               "noisy-pixels-weigh-little", "surroundings-weigh-more")  # fmt: skip
-
-
 def reasons(found: Ledger) -> str:
-    """Every claim with the reason for its verdict; claims that these runs cannot test share theirs."""
+    """Every claim that was tested with the reason for its verdict; those that were not share theirs."""
     parts = []
-    for verdict in (v for v in VERDICTS if v not in (NO_DATA, TOO_SMALL) and found.of(v)):
+    for verdict in (v for v in VERDICTS if v not in UNTESTED and found.of(v)):
         lines = "\n".join(f"- {reason(j)}" for j in found.of(verdict))
         parts.append(f"**{verdict.capitalize()}**\n\n{lines}")
-    shared: dict[str, list[str]] = {}  # one reason, then the claims that it holds for
-    for j in found.of(TOO_SMALL):
-        short = re.sub(r"^.*? after (?=[\d,]+ training images; this claim)", "After ", j.why)
-        shared.setdefault(short, []).append(j.claim.says.removesuffix("."))
-    if shared:
+    for verdict in (v for v in (TOO_SMALL, TOO_FEW, NO_RUN, NO_DATA) if found.of(v)):
+        shared: dict[str, list[str]] = {}  # one reason, then the claims that it holds for
+        for j in found.of(verdict):
+            short = re.sub(r"^.*? after (?=[\d,]+ training images; this claim)", "After ", j.why)
+            shared.setdefault(short, []).append(j.claim.says.removesuffix("."))
         lines = "\n".join(f"- {f'{len(says)} claims' if len(says) > 1 else f'*{says[0]}*'}: {text}"
                           for text, says in shared.items())  # fmt: skip
-        parts.append(f"**{TOO_SMALL.capitalize()}** (the tables above have the values)\n\n{lines}")
+        parts.append(f"**{verdict.capitalize()}**\n\n{lines}")
     return "\n\n".join(parts)
 
 
 def not_tested(found: Ledger) -> str:
-    """Which claims have no verdict, for want of the authors' data or of runs."""
-    levels, others = found.of(NO_DATA), found.of(TOO_SMALL)
-    small = [j for j in others if j.ours is not None]
+    """How many claims have no verdict, and what would give them one."""
+    small, few, none, levels = (len(found.of(v)) for v in (TOO_SMALL, TOO_FEW, NO_RUN, NO_DATA))
     told = []
     if levels:
         told.append(
-            f"**Levels in decibels** ({len(levels)}). The authors' images are not public. Our photographs "
-            "and windows can be chosen so that the noisy images look as theirs did, but then an agreement "
-            "of levels would be our choice and no evidence. Not judged for that reason: "
-            f"{' '.join(j.claim.says for j in levels)} With the authors' two files, `DATASET=epfl:PATH` "
-            "judges these claims."
+            f"**Levels** ({levels}). PSNR and loss depend on the images, and the authors' images are not "
+            "public. A dataset can be chosen so that its noise level agrees with theirs; an agreement of "
+            "levels would then be our choice and no evidence. With the authors' two files, "
+            "`DATASET=epfl:PATH` tests these claims."
         )
-    if others:
+    if small:
         told.append(
-            f"**Measured, not judged** ({len(small)}): the runs are too small, or too few for an interval. "
-            f"**Not measured** ({len(others) - len(small)}): the runs were not made. Each is named above, "
-            "with its reason."
+            f"**Size** ({small}). The runs saw too few training images; `PROFILE=paper` trains them in full."
+        )
+    if few or none:
+        told.append(
+            f"**Runs** ({none} without any, {few} with fewer than three seeds). The reasons above name them; "
+            "`train = True` in a chapter trains what is missing."
         )
     return "\n\n".join(told)
 

@@ -14,16 +14,13 @@ from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.filters import Filters
 from n2nlib.analysis.generalisation import Transfer, WholePhotographs
 from n2nlib.analysis.image_statistics import ImageStatistics
-from n2nlib.analysis.ledger import Ledger
 from n2nlib.analysis.stats import Interval, MeanSD, MeanSE, PValue
+from n2nlib.analysis.verdicts import ALPHA
 from n2nlib.evaluation import classical
 from n2nlib.models import build
 from n2nlib.models.summary import multiply_adds, trace
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
-
-#: Half the width (dB) within which training in a lower precision counts as the same.
-EQUIVALENCE_DB = 0.03
 
 #: Rows that stand for the same row of the paper.
 PAPER_ROW = {"UNet (shared decoder)": "UNet"}
@@ -281,20 +278,23 @@ def versus(
 def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
     """Whether runs in fp32 and in a lower precision end alike, for each kind of run in `precision_effects`.
 
-    p: two one-sided t tests on the mean difference in PSNR, with a margin of 0.03 dB. The order of rounding
-    errors is chaotic, so only the outcomes can be compared.
+    p: TOST on the mean difference in PSNR within `paper.margin`, by the rules of `analysis.verdicts`: adjusted by
+    Holm's method over the table. The order of rounding errors is chaotic, so only the outcomes can be compared.
     """
+    effects = list(effects)
+    margins = [paper.margin(kind.network, kind.network) for kind, _, _ in effects]
+    p_values = [stats.equivalence(d, margin) for (_, _, d), margin in zip(effects, margins, strict=True)]
     lines = []
-    for kind, precision, difference in effects:
-        p = PValue(stats.equivalence(difference, EQUIVALENCE_DB))
+    for (kind, precision, difference), margin, p in zip(effects, margins, stats.holm(p_values), strict=True):
         lines.append({
             "run": described(kind),
             "training images": kind.images,
             "precision": precision,
             "minus fp32 (dB)": difference.signed(3),
             "n": difference.n,
-            f"within ±{EQUIVALENCE_DB} dB": "yes" if p < 0.05 else "not significant",
-            "p": p,
+            "margin (dB)": margin,
+            "within the margin": "yes" if p < ALPHA else "not significant",
+            "p, adjusted": PValue(p),
         })  # fmt: skip
     return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
 
@@ -720,6 +720,17 @@ def output_gradients(found: ImageStatistics) -> pd.DataFrame:
     return _averages(ImageStatistics(with_gradient), ratios)
 
 
+def changes(found: ImageStatistics) -> pd.DataFrame:
+    """Which share of each subject's change falls on the noisy pixels, and how many of these it moves inwards."""
+    columns = {"share of the change": "change_share", "moved towards the neighbours": "towards_surroundings"}
+    return _averages(found, columns)
+
+
+def background(found: ImageStatistics) -> pd.DataFrame:
+    """The output gradient on the side of the background over that of the object, beside edges."""
+    return _averages(found, {"background / object": "background_ratio"})
+
+
 def _averages(found: ImageStatistics, columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         [
@@ -819,73 +830,3 @@ def headline(rows: Comparison) -> pd.DataFrame:
         "#P, paper (thousand)": both["#P, paper"],
         "#P, ours (thousand)": both["#P, ours"],
     })  # fmt: skip
-
-
-def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
-    """BaseNet's PSNR (dB) as published, trained and never updated, and how far that is above a black image.
-
-    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark photographs are.
-    """
-    names = {"BaseNet": "trained", "BaseNet, never updated": "never updated"}
-    theirs = MeanSD(paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd"))
-    lines = {"the paper": (theirs, theirs.mean - paper.value("basenet.zero_image_psnr"), {})}
-    ours, seeds = rows.select(*names), by_seed(rows.select(*names))
-    for label in ours.labels:
-        level = ours.level(label)
-        lines[names[label]] = level, level.mean - zero, seeds[label]
-    return pd.DataFrame([
-        {"BaseNet": name, "PSNR (dB)": level, "minus a black image (dB)": above, **each}
-        for name, (level, above, each) in lines.items()
-    ])  # fmt: skip
-
-
-def l1_and_bn(rows: Comparison) -> pd.DataFrame:
-    """TNet+L1 and TNet+BN minus TNet (dB): printed, with the rows exchanged, by other groups, and ours."""
-    labels = ("TNet+L1", "TNet+BN")
-    l1, bn = (published_difference(label) for label in labels)
-    others = [stats.printed(-paper.value(f"suspects.l1_cost_{end}")) for end in ("low", "high")]
-    ours = rows.differences()
-    lines = {
-        "the paper, as printed": (l1, bn),
-        "the paper, rows exchanged": (bn, l1),
-        "other groups, smallest cost": (others[0], None),
-        "other groups, largest cost": (others[1], None),
-        "ours": tuple(ours.get(label) for label in labels),
-    }
-    cells = [{"minus TNet (dB)": who, "+L1": a, "+BN": b} for who, (a, b) in lines.items()]
-    return pd.DataFrame(cells, dtype=object)
-
-
-def peers() -> pd.DataFrame:
-    """What other groups and the paper reached on the authors' data."""
-    return paper.peers().rename(columns={"psnr": "PSNR (dB)", "helped": "what helped"})
-
-
-#: Filters of chapter 02 that TNet is set against: name of the number -> name in a table.
-RIVALS = {"mean": "mean", "gaussian": "Gaussian", "linear": "5×5 linear, fitted"}
-
-
-def filters_question(found: Ledger) -> pd.DataFrame:
-    """PSNR (dB) of tuned filters, and TNet minus each, as chapter 02 measured them."""
-    numbers = {name: (found.number(f"filters.{name}.psnr"), found.number(f"filters.tnet_minus_{name}"))
-               for name in RIVALS}  # fmt: skip
-    return pd.DataFrame([
-        {"filter": RIVALS[name], "filter (dB)": level.value, "TNet minus filter (dB)": gain.signed()}
-        for name, (level, gain) in numbers.items() if level is not None and gain is not None
-    ])  # fmt: skip
-
-
-def edges_question(found: Ledger) -> pd.DataFrame:
-    """Weight on a pixel's own side of an edge over that on the other side, as chapter 05 measured it."""
-    prefix, numbers = "smoothgrad.same_side.", found.evidence.numbers
-    called = {"untrained": "TNet, untrained", "mean": "mean, 3x3", "gaussian": "Gaussian",
-              "nlm": "non-local means"}  # fmt: skip
-    kept = [key for key, value in numbers.items() if key.startswith(prefix) and value is not None]
-    return pd.DataFrame([
-        {
-            "method": called.get(key.removeprefix(prefix), key.removeprefix(prefix)),
-            "own side over other side": found.number(key),
-            "images": numbers[key]["images"],
-        }
-        for key in kept
-    ])  # fmt: skip

@@ -725,8 +725,8 @@ def content_awareness(sides: ImageStatistics) -> str:
         f"{label} is {_at(sides.average(label, 'same_side'))}" for label in ("bilateral", "non-local means")
     )
     return (
-        f"Content-awareness at this size: {here}. TNet before training (one network, which has learnt "
-        f"nothing) is {_at(untrained)}, so {control}. Of the filters that were designed for it, {adaptive}. "
+        f"Content-awareness at this size: {here}. TNet before training (the same seeds, which have "
+        f"learnt nothing) is {_at(untrained)}, so {control}. Of the filters that were designed for it, {adaptive}. "
         "(Tuned for PSNR, the bilateral filter is almost a Gaussian where its σ in colour is large.) To see "
         "whether content-awareness makes a denoiser powerful, compare these numbers with the PSNR of chapter "
         "02: the two rankings need not agree."

@@ -1,0 +1,192 @@
+"""Judging claims: from measured quantities to verdicts that say no more than these can carry.
+
+Rules, the same for the paper's claims and for questions of our own:
+
+- A claim about trained networks needs runs of the paper's training size (50,000 pairs x 50 epochs). Only a claim
+  whose `size` is a number of training images may be read from smaller runs, and then its order alone.
+- No interval from fewer than three seeds or three photographs, and no verdict against the paper without an interval.
+- An order (one bound) is tested two-sided, an equality (two bounds) by two one-sided t tests (TOST) at 5 %. The p
+  values of all tests that can lead to a verdict are adjusted together by Holm's method.
+- What counts as equal is `paper.margin`, for every claim about runs.
+- A level in dB depends on the images. On others than the authors' it is judged by what the runs would reach on theirs,
+  predicted from the public pairs, where that prediction holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from n2nlib import paper
+from n2nlib.analysis.claim_words import bounds, came_from, describe, p_text, value_text
+from n2nlib.analysis.claims import (
+    COMPATIBLE,
+    CONTRADICTED,
+    DIRECTION,
+    INCOMPATIBLE,
+    LISTED,
+    NO_DATA,
+    NO_RUN,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    TOO_FEW,
+    TOO_SMALL,
+    Evidence,
+    Judged,
+)
+from n2nlib.analysis.measuring import Measured, measure, within
+from n2nlib.analysis.stats import Interval, holm
+from n2nlib.paper import Claim
+
+#: The chance of any false finding in the whole ledger.
+ALPHA = 0.05
+
+
+def judge(evidence: Evidence, claims: Sequence[Claim] | None = None) -> list[Judged]:
+    """Judge every claim (or those given), adjusting for how many are tested at once."""
+    measured = [measure(claim, evidence) for claim in (paper.claims() if claims is None else claims)]
+    tested = [i for i, m in enumerate(measured) if _testable(m, evidence)]
+    p = _adjusted(measured, tested)
+    strict = _adjusted(measured, tested, strict=True)
+    return [_verdict(m, _Test(p[i], strict[i], len(tested)) if i in p else None, evidence)
+            for i, m in enumerate(measured)]  # fmt: skip
+
+
+class _Test:
+    """A claim's adjusted p value, the same with n - 1 degrees of freedom, and how many tests were adjusted."""
+
+    def __init__(self, p: float, strict: float, tests: int):
+        self.p, self.tests = p, tests
+        self.decided = p < ALPHA
+        self.fragile = self.decided != (strict < ALPHA)
+        self.text = f"adjusted {p_text(p)}"
+        if self.fragile:
+            self.text += f"; {p_text(strict)} with n - 1 degrees of freedom, so the verdict depends on these"
+
+
+def _testable(m: Measured, evidence: Evidence) -> bool:
+    """Whether a test of the claim can lead to a verdict."""
+    if m.claim.kind in ("count", "statement") or m.missing or not m.large_enough:
+        return False
+    if m.claim.kind == "level" and not evidence.authors_data:
+        return False
+    return m.sides() is not None
+
+
+def _adjusted(measured: Sequence[Measured], tested: Sequence[int], strict: bool = False) -> dict[int, float]:
+    return dict(zip(tested, holm([min(measured[i].sides(strict)) for i in tested]), strict=True))
+
+
+def _verdict(m: Measured, test: _Test | None, evidence: Evidence) -> Judged:
+    claim = m.claim
+
+    def judged(verdict: str, why: str, ours: Interval | None = m.ours) -> Judged:
+        return Judged(claim, ours, test and test.p, verdict, f"{why[0].upper()}{why[1:]}.", m.spread)
+
+    if claim.kind == "statement":
+        return judged(LISTED, claim.why)
+    if claim.metric == "published_loss" and claim.kind == "level" and not evidence.authors_data:
+        return judged(
+            NO_DATA, "a loss depends on the images, and the authors' training images are not public"
+        )
+    if m.missing:
+        return judged(NO_RUN, m.missing)
+    if claim.kind == "count":
+        return judged(*_counted(m))
+    what = f"{m.what or describe(claim)} is {value_text(m.ours, claim)}{came_from(m)}"
+    if not m.large_enough:
+        needed = paper.images() if claim.size == "paper" else claim.size
+        return judged(
+            TOO_SMALL, f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on"
+        )
+    if claim.kind == "level" and not evidence.authors_data:
+        return judged(*_level(m, evidence.number(f"authors.level.{claim.a}"), evidence))
+    if test is None:
+        if claim.size != "paper" and m.holds:
+            return judged(DIRECTION, f"{what}: {bounds(claim)} each time, too few for an interval")
+        return judged(TOO_FEW, f"{what}: too few for an interval")
+    verdict, why = _tested(m, test, evidence.number(claim.control))
+    if m.images < paper.images():
+        # Runs this small may show an order; they say nothing of its size, and nothing against the paper.
+        if verdict not in (REPRODUCED, DIRECTION):
+            return judged(TOO_SMALL, f"{what}: {why}; runs this small cannot contradict the paper")
+        verdict = DIRECTION
+    return judged(verdict, f"{what}: {why}")
+
+
+def _tested(m: Measured, test: _Test, control: Interval | None) -> tuple[str, str]:
+    """Return the verdict that an interval carries, and the reason."""
+    claim, value, where = m.claim, m.ours.value, bounds(m.claim)
+    support, against = m.sides()
+    if not test.decided:
+        if min(support, against) < ALPHA:
+            side = where if support < against else f"not {where}"
+            return (
+                NOT_REPRODUCED,
+                f"{side} on its own, but not after Holm's correction for {test.tests} tests ({test.text})",
+            )
+        return NOT_REPRODUCED, f"inconclusive on whether it is {where} ({test.text}){_excluded(m)}"
+    if against < support:
+        return CONTRADICTED, f"not {where}, unlike the claim ({test.text})"
+    found = f"{where} ({test.text})"
+    if claim.least is not None and not _beyond(value, claim):
+        return DIRECTION, f"{found}, but not {_least(claim)}, which the words are taken to mean"
+    if claim.control and not (control and control.low > 0):
+        beside = "less than" if control and control.high < 0 else "not significantly more than"
+        by = f" ({control:+z.3f})" if control is not None else ", which was not measured"
+        return DIRECTION, f"{found}, but {beside} {claim.control_is}{by}"
+    if claim.published is None or claim.kind in ("level", "amount"):
+        return REPRODUCED, found
+    theirs = value_text(claim.published, claim)
+    if abs(value - claim.published) <= claim.tolerance:
+        return REPRODUCED, f"{found}, and the paper's {theirs} is within the margin of {claim.tolerance:g}"
+    return (
+        DIRECTION,
+        f"{found}, but the paper's {theirs} is further away than the margin of {claim.tolerance:g}",
+    )
+
+
+def _beyond(value: float, claim: Claim) -> bool:
+    return value > claim.least if claim.above is not None else value < claim.least
+
+
+def _least(claim: Claim) -> str:
+    return f"{'above' if claim.above is not None else 'below'} {claim.least:g}"
+
+
+def _excluded(m: Measured) -> str:
+    """Whether an inconclusive interval excludes the effect that the claim's words stand for."""
+    least = m.claim.least
+    out = least is not None and (m.ours.high < least if m.claim.above is not None else m.ours.low > least)
+    return f"; the interval excludes the {least:g} that the words are taken to mean" if out else ""
+
+
+def _level(m: Measured, predicted: Interval | None, evidence: Evidence) -> tuple[str, str, Interval | None]:
+    """Judge a printed level by what the runs would reach on the authors' images."""
+    claim = m.claim
+    if predicted is None:
+        return (
+            NO_DATA,
+            "the level depends on the images, and it was not predicted for the authors' images",
+            m.ours,
+        )
+    if not evidence.numbers[f"authors.level.{claim.a}"]["in_range"]:
+        return (
+            NO_DATA,
+            "on the authors' public pairs this row is outside the range in which a level can be predicted",
+            m.ours,
+        )
+    inside = predicted.low <= claim.published <= predicted.high
+    why = (f"predicted for the authors' validation images {predicted:.2f} dB (95 % prediction interval); the "
+           f"paper's {claim.published:.2f} dB is {'inside' if inside else 'outside'}")  # fmt: skip
+    return (COMPATIBLE if inside else INCOMPATIBLE), why, predicted
+
+
+def _counted(m: Measured) -> tuple[str, str]:
+    claim, value = m.claim, m.ours.value
+    good = (
+        abs(value - claim.published) <= claim.tolerance
+        if claim.published is not None
+        else within(value, claim)
+    )
+    why = f"{describe(claim)} is {value_text(m.ours, claim)}; {claim.why}"
+    return (REPRODUCED if good else CONTRADICTED), why
