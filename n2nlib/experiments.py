@@ -21,6 +21,9 @@ LEARNING_RATES = (1e-4, 5e-4, 9e-4)
 FEWEST = 3
 #: Lehtinen et al. (2018) and Table 2 train UNet at this learning rate.
 UNET_LR = 1e-3
+#: Learning rates for TNet without Adam: the best of `tools.search.RATES` on training photographs that were held back
+#: (imagenet-sample, profile overnight; `python -m n2nlib search --rates` repeats the comparison).
+SGD_LR = {"sgd": 0.3, "sgd-momentum": 0.1}
 #: The augmentations that keep a pair a valid Noise2Noise pair.
 PAIR_AUGMENT = ("flip", "mix", "rotate")
 #: What peers and we add to the paper's training: the rows "augmented + cosine" of chapters 04 and 06.
@@ -102,7 +105,7 @@ def extras(profile: Profile, fingerprint: str) -> Rows:
 
 
 def architecture(profile: Profile, fingerprint: str) -> Rows:
-    """What section 2.2 argues for, taken away one at a time."""
+    """Ablations of section 2.2: TNet without one of the parts that it argues for."""
 
     def row(**options):
         return initialisations(profile, fingerprint, profile.extra_seeds, options=options)
@@ -113,6 +116,15 @@ def architecture(profile: Profile, fingerprint: str) -> Rows:
         "TNet, average pooling": row(pool="average"),
         "TNet, ReLU": row(activation="relu"),
     }
+
+
+def optimisers(profile: Profile, fingerprint: str) -> Rows:
+    """Section 2.2.3: TNet trained without Adam, at learning rates that were chosen on training photographs."""
+
+    def row(name):
+        return initialisations(profile, fingerprint, profile.extra_seeds, optimiser=name, lr=SGD_LR[name])
+
+    return {"TNet, SGD": row("sgd"), "TNet, SGD with momentum": row("sgd-momentum")}
 
 
 def suspects(profile: Profile, fingerprint: str) -> Rows:
@@ -153,7 +165,7 @@ def equal_training(profile: Profile, fingerprint: str) -> Rows:
 
 def ablations(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 04: all rows that it compares, so that one sweep trains them."""
-    tables = (table2, extras, architecture, equal_training)
+    tables = (table2, extras, architecture, optimisers, equal_training)
     return {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
 
 
@@ -257,7 +269,16 @@ def changes(profile: Profile, fingerprint: str) -> Rows:
 
 def judged(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 07: all rows that the ledger of claims is judged from."""
-    tables = (learning_rates, table2, extras, architecture, suspects, schemes, training_tricks)
+    tables = (
+        learning_rates,
+        table2,
+        extras,
+        architecture,
+        optimisers,
+        suspects,
+        schemes,
+        training_tricks,
+    )
     return {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
 
 
@@ -268,7 +289,17 @@ def unique(*tables: Rows) -> list[RunSpec]:
 
 def all_runs(profile: Profile, corpus) -> list[RunSpec]:
     """Return every training run on the report's own corpus, so that one sweep makes them before the chapters ask."""
-    tables = (learning_rates, table2, extras, architecture, suspects, schemes, training_tricks, small_network)
+    tables = (
+        learning_rates,
+        table2,
+        extras,
+        architecture,
+        optimisers,
+        suspects,
+        schemes,
+        training_tricks,
+        small_network,
+    )
     rows = [table(profile, corpus.fingerprint) for table in tables]
     return [
         s

@@ -6,8 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
+from n2nlib import experiments
 from n2nlib.data import open_corpus
-from n2nlib.errors import CorpusError
+from n2nlib.errors import CorpusError, TrainingError
 from n2nlib.models import build, count_parameters
 from n2nlib.profiles import profile
 from n2nlib.runs.store import RunStore
@@ -81,3 +82,26 @@ def test_no_trials_yet(corpus, tiny, tmp_path):
 def test_an_unknown_corpus_is_one_sentence(capsys):
     assert search.main(["--dataset", "bundeld", "--profile", "smoke"]) == 2
     assert "did you mean 'bundled'" in capsys.readouterr().err
+
+
+def test_rates_are_compared_on_training_photographs_that_were_held_back(corpus, monkeypatch, tmp_path):
+    """A rate at which training diverges has no PSNR; where none is left, the reason is raised."""
+    size = dataclasses.replace(profile("smoke"), epochs=1)
+    monkeypatch.setattr(search, "RATES", {"sgd": (0.001, 0.1), "sgd-momentum": (0.1,)})
+    store = RunStore(tmp_path)
+    table = search.rates(corpus, size, "cpu", store)
+    assert table[["optimiser", "lr"]].values.tolist() == [["sgd", 0.001], ["sgd", 0.1], ["sgd-momentum", 0.1]]
+    assert table.psnr.between(3, 40).all() and table.psnr.nunique() == 3
+    assert {run.spec.corpus for run in store.all()} == {search.Split(corpus).fingerprint}
+
+    monkeypatch.setattr("n2nlib.training.replica.DIVERGED", 0.0)
+    monkeypatch.setitem(search.RATES, "sgd", (0.001, 0.2))
+    again = search.rates(corpus, size, "cpu", store)
+    assert again.psnr[0] == table.psnr[0] and np.isnan(again.psnr[1])
+    with pytest.raises(TrainingError, match="diverged"):
+        search.rates(corpus, size, "cpu", RunStore(tmp_path / "other"))
+
+
+def test_the_rates_of_the_report_are_among_those_compared():
+    assert experiments.SGD_LR.keys() == search.RATES.keys()
+    assert all(lr in search.RATES[name] for name, lr in experiments.SGD_LR.items())

@@ -17,11 +17,11 @@ from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
-from n2nlib.spec import OPTIMISERS, RunSpec
+from n2nlib.spec import RunSpec
 from n2nlib.training.engine import settings, train
 from n2nlib.training.plain import train_plain
-from n2nlib.training.replica import Replica
-from n2nlib.training.steps import BufferedStep, GraphedStep, Stepper
+from n2nlib.training.replica import MOMENTUM, Replica
+from n2nlib.training.steps import BufferedStep, GraphedStep, Stepper, make_optimiser_state
 
 #: 70 pairs: two full batches and one of 6.
 N = 70
@@ -206,6 +206,16 @@ def test_runs_side_by_side_end_as_each_would_alone(corpus):
         assert same(alone, beside)
 
 
+@pytest.mark.parametrize("name", ["adam", *MOMENTUM])
+def test_an_optimiser_whose_state_was_made_before_takes_the_same_first_steps(corpus, name):
+    """What a capture needs: moments that exist before the step that it holds."""
+    one, other = (Replica(spec(optimiser=name), corpus.train, torch.device("cpu"), {}) for _ in range(2))
+    make_optimiser_state(other)
+    for replica in (one, other):
+        Stepper([replica], torch.device("cpu")).advance(0, 0, N)
+    assert all(torch.equal(x, y) for x, y in zip(one.tensors(), other.tensors(), strict=True))
+
+
 @pytest.mark.parametrize("changes", [{}, TRICKS])
 def test_steps_from_buffers_are_the_same_steps(corpus, changes):
     """What a CUDA graph holds, run without one: batches read from buffers at a position on the device."""
@@ -231,7 +241,8 @@ def test_steps_from_buffers_are_the_same_steps(corpus, changes):
         *VARIANTS,
         {"precision": "bf16"},
         {"scheme": "neighbor2neighbor"},
-        *({"optimiser": o} for o in OPTIMISERS[1:]),
+        {"optimiser": "never-updated"},
+        *({"optimiser": o, "lr": 0.1} for o in MOMENTUM),
     ],
 )
 def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
@@ -263,7 +274,7 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
         assert torch.equal(a.generator.get_state(), b.generator.get_state())
         assert a.step == b.step == 6 and a.clock.item() == b.clock.item() == 6
         moved = apart(a.network.parameters(), first)
-        assert (moved > 1e-4) == (changes.get("optimiser") != "never-updated")
+        assert (moved > 1e-5) == (changes.get("optimiser") != "never-updated")
         assert apart(a.network.parameters(), b.network.parameters()) <= tolerance * moved
 
 

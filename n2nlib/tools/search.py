@@ -20,7 +20,7 @@ import pandas as pd
 
 from n2nlib import paths
 from n2nlib.data import Corpus, Pairs, open_corpus
-from n2nlib.errors import CorpusError, ReportError
+from n2nlib.errors import CorpusError, ReportError, TrainingError
 from n2nlib.models import build, count_parameters
 from n2nlib.profiles import PROFILES, Profile
 from n2nlib.profiles import profile as profile_of
@@ -47,6 +47,8 @@ START = {"width": 16, "deep": 22, "levels": 3, "convs": 2, "activation": "leaky"
          "correction": True, "kernel": 3, "lr": 5e-4}  # fmt: skip
 #: Trials that are proposed together, so that they can train side by side; fixed, or the proposals would depend on the machine.
 GENERATION = 4
+#: Learning rates of TNet that `rates` compares for each optimiser other than Adam.
+RATES = {"sgd": (0.03, 0.1, 0.3, 0.9), "sgd-momentum": (0.01, 0.03, 0.1, 0.3)}
 #: Every so many training photographs are held back to judge by.
 HELD_BACK = 5
 
@@ -181,6 +183,30 @@ def _generation(
     return rows
 
 
+def rates(
+    corpus: Corpus, profile: Profile, device: str = "auto", store: RunStore | None = None
+) -> pd.DataFrame:
+    """Return what TNet reaches at each of `RATES`, seed 0, on training photographs that were held back.
+
+    Columns optimiser, lr, psnr in dB; NaN where training diverged. `experiments.SGD_LR` was chosen so.
+    """
+    store, split = store or RunStore(), Split(corpus)
+    specs = [
+        profile.spec(split.fingerprint, n_train=len(split.train), optimiser=name, lr=lr)
+        for name, values in RATES.items()
+        for lr in values
+    ]
+    try:
+        sweep(specs, {split.fingerprint: split}, device=device, store=store)
+    except TrainingError:
+        if not any(store.has(s) for s in specs):  # not a rate that is too high
+            raise
+    level = [store.get(s).metrics["psnr"] if store.has(s) else np.nan for s in specs]
+    return pd.DataFrame(
+        {"optimiser": [s.optimiser for s in specs], "lr": [s.lr for s in specs], "psnr": level}
+    )
+
+
 def _study(table: pd.DataFrame, profile: Profile):
     """Return an Optuna study that knows the table's trials, seeded by their number."""
     import optuna
@@ -224,10 +250,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--emulate-bf16", action="store_true", help="train in bf16 even where the CPU emulates it"
     )
+    parser.add_argument("--rates", action="store_true", help="compare learning rates of SGD instead")
     options = parser.parse_args(argv)
     try:
         profile = profile_of(options.profile)
         corpus = open_corpus(options.dataset, n_train=profile.n_train, n_val=profile.n_val)
+        if options.rates:
+            print(pipe_table(rates(corpus, profile, options.device).astype(str)))
+            return 0
         table = search(corpus, profile, options.device, emulate_bf16=options.emulate_bf16)
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
