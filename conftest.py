@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+# The public pairs of the authors are downloaded on demand, which no test does.
+os.environ["N2N_REAL"] = str(ROOT / "tests" / "no-real-pairs")
 
 
 def pytest_configure(config):

@@ -24,7 +24,7 @@ TOOLS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status (2 for what the caller got wrong, in one sentence)."""
     argv = sys.argv[1:] if argv is None else argv
-    for name in ("N2N_ROOT", "N2N_RESULTS", "N2N_CACHE", "N2N_PHOTOS"):
+    for name in ("N2N_ROOT", "N2N_RESULTS", "N2N_CACHE", "N2N_PHOTOS", "N2N_REAL"):
         if os.environ.get(name):  # kernels start in another folder
             os.environ[name] = paths.absolute(os.environ[name])
     try:

@@ -15,6 +15,7 @@ from types import FunctionType, ModuleType
 import numpy as np
 import pytest
 
+import n2nlib.analysis.real_images  # noqa: F401  registers its kinds
 import n2nlib.analysis.saliency_measurements  # noqa: F401  registers its kinds
 from n2nlib.analysis import measurements
 from n2nlib.analysis.measurements import KINDS, Measurement
