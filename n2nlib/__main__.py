@@ -110,7 +110,6 @@ def _make(args):
     from n2nlib.report import plan, run
 
     settings = _settings(args)
-    _say_damage()
     chapter = plan.chapter_named(args.chapter) if args.chapter else None
     elsewhere = args.device if args.executor.partition(":")[2] else None
     if not run.make(settings, args.fresh, chapter, elsewhere, args.emulate_bf16):
@@ -122,23 +121,18 @@ def _plan(args):
     from n2nlib.runs.progress import duration
 
     settings = _settings(args)
-    _say_damage()
     force = plan.chapters() if args.fresh else [plan.chapter_named(args.chapter)] if args.chapter else []
-    for step in plan.plan(settings, force):
-        print(f"{step.name:<28}{step.reason or 'up to date'}")
-    missing = plan.missing_runs(settings)
-    expected = plan.training_seconds(missing, settings.device) if missing else 0
-    about = f", about {duration(expected)} (an estimate from the speed measured on this machine)" * bool(
-        missing
-    )
-    print(f"{len(missing)} training runs missing{about}")
-
-
-def _say_damage():
-    from n2nlib.runs.store import RunStore
-
-    if damage := RunStore().damage():
-        print(f"note: {damage}", file=sys.stderr)
+    build = plan.Build(settings, force)
+    build.tell_damage()
+    for name, reason in build.steps().items():
+        print(f"{name:<28}{reason or 'up to date'}")
+    missing, rest = build.missing, ""
+    if missing and settings.train:
+        took = duration(plan.training_seconds(missing, settings.device))
+        rest = f", about {took} (an estimate from the speed measured on this machine)"
+    elif missing:
+        rest = "; training is disabled, so that their rows are omitted"
+    print(f"{len(missing)} training runs missing{rest}")
 
 
 def _diff(args):

@@ -17,11 +17,11 @@ def fake_report(tmp_path, results, monkeypatch):
     """A project of three small chapters that train nothing; return its settings."""
     import fake_chapters
 
-    from n2nlib.report import plan, run
+    from n2nlib.report import plan
 
     monkeypatch.setenv("N2N_ROOT", str(tmp_path))
     monkeypatch.setattr(plan.Settings, "opened", fake_chapters.opened())
-    monkeypatch.setattr(run, "missing_runs", lambda settings: [])
+    monkeypatch.setattr(plan.Build, "wanted", [])
     fake_chapters.write_report(tmp_path)
     return plan.Settings("bundled", "smoke", "cpu")
 

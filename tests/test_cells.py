@@ -338,9 +338,9 @@ def test_a_changed_picture_makes_the_report_stale(fake_report, tmp_path):
         "01_data",
         {"cells": [markdown("![x](a%20b.png) <img src='a b.png'> ![y](none.png) [l](01_data.ipynb)")]},
     )
-    before = plan.report_inputs(fake_report, plan.State(fake_report))
+    before = plan.Build(fake_report).inputs(plan.REPORT)
     (tmp_path / "notebooks" / "a b.png").write_bytes(png("blue"))
-    after = plan.report_inputs(fake_report, plan.State(fake_report))
+    after = plan.Build(fake_report).inputs(plan.REPORT)
     assert {name for name in after if after[name] != before.get(name)} == {"notebooks/a b.png"}
 
 
@@ -641,4 +641,4 @@ def test_a_readers_chapter_from_its_notebook_to_both_documents(fake_report, tmp_
     for words in ("shelled", "indented", "bashed", "bold", "25.5", "Seemodel.py"):
         assert words in page.text[page.text.index("Mine", 200) :], words
     assert "3/3" not in page.text and fake_report.file("report.pdf").read_bytes().startswith(b"%PDF")
-    assert not any(step.reason for step in plan.plan(fake_report))
+    assert not any(plan.Build(fake_report).steps().values())

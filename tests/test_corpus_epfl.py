@@ -183,7 +183,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
     """The authors' training file holds no clean images: nothing that learns from them is asked for."""
     from n2nlib import experiments
-    from n2nlib.report.plan import Settings, wanted_runs
+    from n2nlib.report.plan import Build, Settings
     from n2nlib.study import Study
 
     write_epfl(open_corpus("bundled", n_train=256, n_val=40), tmp_path)
@@ -192,7 +192,7 @@ def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
     assert study.prepare(clean) == [] and study.runs({"Noise2Clean": clean}) == {}
     with pytest.raises(ReportError, match="holds no clean training images for noise2clean: choose another"):
         study.run(clean)
-    wanted = wanted_runs(Settings(f"epfl:{tmp_path}", "smoke", "cpu"))
+    wanted = Build(Settings(f"epfl:{tmp_path}", "smoke", "cpu")).wanted
     assert wanted and "noise2clean" not in {s.scheme for s in wanted}
 
 

@@ -20,7 +20,7 @@ from n2nlib.experiments import initialisations
 from n2nlib.profiles import profile
 from n2nlib.report import kernel, run
 from n2nlib.report.closure import load_notebook
-from n2nlib.report.plan import Settings, chapters, wanted_runs
+from n2nlib.report.plan import Build, Settings, chapters
 from n2nlib.runs import sweep as sweeps
 
 
@@ -134,7 +134,7 @@ def all_chapters(settings: Settings, monkeypatch, **size) -> tuple[str, dict]:
     )
     monkeypatch.setattr(sweeps, "SMALL", math.inf)  # in this process
     corpus = settings.opened
-    sweeps.sweep(wanted_runs(settings), {corpus.fingerprint: corpus}, device="cpu")
+    sweeps.sweep(Build(settings).wanted, {corpus.fingerprint: corpus}, device="cpu")
     shown = in_process.execute(settings, monkeypatch)
     assert {chapter for chapter, *_ in shown.texts} == set(chapters())
     return checked(settings, shown)
@@ -217,7 +217,7 @@ def test_the_smoke_report_of_odd_folders(album, draw, count):
     """As `make report` does it: in kernels, with figures on disk."""
     settings = album(draw, count)
     corpus = settings.opened
-    sweeps.sweep(wanted_runs(settings), {corpus.fingerprint: corpus}, device="cpu")
+    sweeps.sweep(Build(settings).wanted, {corpus.fingerprint: corpus}, device="cpu")
     kernel.install()
     run.execute(settings, chapters()[:-1])
     run.execute(settings, chapters()[-1:])

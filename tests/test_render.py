@@ -239,7 +239,7 @@ def test_a_file_that_is_no_pdf_is_named(tmp_path):
 def test_state_and_notebooks_alone_make_the_documents(report):
     """Rendering reads files only: no chapter is executed, nothing is trained."""
     assert json.loads(report.file("notebooks/01_data.ipynb").read_text())["cells"]
-    assert plan.State(report).steps == {}
+    assert plan.Build(report).made == {}
     assert html(document.read(report))
 
 

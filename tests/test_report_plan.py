@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_chapters import opened, write
@@ -12,7 +15,8 @@ from fake_chapters import opened, write
 from n2nlib import paths
 from n2nlib.errors import ReportError
 from n2nlib.report import plan
-from n2nlib.report.closure import closure, code_of, data_files, load_notebook
+from n2nlib.report.closure import Library, code_of, load_notebook
+from n2nlib.report.plan import Build
 
 LIBRARY = {
     "__init__.py": '_PUBLIC = {"Net": "models", "far": "corpus.far"}',
@@ -59,14 +63,14 @@ def package(tmp_path):
     ],
 )
 def test_closure_follows_every_kind_of_import(package, code, expected):
-    found = {name.partition(".")[2] for name in closure(code, package)} - {""}
+    found = {name.partition(".")[2] for name in Library(package).closure(code)} - {""}
     assert found == expected
-    assert ("n2nlib" in closure(code, package)) == ("n2nlib" in code)
+    assert ("n2nlib" in Library(package).closure(code)) == ("n2nlib" in code)
 
 
 def test_a_data_file_counts_where_it_is_named_and_an_unnamed_one_everywhere(package):
     names = {
-        code: [p.name for p in data_files(package, closure(code, package).values())]
+        code: [p.name for p in Library(package).data_files(Library(package).closure(code).values())]
         for code in ("from n2nlib import data", "from n2nlib import errors")
     }
     assert names == {
@@ -94,14 +98,14 @@ IPYTHON = ["study?", "?study", "study.table??", "%%bash\nfor i in 1 2; do echo $
 @pytest.mark.parametrize("source", IPYTHON)
 def test_ipython_syntax_is_read_as_ipython_reads_it(package, source):
     code = code_of(cells("import n2nlib", source, "from n2nlib import errors"))
-    assert closure(code, package).keys() == {"n2nlib", "n2nlib.errors"}
+    assert Library(package).closure(code).keys() == {"n2nlib", "n2nlib.errors"}
 
 
 @pytest.mark.parametrize("source", ["%%time\nfrom n2nlib import errors", "%%capture out\n%%time\nfrom n2nlib import errors\nx?", "%%timeit -n 1\nfrom n2nlib import errors",
                                     "%time from n2nlib import errors", "%%prun -l 5\nfrom n2nlib import errors", "if 1:\n    %time from n2nlib import errors",
                                     "%%timeit import n2nlib.errors\nx"])  # fmt: skip
 def test_python_inside_a_magic_counts(package, source):
-    assert closure(code_of(cells(source)), package).keys() == {"n2nlib", "n2nlib.errors"}
+    assert Library(package).closure(code_of(cells(source))).keys() == {"n2nlib", "n2nlib.errors"}
 
 
 @pytest.mark.parametrize("source", ["!python -m n2nlib.tools.bench", "x = !python -c 'import n2nlib'", "%%bash\npython -m n2nlib.tools.verify", "%timeit -n 1 import n2nlib.errors",
@@ -112,7 +116,7 @@ def test_what_may_use_any_module_counts_every_module(package, source):
         + "".join(f".{part}" for part in p.relative_to(package).with_suffix("").parts if part != "__init__")
         for p in package.rglob("*.py")
     }
-    assert closure(code_of(cells(source)), package).keys() == {
+    assert Library(package).closure(code_of(cells(source))).keys() == {
         name for name in every if not name.startswith("n2nlib.report")
     }
 
@@ -154,16 +158,15 @@ def test_planning_imports_ipython_only_where_a_cell_needs_it(tmp_path):
 
 
 def test_the_real_chapters_reach_the_training_code():
+    library = Library(paths.root() / "n2nlib")
     for name in plan.chapters():
-        modules = closure(
-            code_of(load_notebook(paths.notebooks() / f"{name}.ipynb")), paths.root() / "n2nlib"
-        )
+        modules = library.closure(code_of(load_notebook(paths.notebooks() / f"{name}.ipynb")))
         assert {"n2nlib.study", "n2nlib.training.engine", "n2nlib.data.sampling"} <= set(modules), name
         assert not [m for m in modules if m.startswith("n2nlib.report")], name
 
 
 def stale(settings) -> dict[str, str]:
-    return {step.name: step.reason for step in plan.plan(settings) if step.reason}
+    return {name: reason for name, reason in Build(settings).steps().items() if reason}
 
 
 @pytest.fixture
@@ -174,13 +177,8 @@ def made(fake_report):
         output = "report.html" if name == plan.REPORT else f"tables/{name}.csv"
         settings.file(output).parent.mkdir(parents=True, exist_ok=True)
         settings.file(output).write_text(name)
-        state = plan.State(settings)
-        inputs = (
-            plan.report_inputs(settings, state)
-            if name == plan.REPORT
-            else plan.chapter_inputs(settings, name, state)
-        )
-        state.record(name, inputs, [output], 1.0)
+        build = Build(settings)
+        build.record(name, build.inputs(name), [output], 1.0)
     return settings
 
 
@@ -241,13 +239,12 @@ def test_a_changed_module_remakes_the_chapters_that_import_it(made, monkeypatch,
     """Chapter 03 alone imports the filters: only it (and what reads it) is stale when they change."""
     write(tmp_path / "notebooks", "03_filters", json.loads((tmp_path / "notebooks/01_data.ipynb").read_text()) | {
         "cells": [{"cell_type": "code", "id": "x", "metadata": {}, "outputs": [], "execution_count": None, "source": "from n2nlib.evaluation import classical"}]})  # fmt: skip
-    inputs = plan.chapter_inputs(made, "03_filters", plan.State(made))
+    build = Build(made)
+    inputs = build.inputs("03_filters")
     assert "n2nlib.evaluation.classical" in inputs
-    state = plan.State(made)
     made.file("tables/03.csv").write_text("3")
-    state.record(
-        "03_filters", inputs | {"n2nlib.evaluation.classical": "as it was before"}, ["tables/03.csv"], 1.0
-    )
+    inputs["n2nlib.evaluation.classical"] = "as it was before"
+    build.record("03_filters", inputs, ["tables/03.csv"], 1.0)
     found = stale(made)
     assert found["03_filters"] == "n2nlib.evaluation.classical changed"
     assert "01_data" not in found and "02_networks" not in found
@@ -273,9 +270,9 @@ def test_a_missing_or_altered_output_is_made_again(made, damage, reason):
 
 
 def test_a_chapter_whose_others_wrote_something_else_is_stale(made):
-    state = plan.State(made)
+    build = Build(made)
     made.file("tables/02_networks.csv").write_text("new")
-    state.record("02_networks", state.steps["02_networks"]["inputs"], ["tables/02_networks.csv"], 1.0)
+    build.record("02_networks", build.made["02_networks"]["inputs"], ["tables/02_networks.csv"], 1.0)
     assert stale(made) == {
         "07_report": "what 02_networks wrote changed",
         "report": "shows the chapters above",
@@ -283,20 +280,42 @@ def test_a_chapter_whose_others_wrote_something_else_is_stale(made):
 
 
 def test_what_a_chapter_no_longer_writes_is_deleted(made):
-    state = plan.State(made)
+    build = Build(made)
     made.file("tables/new.csv").write_text("new")
-    state.record("01_data", state.steps["01_data"]["inputs"], ["tables/new.csv"], 1.0)
+    build.record("01_data", build.made["01_data"]["inputs"], ["tables/new.csv"], 1.0)
     assert not made.file("tables/01_data.csv").exists()
     assert made.file("tables/02_networks.csv").exists()
 
 
 def test_what_a_forgotten_step_wrote_is_still_deleted_when_it_is_made_without_it(made):
-    plan.State(made).forget()
+    Build(made).forget()
     assert set(stale(made).values()) == {"FRESH=1 was not finished"}
-    state = plan.State(made)
+    build = Build(made)
     made.file("tables/new.csv").write_text("new")
-    state.record("01_data", {"the notebook": "as it is now"}, ["tables/new.csv"], 1.0)
+    build.record("01_data", {"the notebook": "as it is now"}, ["tables/new.csv"], 1.0)
     assert not made.file("tables/01_data.csv").exists()
+
+
+def test_a_plan_reads_each_file_once(made, monkeypatch):
+    read = Counter()
+    before = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.update([path]) or before(path))
+    build = Build(made)
+    assert not any(build.steps().values()) and not any(build.steps().values())
+    assert {"figures.py", "01_data.csv", "report.html"} <= {path.name for path in read}
+    assert set(read.values()) == {1}
+
+
+def test_training_makes_nothing_stale_that_showed_every_run(made, monkeypatch):
+    """`train` is no input: what is missing will have been trained, and what is stored is shown alike."""
+    runs = [plan.profiles.profile("smoke").spec("f" * 16, seed=seed) for seed in (0, 1)]
+    monkeypatch.setattr(Build, "wanted", runs)
+    wanted = Build(made).inputs("01_data")
+    for stored, same in ((runs, True), (runs[:1], False)):
+        build = Build(replace(made, train=False))
+        build.stored = stored
+        assert (build.inputs("01_data") == wanted) == same
+        assert len(build.missing) == 2 - len(stored)
 
 
 def test_a_damaged_state_is_no_state(made):

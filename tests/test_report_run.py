@@ -52,7 +52,7 @@ def test_a_report_is_made_once(fake_report, capsys):
     assert {p.name for p in fake_report.figures.iterdir()} == {
         f"{n}.{s}" for n in ("psnr", "curves") for s in ("pdf", "png")
     }
-    steps = plan.State(fake_report).steps
+    steps = plan.Build(fake_report).made
     assert "tables/models.csv" in steps["02_networks"]["outputs"]
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[-3:]] == ["07_report", "report.html", "done:"]
@@ -83,8 +83,12 @@ def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path)
     )
     assert not two.file("notebooks/02_bad.ipynb").exists()
     assert two.file("notebooks/02_bad.failed.ipynb").exists()
-    assert "07_report" not in plan.State(two).steps  # it would have read what is not there
-    assert {step.name for step in plan.plan(two) if step.reason} >= {"02_bad", "07_report", "report"}
+    assert "07_report" not in plan.Build(two).made  # it would have read what is not there
+    assert {name for name, reason in plan.Build(two).steps().items() if reason} >= {
+        "02_bad",
+        "07_report",
+        "report",
+    }
 
     write(tmp_path / "notebooks", "02_bad", chapter("Mended"))
     run.make(two)
@@ -163,7 +167,7 @@ def test_fresh_removes_nothing_where_its_runs_would_be_refused(two, monkeypatch)
     """bf16 on a processor that emulates it: the sentence comes before the stored runs go."""
     monkeypatch.setattr("n2nlib.training.engine.emulates_bf16", lambda: True)
     low = plan.profiles.profile("smoke").spec(two.opened.fingerprint, precision="bf16")
-    monkeypatch.setattr(run, "wanted_runs", lambda settings: [low])
+    monkeypatch.setattr(plan.Build, "wanted", [low])
     RunStore().put(Trained(low, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
     with pytest.raises(ReportError, match="only emulates.*choose PROFILE=paper"):
         run.make(two, fresh=True)
@@ -184,7 +188,7 @@ import fake_chapters
 from n2nlib.report import plan, run
 from n2nlib.__main__ import main
 plan.Settings.opened = fake_chapters.opened()
-run.missing_runs = lambda settings: []
+plan.Build.wanted = []
 run.SIDE_BY_SIDE = {side_by_side}
 if __name__ == "__main__":
     sys.exit(main(["report", "--profile", "smoke", "--device", "cpu"]))
@@ -237,7 +241,7 @@ def executed_by(folder: Path) -> list[int]:
 
 def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path, slow_report):
     child = slow_report("02_networks", side_by_side=2)
-    assert comes_true(lambda: "01_data" in plan.State(fake_report).steps)
+    assert comes_true(lambda: "01_data" in plan.Build(fake_report).made)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     (tmp_path / "slow").unlink()
@@ -316,9 +320,8 @@ def test_an_unknown_dataset_is_one_sentence(tmp_path, results, monkeypatch, caps
 
 
 def test_plan_prints_chapters_reasons_and_missing_runs(fake_report, monkeypatch, capsys):
-    monkeypatch.setattr(
-        plan, "missing_runs", lambda settings: [plan.profiles.profile("quick").spec("f" * 16)] * 12
-    )
+    runs = [plan.profiles.profile("quick").spec("f" * 16, seed=seed) for seed in range(12)]
+    monkeypatch.setattr(plan.Build, "wanted", runs)
     assert main(["plan", "--profile", "smoke"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(maxsplit=1) for line in lines[:-1]] == [
@@ -364,7 +367,7 @@ def test_fresh_forgets_this_report_alone(results, monkeypatch):
     """Two profiles share a corpus: what the other one trained and measured stays. What names a run of ours goes, on any corpus."""
     settings = plan.Settings("bundled", "smoke", "cpu")
     store, fingerprint = RunStore(), settings.opened.fingerprint
-    ours, other = plan.wanted_runs(settings)[0], plan.wanted_runs(settings)[0].replace(precision="bf16")
+    ours, other = plan.Build(settings).wanted[0], plan.Build(settings).wanted[0].replace(precision="bf16")
     for spec in (ours, other):
         store.put(Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
         for name, corpus in (("psnr", fingerprint), ("transfer", "0" * 16)):
@@ -374,7 +377,7 @@ def test_fresh_forgets_this_report_alone(results, monkeypatch):
     store.measurement("noise", {"corpus": "0" * 16, "strength": 0.1234567890123456}, dict)
     store.checkpoints.mkdir()
     (store.checkpoints / f"{ours.id}.cpu.ckpt").touch()
-    run.forget(settings)
+    run.forget(plan.Build(settings))
     assert not store.has(ours) and store.has(other)
     kept = [json.loads(archive.read(f, "inputs.json")) for f in store.folder.glob("measurements/*/*.npz")]
     shown = sorted((k["name"], k["inputs"].get("run") or k["inputs"].get("network", "")) for k in kept)
@@ -389,17 +392,16 @@ def test_fresh_forgets_this_report_alone(results, monkeypatch):
 def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch, cut_off):
     executed = []
 
-    def execute(settings, names):
+    def execute(build, names):
         for name in names:
-            state = plan.State(settings)
-            state.record(name, plan.chapter_inputs(settings, name, state), [], 1.0)
+            build.record(name, build.inputs(name), [], 1.0)
             executed.append(name)
 
     monkeypatch.setattr(run, "execute", execute)
     run.make(two)
     spec = plan.profiles.profile("smoke").spec(two.opened.fingerprint)
     finished = Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0]))
-    monkeypatch.setattr(run, "wanted_runs", lambda settings: [spec])
+    monkeypatch.setattr(plan.Build, "wanted", [spec])
     RunStore().put(finished)
 
     def interrupted(*_):
@@ -411,7 +413,7 @@ def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch
             patch.setattr(RunStore, "forget", interrupted)
         run.make(two, fresh=True)
     assert RunStore().has(spec) == (cut_off == "while it removes")
-    assert {step.reason for step in plan.plan(two)} == {"FRESH=1 was not finished"}
+    assert set(plan.Build(two).steps().values()) == {"FRESH=1 was not finished"}
 
     monkeypatch.setattr(run, "train", lambda *_: RunStore().put(finished))
     assert run.make(two)
@@ -450,9 +452,9 @@ def test_a_results_folder_that_cannot_be_written_is_one_sentence(fake_report, tm
 
 def test_a_search_made_meanwhile_makes_its_chapter_stale(results):
     settings = plan.Settings("bundled", "smoke", "cpu")
-    before = plan.chapter_inputs(settings, "06_beyond", plan.State(settings))
+    before = plan.Build(settings).inputs("06_beyond")
     (paths.store() / "search").mkdir(parents=True)
     (paths.store() / "search" / "x.csv").write_text("state\n")
-    after = plan.chapter_inputs(settings, "06_beyond", plan.State(settings))
+    after = plan.Build(settings).inputs("06_beyond")
     assert {k for k in after if after[k] != before[k]} == {"the searches that were made"}
-    assert "the searches that were made" not in plan.chapter_inputs(settings, "01_data", plan.State(settings))
+    assert "the searches that were made" not in plan.Build(settings).inputs("01_data")

@@ -1,4 +1,4 @@
-"""Which library modules, and which data files of the library, a notebook's result can depend on; found without importing any."""
+"""Which modules and data files of the library a notebook's result can depend on, found without importing any."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from n2nlib.errors import ReportError
@@ -17,7 +17,7 @@ PACKAGE = "n2nlib"
 SHELL = f"{PACKAGE}.report"
 
 
-#: Stands for code that may use any module of the library: `closure` counts all of them.
+#: Stands for code that may use any module of the library: `Library.closure` counts all of them.
 EVERYTHING = f"from {PACKAGE} import *"
 
 
@@ -97,38 +97,94 @@ def _parse_cell(source: str) -> ast.Module:
             raise SyntaxError(str(error)) from None
 
 
-def closure(code: str, package: Path) -> dict[str, Path]:
-    """Return module name -> file of every n2nlib module that `code` imports, directly or through another module.
+class Library:
+    """The modules of n2nlib as files, and what each of them imports; every file is read and parsed once.
 
-    `package` is the folder of n2nlib. Imports inside functions count, and so do names that a package loads lazily
-    (its `_PUBLIC` table) and modules named in an `import_module` call. `from n2nlib import *` counts as every
-    module.
-    Raises SyntaxError if the code has one.
+    package: the folder of n2nlib, which need not be the one that is imported. Not grimp: that reads only the
+    package that would be imported, and does not see `import_module` calls and names that are loaded lazily.
     """
-    modules = _modules(package)
-    found: dict[str, Path] = {}
-    queue = [PACKAGE, *_imports(_parse_cell(code), "", modules)] if PACKAGE in code else []
-    while queue:
-        name = queue.pop()
-        if name in found or name.startswith(SHELL):
-            continue
-        found[name] = modules[name]
-        if "." in name:
-            queue.append(name.rpartition(".")[0])
-        queue += _imports(_tree(modules[name]), name, modules)
-    return dict(sorted(found.items()))
 
+    def __init__(self, package: Path):
+        self.package = package
+        self.modules = {_module_name(path.relative_to(package)): path for path in package.rglob("*.py")}
+        self._imported: dict[str, list[str]] = {}
 
-def data_files(package: Path, modules: Iterable[Path]) -> list[Path]:
-    """Return the package's data files that those modules name; a file that no module at all names counts for all."""
-    files = [
-        p for p in sorted(package.rglob("*")) if p.is_file() and p.suffix != ".py" and _is_data(p, package)
-    ]
-    texts = {p: p.read_text() for p in _modules(package).values()}
-    mine = [texts[p] for p in modules]
-    return [
-        f for f in files if any(f.name in t for t in mine) or not any(f.name in t for t in texts.values())
-    ]
+    def closure(self, code: str) -> dict[str, Path]:
+        """Return module name -> file of every module that `code` imports, directly or through another module.
+
+        Imports inside functions count, and so do names that a package loads lazily (its `_PUBLIC` table) and
+        modules named in an `import_module` call. `from n2nlib import *` counts as every module.
+        Raises SyntaxError if the code has one.
+        """
+        found: dict[str, Path] = {}
+        queue = [PACKAGE, *self._imports(_parse_cell(code), "")] if PACKAGE in code else []
+        while queue:
+            name = queue.pop()
+            if name in found or name.startswith(SHELL):
+                continue
+            found[name] = self.modules[name]
+            if "." in name:
+                queue.append(name.rpartition(".")[0])
+            queue += self._imports_of(name)
+        return dict(sorted(found.items()))
+
+    def data_files(self, modules: Iterable[Path]) -> list[Path]:
+        """Return the data files that those modules name; a file that no module at all names counts for all."""
+        mine = [self._texts[p] for p in modules]
+        return [f for f, named in self._data.items() if not named or any(f.name in text for text in mine)]
+
+    @cached_property
+    def _texts(self) -> dict[Path, str]:
+        return {path: path.read_text(encoding="utf-8") for path in self.modules.values()}
+
+    @cached_property
+    def _data(self) -> dict[Path, bool]:
+        """Data file -> whether any module names it."""
+        files = [
+            p for p in sorted(self.package.rglob("*")) if p.suffix != ".py" and _is_data(p, self.package)
+        ]
+        return {f: any(f.name in text for text in self._texts.values()) for f in files if f.is_file()}
+
+    @cached_property
+    def _lazy(self) -> dict[str, dict[str, str]]:
+        """Package -> the names in its `_PUBLIC` table, with the module of each."""
+        with_table = [n for n, path in self.modules.items() if "_PUBLIC" in self._texts[path]]
+        return {name: _public(ast.parse(self._texts[self.modules[name]])) for name in with_table}
+
+    def _imports_of(self, name: str) -> list[str]:
+        if name not in self._imported:
+            self._imported[name] = self._imports(ast.parse(self._texts[self.modules[name]]), name)
+        return self._imported[name]
+
+    def _imports(self, tree: ast.AST, module: str) -> list[str]:
+        """Return the modules of the package that a syntax tree imports; `module` is its own name ('': a notebook)."""
+        is_package = module and self.modules[module].name == "__init__.py"
+        here = module if is_package else module.rpartition(".")[0]
+        names: list[str] = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                base = _absolute(node, here)
+                if not module and base == PACKAGE and node.names[0].name == "*":
+                    return list(self.modules)
+                names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Attribute):
+                if isinstance(node.value, ast.Name) and node.value.id == PACKAGE:
+                    names.append(f"{PACKAGE}.{node.attr}")
+            elif isinstance(node, ast.Call) and _called(node) == "import_module":
+                texts = [
+                    a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)
+                ]
+                names += [here + t if t.startswith(".") else t for t in texts]
+        return list(dict.fromkeys(n for name in names for n in self._resolve(name)))
+
+    def _resolve(self, name: str) -> list[str]:
+        if name in self.modules:
+            return [name]
+        parent, _, attribute = name.rpartition(".")
+        lazy = self._lazy.get(parent, {}).get(attribute)
+        return [f"{parent}.{lazy}"] if lazy else []
 
 
 def load_notebook(path: Path) -> dict:
@@ -149,36 +205,14 @@ def _is_data(path: Path, package: Path) -> bool:
     return parts[0] != "report" and "__pycache__" not in parts and not path.name.startswith(".")
 
 
-def _modules(package: Path) -> dict[str, Path]:
-    out = {}
-    for path in package.rglob("*.py"):
-        parts = path.relative_to(package).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        out[".".join((PACKAGE, *parts))] = path
-    return out
+def _module_name(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join((PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
 
 
-def _imports(tree: ast.AST, module: str, modules: dict[str, Path]) -> list[str]:
-    """Return the modules of the package that a syntax tree imports; `module` is its own name ('' for a notebook)."""
-    is_package = module and modules[module].name == "__init__.py"
-    here = module if is_package else module.rpartition(".")[0]
-    names: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, here)
-            if not module and base == PACKAGE and node.names[0].name == "*":
-                return list(modules)
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        elif (
-            isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == PACKAGE
-        ):
-            names.append(f"{PACKAGE}.{node.attr}")
-        elif isinstance(node, ast.Call) and "import_module" in ast.dump(node.func):
-            texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-            names += [here + t if t.startswith(".") else t for t in texts]
-    return [n for name in names for n in _resolve(name, modules)]
+def _called(node: ast.Call) -> str:
+    """Return the last name of what is called: `import_module` of `importlib.import_module(...)`."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def _absolute(node: ast.ImportFrom, here: str) -> str:
@@ -187,26 +221,9 @@ def _absolute(node: ast.ImportFrom, here: str) -> str:
     return ".".join((*above, *filter(None, [node.module])))
 
 
-def _resolve(name: str, modules: dict[str, Path]) -> list[str]:
-    if name in modules:
-        return [name]
-    parent, _, attribute = name.rpartition(".")
-    if parent in modules:
-        lazy = _lazy(modules[parent]).get(attribute)
-        return [f"{parent}.{lazy}"] if lazy else []
-    return []
-
-
-def _lazy(path: Path) -> dict[str, str]:
-    for node in _tree(path).body:
+def _public(tree: ast.Module) -> dict[str, str]:
+    for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(target, ast.Name) and target.id == "_PUBLIC":
             return ast.literal_eval(node.value)
     return {}
-
-
-def _tree(path: Path) -> ast.Module:
-    return _parse(path.read_text(encoding="utf-8"))
-
-
-_parse = lru_cache(ast.parse)

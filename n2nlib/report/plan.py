@@ -7,6 +7,7 @@ import json
 import platform
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from n2nlib import paths, profiles
 from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError, unknown_name
 from n2nlib.experiments import all_runs
-from n2nlib.report.closure import closure, code_of, data_files, load_notebook
+from n2nlib.report.closure import Library, code_of, load_notebook
 from n2nlib.report.pictures import linked_file
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
@@ -92,15 +93,6 @@ class Settings:
         return self.figures / rest if kind == "figures" else self.folder / name
 
 
-@dataclass(frozen=True)
-class Step:
-    """One chapter, or the report itself: what goes in, what came out, and why it is stale (None when it is not)."""
-
-    name: str
-    inputs: dict[str, str]
-    reason: str | None
-
-
 def chapters() -> list[str]:
     """Return the names of the chapters in order; the last, `*_report`, reads what the others wrote.
 
@@ -128,45 +120,185 @@ def chapter_named(text: str) -> str:
     raise unknown_name("chapter", text, chapters())
 
 
-def plan(settings: Settings, force: Iterable[str] = ()) -> list[Step]:
-    """Return every step in order, each with the reason why it must be made again, or None.
+class Build:
+    """One report as it is planned and made: its settings, what was made of it before, and why a step is stale.
 
-    `force` names chapters that are made again whatever their state. A chapter that reads the others is stale when one of them is,
-    and so is the report.
+    Every file is hashed once: what chapters are made from is taken as it was when first looked at, and an
+    output is hashed again only when it is recorded. `force` names chapters that are made whatever their state.
     """
-    state = State(settings)
-    steps: list[Step] = []
-    for name in chapters():
-        inputs = chapter_inputs(settings, name, state)
-        reason = "asked for" if name in force else state.reason(name, inputs)
-        if reason is None and reads_others(name) and (stale := [s.name for s in steps if s.reason]):
-            reason = f"reads {', '.join(stale)}"
-        steps.append(Step(name, inputs, reason))
-    inputs = report_inputs(settings, state)
-    reason = state.reason(REPORT, inputs)
-    if reason is None and any(s.reason for s in steps):
-        reason = "shows the chapters above"
-    return [*steps, Step(REPORT, inputs, reason)]
 
+    def __init__(self, settings: Settings, force: Iterable[str] = ()):
+        self.settings, self.force = settings, frozenset(force)
+        self.store = RunStore()
+        self.path = settings.folder / "state.json"
+        try:
+            #: Step -> the `inputs` (name -> hash) and `outputs` that it had, and its `seconds`.
+            self.made = json.loads(self.path.read_text())
+        except (FileNotFoundError, ValueError):
+            self.made = {}
+        self._hashes: dict[Path, str] = {}
+        self._read: dict[str, dict[str, str]] = {}
 
-def chapter_inputs(settings: Settings, chapter: str, state: State) -> dict[str, str]:
-    """Return name -> content of all that a chapter's result depends on."""
-    package = Path(__file__).resolve().parent.parent
-    notebook = load_notebook(paths.notebooks() / f"{chapter}.ipynb")
-    modules = closure(code_of(notebook, f"{chapter}.ipynb"), package)
-    read = [_content(cell) for cell in notebook["cells"]]
-    inputs = {"the notebook": digest(json.dumps(read).encode())}
-    inputs |= {name: digest(path.read_bytes()) for name, path in modules.items()}
-    inputs |= {
-        f.relative_to(package.parent).as_posix(): digest(f.read_bytes())
-        for f in data_files(package, modules.values())
-    }
-    inputs |= _parameters(settings)
-    inputs |= {what: look() for module, (what, look) in FOUND.items() if module in inputs}
-    if reads_others(chapter):
-        others = [c for c in chapters() if not reads_others(c)]
-        inputs |= {f"what {c} wrote": state.written(c, "numbers/", "tables/") for c in others}
-    return inputs
+    # --- what it needs ---
+
+    @cached_property
+    def chapters(self) -> list[str]:
+        return chapters()
+
+    @cached_property
+    def wanted(self) -> list[RunSpec]:
+        """The training runs that the report needs."""
+        return all_runs(profiles.profile(self.settings.profile), self.settings.opened)
+
+    @cached_property
+    def stored(self) -> list[RunSpec]:
+        """Those of `wanted` that the store holds, as first looked at."""
+        return [s for s in self.wanted if self.store.has(s)]
+
+    @property
+    def missing(self) -> list[RunSpec]:
+        """The runs that the store lacks, whether or not they are to be trained."""
+        stored = set(self.stored)
+        return [s for s in self.wanted if s not in stored]
+
+    def tell_damage(self) -> None:
+        """Say on stderr what the store holds and cannot be believed, if a run that the report needs is among it."""
+        damaged = any(self.store.files(f"runs/{s.id}.zip") for s in self.missing)
+        if damaged and (sentence := self.store.damage()):
+            print(f"note: {sentence}", file=sys.stderr)
+
+    # --- what is stale ---
+
+    def steps(self) -> dict[str, str | None]:
+        """Return every step in order, each with the reason why it must be made again, or None.
+
+        A chapter that reads the others is stale when one of them is, and so is the report.
+        """
+        steps = {name: self.reason(name) for name in self.chapters}
+        stale = [name for name, reason in steps.items() if reason and not reads_others(name)]
+        for name in filter(reads_others, self.chapters):
+            steps[name] = steps[name] or (f"reads {', '.join(stale)}" if stale else None)
+        shown = "shows the chapters above" if any(steps.values()) else None
+        return steps | {REPORT: self.reason(REPORT) or shown}
+
+    def reason(self, name: str) -> str | None:
+        """Return why a step must be made again, or None if its inputs and outputs are what they were."""
+        if name in self.force:
+            return "asked for"
+        inputs = self.inputs(name)
+        if name not in self.made:
+            return "never made"
+        was, outputs = self.made[name]["inputs"], self.made[name]["outputs"]
+        if not was:
+            return "FRESH=1 was not finished"
+        changed = [k for k in inputs if inputs[k] != was.get(k)]
+        changed += [f"{k} (gone)" for k in was if k not in inputs]
+        if changed:
+            return _list(changed, "changed")
+        missing = [f for f in outputs if not self.settings.file(f).exists()]
+        altered = [f for f in outputs if f not in missing and self.hash(self.settings.file(f)) != outputs[f]]
+        return _list(missing, "missing") if missing else _list(altered, "altered") if altered else None
+
+    def inputs(self, name: str) -> dict[str, str]:
+        """Return name -> hash of all that a step's result depends on."""
+        return self._of_report() if name == REPORT else self._of_chapter(name)
+
+    def _of_chapter(self, chapter: str) -> dict[str, str]:
+        inputs = dict(self._sources(chapter)) | self._parameters
+        inputs |= {what: look(self) for module, (what, look) in FOUND.items() if module in inputs}
+        if reads_others(chapter):
+            others = [c for c in self.chapters if not reads_others(c)]
+            inputs |= {f"what {c} wrote": self.written(c, "numbers/", "tables/") for c in others}
+        return inputs
+
+    def _sources(self, chapter: str) -> dict[str, str]:
+        """Return name -> hash of a chapter's cells, and of the library's files that it can depend on."""
+        if chapter not in self._read:
+            library = self._library
+            notebook = load_notebook(paths.notebooks() / f"{chapter}.ipynb")
+            cells = json.dumps([_content(cell) for cell in notebook["cells"]])
+            modules = library.closure(code_of(notebook, f"{chapter}.ipynb"))
+            files = library.data_files(modules.values())
+            named = {f.relative_to(library.package.parent).as_posix(): f for f in files}
+            hashes = {name: self.hash(path) for name, path in (modules | named).items()}
+            self._read[chapter] = {"the notebook": digest(cells.encode())} | hashes
+        return self._read[chapter]
+
+    @cached_property
+    def _library(self) -> Library:
+        return Library(Path(__file__).resolve().parent.parent)
+
+    @cached_property
+    def _parameters(self) -> dict[str, str]:
+        settings = self.settings
+        names = ("dataset", "profile", "device")
+        out = {f"parameter {name}": repr(getattr(settings, name)) for name in names}
+        out["the dataset"] = settings.opened.fingerprint
+        out["the notes on the dataset"] = settings.opened.notes_digest
+        out |= {f"{package} version": version(package) for package in PACKAGES}
+        shown = self.wanted if settings.train else self.stored  # what is missing will have been trained
+        out["the stored runs"] = digest(" ".join(s.id for s in shown).encode())
+        return out | {"Python version": ".".join(platform.python_version_tuple()[:2])}
+
+    def _of_report(self) -> dict[str, str]:
+        inputs = {f"what {c} wrote": self.written(c, "notebooks/", "figures/") for c in self.chapters}
+        inputs |= self._linked_pictures()
+        here, citation = Path(__file__).parent, paths.root() / "CITATION.cff"
+        inputs |= {citation.name: self.hash(citation)} if citation.exists() else {}
+        inputs |= {f"n2nlib/report/{p.name}": self.hash(p) for p in sorted(here.iterdir()) if p.is_file()}
+        return inputs | {
+            f"{p} version": version(p) for p in ("pypandoc_binary", "typst", "pillow", "matplotlib")
+        }
+
+    def _linked_pictures(self) -> dict[str, str]:
+        """Return name -> hash of the files that the Markdown of executed chapters links to."""
+        found = {}
+        for chapter in self.chapters:
+            path = self.settings.file(f"notebooks/{chapter}.ipynb")
+            for cell in load_notebook(path)["cells"] if path.exists() else []:
+                text = "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""
+                for link in LINK.findall(text):
+                    file = linked_file(link)
+                    if file is not None and file.is_file():
+                        found[file.relative_to(paths.root().absolute()).as_posix()] = self.hash(file)
+        return dict(sorted(found.items()))
+
+    def hash(self, path: Path) -> str:
+        """Return the hash of a file's content, read at most once."""
+        if path not in self._hashes:
+            self._hashes[path] = digest(path.read_bytes())
+        return self._hashes[path]
+
+    # --- what was made ---
+
+    def written(self, name: str, *kinds: str) -> str:
+        """Return one hash over a step's recorded outputs of some kinds (`tables/`, ...)."""
+        outputs = self.made.get(name, {}).get("outputs", {})
+        return digest(json.dumps(sorted((f, h) for f, h in outputs.items() if f.startswith(kinds))).encode())
+
+    def record(
+        self, name: str, inputs: Mapping[str, str], outputs: Iterable[str], seconds: float, **notes: str
+    ) -> None:
+        """Note that a step was made; outputs that it no longer makes are deleted."""
+        files = {f: self.settings.file(f) for f in sorted(outputs)}
+        for path in files.values():
+            self._hashes.pop(path, None)
+        before = self.made.get(name, {}).get("outputs", {})
+        hashes = {f: self.hash(path) for f, path in files.items()}
+        self.made[name] = {"inputs": dict(inputs), "outputs": hashes, "seconds": round(seconds, 1), **notes}
+        kept = {f for step in self.made.values() for f in step["outputs"]}
+        for gone in set(before) - kept:
+            self.settings.file(gone).unlink(missing_ok=True)
+        self._write()
+
+    def forget(self) -> None:
+        """Note that every step must be made again; its outputs stay known, so that one it no longer makes is deleted then."""
+        for step in self.made.values():
+            step["inputs"] = {}
+        self._write()
+
+    def _write(self) -> None:
+        paths.write(self.path, json.dumps(self.made, indent=1, sort_keys=True) + "\n")
 
 
 def _content(cell: Mapping) -> list:
@@ -176,134 +308,29 @@ def _content(cell: Mapping) -> list:
     return [cell["cell_type"], source, cell["metadata"].get("tags", []), *pictures]
 
 
-def report_inputs(settings: Settings, state: State) -> dict[str, str]:
-    """Return name -> content of all that report.html and report.pdf depend on."""
-    here = Path(__file__).parent
-    inputs = {f"what {c} wrote": state.written(c, "notebooks/", "figures/") for c in chapters()}
-    inputs |= _linked_pictures(settings)
-    if (citation := paths.root() / "CITATION.cff").exists():
-        inputs["CITATION.cff"] = digest(citation.read_bytes())
-    inputs |= {
-        f"n2nlib/report/{p.name}": digest(p.read_bytes()) for p in sorted(here.iterdir()) if p.is_file()
-    }
-    return inputs | {f"{p} version": version(p) for p in ("pypandoc_binary", "typst", "pillow", "matplotlib")}
+def _searches(build: Build) -> str:
+    tables = [build.store.files(name)[0] for name in build.store.names("search/*.csv")]
+    return digest("".join(build.hash(table) for table in tables).encode())
 
 
-def _linked_pictures(settings: Settings) -> dict[str, str]:
-    """Return name -> content of the files that the Markdown of executed chapters links to."""
-    found = {}
-    for chapter in chapters():
-        path = settings.file(f"notebooks/{chapter}.ipynb")
-        for cell in load_notebook(path)["cells"] if path.exists() else []:
-            text = "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""
-            for link in LINK.findall(text):
-                file = linked_file(link)
-                if file is not None and file.is_file():
-                    found[file.relative_to(paths.root().absolute()).as_posix()] = digest(file.read_bytes())
-    return dict(sorted(found.items()))
-
-
-def _parameters(settings: Settings) -> dict[str, str]:
-    chosen = {"dataset": settings.dataset, "profile": settings.profile, "device": settings.device}
-    out = {f"parameter {name}": repr(value) for name, value in chosen.items()}
-    out["the dataset"] = settings.opened.fingerprint
-    out["the notes on the dataset"] = settings.opened.notes_digest
-    out |= {f"{package} version": version(package) for package in PACKAGES}
-    if not settings.train:
-        out["the stored runs"] = digest(
-            " ".join(s.id for s in wanted_runs(settings) if RunStore().has(s)).encode()
-        )
-    return out | {"Python version": ".".join(platform.python_version_tuple()[:2])}
-
-
-def _searches() -> str:
-    store = RunStore()
-    tables = [store.files(name)[0] for name in store.names("search/*.csv")]
-    return digest(b"".join(digest(t.read_bytes()).encode() for t in tables))
+def _benchmark(build: Build) -> str:
+    record = paths.results() / "bench" / "cpu.json"
+    return build.hash(record) if record.exists() else ""
 
 
 #: Module -> what else a chapter that uses it shows, and how it is known: what a reader may fetch, install or make meanwhile.
 FOUND = {
-    "n2nlib.tools.bench": (
-        "the benchmark's record",
-        lambda: digest(f.read_bytes()) if (f := paths.results() / "bench" / "cpu.json").exists() else "",
-    ),
+    "n2nlib.tools.bench": ("the benchmark's record", _benchmark),
     "n2nlib.tools.search": ("the searches that were made", _searches),
-    "n2nlib.evaluation.classical": ("whether bm3d is installed", lambda: str(find_spec("bm3d") is not None)),
+    "n2nlib.evaluation.classical": (
+        "whether bm3d is installed",
+        lambda _: str(find_spec("bm3d") is not None),
+    ),
     "n2nlib.evaluation.transfer": (
         "whether imagenet-sample is on this machine",
-        lambda: str(open_corpus("imagenet-sample").at_hand),
+        lambda _: str(open_corpus("imagenet-sample").at_hand),
     ),
 }
-
-
-class State:
-    """What was made, from what: `state.json` in the report's folder."""
-
-    def __init__(self, settings: Settings):
-        self.settings = settings
-        self.path = settings.folder / "state.json"
-        try:
-            self.steps = json.loads(self.path.read_text())
-        except (FileNotFoundError, ValueError):
-            self.steps = {}
-
-    def reason(self, name: str, inputs: Mapping[str, str]) -> str | None:
-        """Return why a step must be made again, or None if its inputs and outputs are what they were."""
-        if name not in self.steps:
-            return "never made"
-        was = self.steps[name]["inputs"]
-        if not was:
-            return "FRESH=1 was not finished"
-        changed = [k for k in inputs if inputs[k] != was.get(k)] + [
-            f"{k} (gone)" for k in was if k not in inputs
-        ]
-        if changed:
-            return _list(changed, "changed")
-        outputs = self.steps[name]["outputs"]
-        missing = [f for f in outputs if not self.settings.file(f).exists()]
-        if missing:
-            return _list(missing, "missing")
-        altered = [f for f, was in outputs.items() if digest(self.settings.file(f).read_bytes()) != was]
-        return _list(altered, "altered") if altered else None
-
-    def written(self, name: str, *kinds: str) -> str:
-        """Return one hash over a step's recorded outputs of some kinds (`tables/`, ...)."""
-        outputs = self.steps.get(name, {}).get("outputs", {})
-        return digest(json.dumps(sorted((f, h) for f, h in outputs.items() if f.startswith(kinds))).encode())
-
-    def record(self, name: str, inputs: Mapping[str, str], outputs: Iterable[str], seconds: float) -> None:
-        """Note that a step was made; outputs that it no longer makes are deleted."""
-        outputs = sorted(outputs)
-        before = self.steps.get(name, {}).get("outputs", {})
-        self.steps[name] = {
-            "inputs": dict(inputs),
-            "outputs": {f: digest(self.settings.file(f).read_bytes()) for f in outputs},
-            "seconds": round(seconds, 1),
-        }
-        kept = {f for step in self.steps.values() for f in step["outputs"]}
-        for gone in set(before) - kept:
-            self.settings.file(gone).unlink(missing_ok=True)
-        self._write()
-
-    def forget(self) -> None:
-        """Note that every step must be made again; its outputs stay known, so that one it no longer makes is deleted then."""
-        for step in self.steps.values():
-            step["inputs"] = {}
-        self._write()
-
-    def _write(self) -> None:
-        paths.write(self.path, json.dumps(self.steps, indent=1, sort_keys=True) + "\n")
-
-
-def wanted_runs(settings: Settings) -> list[RunSpec]:
-    """Return the training runs that the report needs."""
-    return all_runs(profiles.profile(settings.profile), settings.opened)
-
-
-def missing_runs(settings: Settings) -> list[RunSpec]:
-    """Return the runs that are to be trained: those that the store does not hold, unless nothing may be trained."""
-    return [s for s in wanted_runs(settings) if not RunStore().has(s)] if settings.train else []
 
 
 def training_seconds(specs: Iterable[RunSpec], device: str) -> float:

@@ -7,13 +7,12 @@ from importlib.metadata import version
 
 from n2nlib import paths
 from n2nlib.environment import commit
-from n2nlib.report.plan import PACKAGES, Settings, State
+from n2nlib.report.plan import PACKAGES, Build, Settings
 
 
 def provenance(settings: Settings) -> dict[str, str]:
     """Return label -> text: commit, dataset, profile, device, versions, seconds, and the command that makes it again."""
-    steps = State(settings).steps
-    seconds = sum(step["seconds"] for step in steps.values())
+    seconds = sum(step["seconds"] for step in Build(settings).made.values())
     return {
         "Made by": settings.command,
         "Commit": commit(),

@@ -22,21 +22,11 @@ from n2nlib.locks import lock
 from n2nlib.profiles import profile
 from n2nlib.report import kernel
 from n2nlib.report.closure import load_notebook
-from n2nlib.report.plan import (
-    REPORT,
-    Settings,
-    State,
-    chapter_inputs,
-    chapters,
-    missing_runs,
-    plan,
-    reads_others,
-    report_inputs,
-    wanted_runs,
-)
+from n2nlib.report.plan import REPORT, Build, Settings, chapters, reads_others
 from n2nlib.runs.progress import BEGINNINGS, EVERY, duration, say, still
-from n2nlib.runs.store import SUPERSEDED, RunStore
+from n2nlib.runs.store import SUPERSEDED
 from n2nlib.runs.sweep import end_with_parent, sweep
+from n2nlib.spec import RunSpec
 
 #: One thread a process: two chapters share the cores, and a CPU run's bits are defined for one thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -57,25 +47,27 @@ def make(
     `fresh` re-executes every chapter and retrains this report's runs on its dataset; `only` names one chapter
     to execute again; `device` is where runs are trained, if that is another than where the chapters run;
     `emulate_bf16` allows bf16 on a CPU without arithmetic for it. Raises ReportError naming chapter and cell
-    when a cell fails; what was finished by then stays finished. Where nothing may be trained, at least one
-    run of TNet must be stored.
+    when a cell fails; what was finished by then stays finished. Where nothing is trained, at least one run of
+    TNet must be stored.
     """
+    build = Build(settings, chapters() if fresh else [only] if only else [])
     if fresh and not settings.train:
         raise ReportError(
             "FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again)."
         )
-    if not settings.train and not tnet_is_stored(settings):
+    if not settings.train and not tnet_is_stored(build):
         raise ReportError(
             f"no run of TNet on {settings.dataset} at profile {settings.profile} is stored, so there is nothing to show "
             "without training: leave TRAIN=0 out, or choose another PROFILE."
         )
-    force = chapters() if fresh else [only] if only else []
-    if not any(step.reason for step in plan(settings, force)):
+    build.tell_damage()
+    stale = [name for name, reason in build.steps().items() if reason]
+    if not stale:
         return False
     settings.folder.mkdir(parents=True, exist_ok=True)
     try:
         with lock(settings.folder / ".lock", timeout=0):
-            _make(settings, fresh, force, device or settings.device, emulate_bf16)
+            _make(build, [name for name in stale if name != REPORT], fresh, device, emulate_bf16)
     except Timeout:
         raise ReportError(
             f"another `make report` is at work in {settings.folder}: wait for it, or stop it."
@@ -83,49 +75,43 @@ def make(
     return True
 
 
-def _make(settings: Settings, fresh: bool, force: list[str], device: str, emulate_bf16: bool) -> None:
+def _make(build: Build, stale: list[str], fresh: bool, device: str | None, emulate_bf16: bool) -> None:
+    settings = build.settings
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
-    os.environ.pop(
-        "JPY_SESSION_NAME", None
-    )  # nobody watches the bars of chapters, even if started from a notebook
+    # Nobody watches the bars of chapters, even if `make` was started from a notebook.
+    os.environ.pop("JPY_SESSION_NAME", None)
     kernel.install()
     os.environ.update(kernel.environment())
-    stale = [step.name for step in plan(settings, force) if step.reason and step.name != REPORT]
-    if stale:
+    if stale and settings.train:
         if fresh:
             if not (emulate_bf16 or settings.executor.partition(":")[2]):
-                refuse_emulated(wanted_runs(settings), device)  # before anything is removed
-            forget(settings)
+                refuse_emulated(build.wanted, device or settings.device)  # before anything is removed
+            forget(build)
         with timed("training"):
-            train(settings, device, emulate_bf16)
-    execute(settings, [name for name in stale if not reads_others(name)])
-    # What the last chapter reads has just been written, so whether it is stale is asked again.
-    execute(
-        settings,
-        [s.name for s in plan(settings, force) if s.reason and s.name in chapters() and reads_others(s.name)],
-    )
+            missing = build.wanted if fresh else build.missing
+            train(settings, missing, device or settings.device, emulate_bf16)
+    execute(build, [name for name in stale if not reads_others(name)])
+    # Whether the last chapter is stale depends on what the others have just written.
+    execute(build, [name for name in build.chapters if reads_others(name) and build.reason(name)])
     with timed("report.html and report.pdf") as clock, still("rendering report.html and report.pdf"):
         from n2nlib.report.render import render
 
-        state = State(settings)
-        inputs = report_inputs(settings, state)
+        inputs = build.inputs(REPORT)
         outputs = render(settings)
-    state.record(REPORT, inputs, outputs, clock.seconds)
+    build.record(REPORT, inputs, outputs, clock.seconds)
     print(f"done: {settings.folder / 'report.html'}")
 
 
-def tnet_is_stored(settings: Settings) -> bool:
-    """Say whether the store holds an initialisation of the paper's TNet at this size, which every chapter shows."""
-    tnet = initialisations(profile(settings.profile), settings.opened.fingerprint)
-    return any(RunStore().has(spec) for spec in tnet)
+def tnet_is_stored(build: Build) -> bool:
+    """Say whether the store holds a seed of the paper's TNet at this size, which every chapter shows."""
+    settings = build.settings
+    return any(map(build.store.has, initialisations(profile(settings.profile), settings.opened.fingerprint)))
 
 
-def train(settings: Settings, device: str, emulate_bf16: bool = False) -> None:
+def train(settings: Settings, missing: list[RunSpec], device: str, emulate_bf16: bool = False) -> None:
     """Train the runs that the store does not hold, in one sweep."""
-    missing = missing_runs(settings)
     if missing:
-        opened = settings.opened
-        known = {opened.fingerprint: opened}
+        known = {settings.opened.fingerprint: settings.opened}
         sweep(missing, known, device=device, executor=settings.executor, emulate_bf16=emulate_bf16)
 
 
@@ -137,31 +123,31 @@ def refuse_emulated(specs, device: str) -> None:
         refuse(specs, device)
 
 
-def forget(settings: Settings) -> None:
+def forget(build: Build) -> None:
     """Let this report's runs be trained again, and measured again what names them or its dataset alone.
 
     Local entries are removed. Evidence is never removed: the store notes that its copies do not count, and
     what is made again goes into the local layer, which wins where both have an id. Other profiles' runs stay.
     """
     # First: if interrupted later, the report would pass for up to date without its runs.
-    State(settings).forget()
-    store = RunStore()
-    if gone := store.forget(wanted_runs(settings), settings.opened.fingerprint):
+    build.forget()
+    store = build.store
+    if gone := store.forget(build.wanted, build.settings.opened.fingerprint):
         print(
             f"FRESH: {gone} stored runs and measurements will be made again; the tracked evidence stays, and "
             f"counts again without {store.folder / SUPERSEDED}"
         )
 
 
-def execute(settings: Settings, names: list[str]) -> None:
+def execute(build: Build, names: list[str]) -> None:
     """Execute chapters, two at a time where there are cores for it, and record each as it finishes."""
     if not names:
         return
-    state = State(settings)
-    waiting = [_Job(settings, name, chapter_inputs(settings, name, state)) for name in names]
+    settings = build.settings
+    waiting = [_Job(settings, name, build.inputs(name)) for name in names]
     workers = min(SIDE_BY_SIDE, cores(), len(waiting))
     failures = []
-    times = [state.steps.get(name, {}).get("seconds") for name in names]
+    times = [build.made.get(name, {}).get("seconds") for name in names]
     last = f", about {duration(sum(times) / workers)} by the times of before" if all(times) else ""
     say(f"executing {len(names)} chapter{'s' * (len(names) > 1)}, {workers} at a time{last}")
     with _pool(workers) as pool:
@@ -198,7 +184,7 @@ def execute(settings: Settings, names: list[str]) -> None:
                     continue
                 os.replace(job.part, job.target)
                 job.failed.unlink(missing_ok=True)
-                state.record(job.name, job.inputs, outputs_of(settings, job.name), seconds)
+                build.record(job.name, job.inputs, outputs_of(settings, job.name), seconds)
                 print(f"{job.name:<28}{seconds:7.1f} s", flush=True)
     if failures:
         raise ReportError("\n".join(failures))
