@@ -6,28 +6,29 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
 # PROFILE=smoke|quick|overnight|paper|paper-bf16  DATASET=bundled|imagenet-sample|folder:PATH|epfl:PATH
-# DEVICE=auto|cpu|cuda  EXECUTOR=local|dask|dask:tcp://HOST:PORT  CHAPTER=03 (re-execute that chapter)  FRESH=1 (re-execute and retrain everything)
-# TRAIN=0 (train nothing: show what is stored)  EMULATE=1 (train in bf16 even where the CPU emulates it)
-# A shell reads these from its environment as they were typed: a path may hold spaces, quotes and $.
-override PROFILE  := $(value PROFILE)
-override DATASET   := $(value DATASET)
-override DEVICE   := $(value DEVICE)
-override EXECUTOR := $(value EXECUTOR)
-override CHAPTER  := $(value CHAPTER)
-export PROFILE DATASET DEVICE EXECUTOR CHAPTER
+# DEVICE=auto|cpu|cuda    EXECUTOR=local|dask|dask:tcp://HOST:PORT    CHAPTER=03  re-execute that chapter
+CHOICES := PROFILE DATASET DEVICE EXECUTOR CHAPTER
+# FRESH=1  re-execute and retrain    TRAIN=0  show the stored runs    EMULATE=1  bf16 even where the CPU emulates it
+SWITCHES := FRESH TRAIN EMULATE
 
-given   = $${$1:+--$2="$$$1"}
-dataset = $(call given,DATASET,dataset)
-device  = $(call given,DEVICE,device)
-size    = $(call given,PROFILE,profile) $(dataset) $(device) $(if $(call flag,EMULATE,1),--emulate-bf16)
-options = $(size) $(call given,EXECUTOR,executor) $(call given,CHAPTER,chapter) $(if $(call flag,FRESH,1),--fresh) $(if $(call flag,TRAIN,0),--no-train)
-flag    = $(if $(filter-out 0 1,$($1))$(word 2,$($1)),$(error $1 is '$($1)' and can be 0 or 1 only: write one of them, or leave $1 out))$(filter $2,$($1))
+# A shell reads choices from its environment as they were typed: a path may hold spaces, quotes and $.
+$(foreach v,$(CHOICES),$(eval override $v := $$(value $v)))
+export $(CHOICES)
+option   = $${$1:+--$2="$$$1"}
+switch   = $(if $(filter $1,$(value $2)),--$3)
+dataset  = $(call option,DATASET,dataset)
+device   = $(call option,DEVICE,device)
+size     = $(call option,PROFILE,profile) $(dataset) $(device) $(call switch,1,EMULATE,emulate-bf16)
+options  = $(size) $(call option,EXECUTOR,executor) $(call option,CHAPTER,chapter) \
+           $(call switch,1,FRESH,fresh) $(call switch,0,TRAIN,no-train)
 
-# A misspelt variable would be ignored in silence.
-KNOWN := PROFILE DATASET DEVICE EXECUTOR CHAPTER FRESH TRAIN EMULATE PYTHON VENV
+# A misspelt variable or value would be ignored in silence.
+$(foreach v,$(SWITCHES),$(if $(filter-out 0 1,$($v))$(word 2,$($v)),$(error \
+    $v is '$($v)' and can be 0 or 1 only: write one of them, or leave $v out)))
+KNOWN := $(CHOICES) $(SWITCHES) PYTHON VENV
 TYPED := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
-$(foreach v,$(filter-out $(KNOWN) MAKE% -%,$(TYPED)),$(error unknown variable $v: \
-    $(shell $(PYTHON) -c "import difflib, sys; near = difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1, 0.5); \
+$(foreach v,$(filter-out $(KNOWN) MAKE% -%,$(TYPED)),$(error unknown variable $v: $(shell $(PYTHON) -c \
+    "import difflib, sys; near = difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1, 0.5); \
     print(f'did you mean {near[0]}?' if near else '')" '$v' $(KNOWN)) Choose one of $(KNOWN)))
 
 .DEFAULT_GOAL := help

@@ -21,6 +21,10 @@ TOOLS = {
 }
 
 
+#: What is shown without a GPU and without a choice: dataset and profile of the tracked runs.
+SHOWN = "imagenet-sample", "paper-bf16"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status (2 for what the caller got wrong, in one sentence)."""
     argv = sys.argv[1:] if argv is None else argv
@@ -57,11 +61,12 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
         command.add_argument(
-            "--dataset", default="bundled", help="bundled, imagenet-sample, folder:PATH or epfl:PATH"
+            "--dataset", help="bundled (default with a profile), imagenet-sample, folder:PATH or epfl:PATH"
         )
         command.add_argument(
             "--profile",
-            help="smoke, quick, overnight, paper or paper-bf16 (default: paper with a GPU, quick without)",
+            help="smoke, quick, overnight, paper or paper-bf16 (default: paper with a GPU; without, the stored "
+            "runs at the paper's size on imagenet-sample, or quick on another dataset)",
         )
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument(
@@ -91,19 +96,34 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _settings(args):
+    """Return what a call asks for; without profile and dataset, what serves a reader best on this machine.
+
+    That is the paper's size: with a GPU trained here (on imagenet-sample if its photographs are at hand),
+    without one from the stored runs, and a short run trained again as a live check.
+    """
+    from n2nlib.data import open_corpus
     from n2nlib.device import resolve
     from n2nlib.report import plan
     from n2nlib.runs.sweep import check_executor
 
     _, address = check_executor(args.executor)
-    device = resolve(
-        "auto" if address else args.device
-    )  # a scheduler's workers may have what this machine lacks
-    profile = args.profile or ("paper" if device == "cuda" else "quick")
+    # A scheduler's workers may have what this machine lacks.
+    device = resolve("auto" if address else args.device)
+    train, check = not args.no_train, False
+    profile, dataset = args.profile, args.dataset or "bundled"
+    if not profile and device == "cuda":
+        profile = "paper"
+        if not args.dataset and open_corpus("imagenet-sample").at_hand:
+            dataset = "imagenet-sample"
+    elif not profile and not args.dataset:
+        dataset, profile = SHOWN
+        check = train and not args.fresh
+        train = args.fresh
+    profile = profile or "quick"
     plan.profiles.profile(profile)
-    kind, _, where = args.dataset.partition(":")
+    kind, _, where = dataset.partition(":")
     dataset = f"{kind}:{paths.absolute(where)}" if where else kind
-    return plan.Settings(dataset, profile, device, not args.no_train, args.executor)
+    return plan.Settings(dataset, profile, device, train, args.executor, check)
 
 
 def _make(args):
@@ -114,6 +134,11 @@ def _make(args):
     elsewhere = args.device if args.executor.partition(":")[2] else None
     if not run.make(settings, args.fresh, chapter, elsewhere, args.emulate_bf16):
         print(f"nothing to do: {settings.folder / 'report.html'} is up to date")
+    if settings.check:
+        print(
+            "This is the report at the paper's size, from the stored runs. `make report PROFILE=quick` trains "
+            "everything small, in minutes; `make report FRESH=1` retrains this report, in days on a CPU."
+        )
 
 
 def _plan(args):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -99,3 +99,14 @@ def write(path: Path, content: str | bytes) -> None:
         raise ReportError(
             f"{path} cannot be written ({error}): free some space or check the permissions."
         ) from error
+
+
+def update(path: Path, content: str, agrees: Callable[[str, str], bool]) -> bool:
+    """Write a text unless the file's present one agrees with it; return whether it was written."""
+    try:
+        if agrees(path.read_text(encoding="utf-8"), content):
+            return False
+    except (OSError, UnicodeDecodeError):
+        pass
+    write(path, content)
+    return True

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import eq
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from n2nlib import paths
+from n2nlib.agreement import agree, rounded
 from n2nlib.analysis.comparison import Comparison, Rows
 from n2nlib.analysis.measurements import Measurement, validation_images
 from n2nlib.analysis.stats import Interval, MeanSD
@@ -29,7 +33,7 @@ from n2nlib.runs.progress import duration
 from n2nlib.runs.store import Run, RunStore, json_text
 from n2nlib.runs.sweep import check_executor, sweep
 from n2nlib.spec import RunSpec
-from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible
+from n2nlib.text import cell, csv, literal, pipe_table, visible
 
 #: What is called after each epoch: with a run's spec and the new row of its history.
 OnEpoch = Callable[[RunSpec, dict[str, Any]], None]
@@ -226,7 +230,7 @@ class Study:
         digits: int | Mapping[str, int] = 2,
         absent: str = "",
     ) -> None:
-        """Show a table (its index is not shown) and write it as CSV, Markdown and LaTeX.
+        """Show a table (its index is not shown) and write it as CSV and Markdown.
 
         frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
         (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
@@ -240,13 +244,12 @@ class Study:
         words = " ".join(
             filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())])
         )
-        caption, plain = (f"{words} {self._made_of(x)}" for x in (self.title, visible(self.dataset.name)))
+        caption = f"{words} {self._made_of(self.title)}"
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
         markdown, folder = pipe_table(texts), self.folder / "tables"
-        paths.write(folder / f"{name}.csv", flat(frame).to_csv(index=False))
-        paths.write(folder / f"{name}.md", f"{markdown}\n\n{caption}\n")
-        paths.write(folder / f"{name}.tex", latex_table(texts, name, plain))
+        new = paths.update(folder / f"{name}.csv", csv(frame), agree)
+        paths.update(folder / f"{name}.md", f"{markdown}\n\n{caption}\n", eq if new else agree)
         show_markdown(markdown, {"kind": "table", "name": name, "caption": words})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
@@ -291,8 +294,21 @@ class Study:
             value = value.mean
         if isinstance(value, Interval):
             value = None if math.isnan(value.value) else value.to_dict()
-        self._numbers[name] = value
-        paths.write(self.folder / "numbers" / f"{self.chapter}.json", json_text(self._numbers))
+        value, was = rounded(json.loads(json_text(value))), self._kept.get(name)
+        self._numbers[name] = was if agree(json_text(was), json_text(value)) else value
+        paths.write(self._numbers_file, json_text(self._numbers))
+
+    @property
+    def _numbers_file(self) -> Path:
+        return self.folder / "numbers" / f"{self.chapter}.json"
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        """The numbers of the last time: one that agrees keeps its digits, so that its file does not change."""
+        try:
+            return json.loads(self._numbers_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
 
     def provenance(self) -> None:
         """Show where this page comes from: commit, dataset, profile, device, versions."""

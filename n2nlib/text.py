@@ -1,4 +1,4 @@
-"""Values, names and tables as text that a terminal, Markdown or LaTeX shows as it is."""
+"""Values, names and tables as text that a terminal, Markdown or CSV shows as it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import unicodedata
 from typing import Any
 
 import pandas as pd
+
+from n2nlib.agreement import DIGITS
 
 
 def visible(name: str, longest: int = 120) -> str:
@@ -74,6 +76,11 @@ def flat(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+def csv(frame: pd.DataFrame) -> str:
+    """Return a table for a CSV file: `flat`, with numbers to `DIGITS` significant digits."""
+    return flat(frame).to_csv(index=False, float_format=f"%.{DIGITS}g")
+
+
 #: A number as tables print it: sign, digits, perhaps a percentage, a spread and an interval.
 _NUMBER = re.compile(r"(?:< )?[+\u2212-]?[\d,]*\.?\d+(e[+-]?\d+)?( %)?( ± [\d.]+)?( \[.*\])?")
 
@@ -89,31 +96,3 @@ def pipe_table(texts: pd.DataFrame) -> str:
     return "\n".join(
         "| " + " | ".join(t.replace("|", "\\|").replace("\n", " ") for t in row) + " |" for row in rows
     )
-
-
-def latex_table(texts: pd.DataFrame, name: str, caption: str) -> str:
-    """Return a frame of texts as a LaTeX table (booktabs)."""
-    special = {c: f"\\{c}" for c in "&%$#_{}"} | {
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-    }
-    special |= {
-        "±": r"$\pm$",
-        "−": "$-$",
-        "≥": r"$\geq$",
-        "≤": r"$\leq$",
-        "×": r"$\times$",
-        "–": "--",
-        "σ": r"$\sigma$",
-        "→": r"$\rightarrow$",
-    }
-
-    def escape(text: str) -> str:
-        return "".join(special.get(c, c) for c in text)
-
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{name}}}"]
-    lines += [rf"\begin{{tabular}}{{{'l' * texts.shape[1]}}}", r"\toprule"]
-    lines += [" & ".join(escape(str(c)) for c in texts.columns) + r" \\", r"\midrule"]
-    lines += [" & ".join(escape(t) for t in row) + r" \\" for row in texts.to_numpy().tolist()]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"

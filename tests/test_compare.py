@@ -22,16 +22,19 @@ def report(folder, claims, csv=""):
 
 @pytest.fixture
 def two(tmp_path):
-    csv = 'model,parameters,psnr,sd\nTNet,"43,064",{tnet},0.01\nUNet,"991,203",25.24 ± 0.08,\n'
+    csv = (
+        "model,parameters,psnr,psnr sd,psnr n,gain,gain low,gain high\n"
+        "TNet,43064,{tnet},0.01,5,0.1,0.0,0.2\nUNet,991203,{unet},0.08,3,0.2,,\n"
+    )
     a = report(
         tmp_path / "a",
         [claim("x", 0.08, 0.01), claim("y", 0.5, None), claim("same", 1.0, 0.1)],
-        csv.format(tnet=25.32),
+        csv.format(tnet=25.32, unet=25.24),
     )
     b = report(
         tmp_path / "b",
         [claim("x", 0.10, 0.01), claim("y", 0.6, None, "contradicted"), claim("same", 1.0, 0.1)],
-        csv.format(tnet=25.325).replace("25.24 ± 0.08", "25.40 ± 0.07"),
+        csv.format(tnet=25.325, unet=25.4).replace("0.1,0.0,0.2", "0.15,0.05,0.25").replace("0.2,,", "0.3,,"),
     )
     for folder, value in ((a, 0.9), (b, 0.8)):
         (folder / "numbers").mkdir()
@@ -43,7 +46,11 @@ def two(tmp_path):
 
 def test_lists_what_moved_and_by_how_much(two):
     moved = compare.compare(*two).set_index("number")
-    assert list(moved.index) == ["y", "x", "y", "auc", "TNet / psnr", "UNet / psnr"]
+    assert list(moved.index) == [
+        *("y", "x", "y", "auc", "TNet / psnr", "UNet / psnr", "TNet / gain", "UNet / gain")
+    ]
+    assert moved.loc["TNet / gain", "spread"] == pytest.approx(0.1) and not moved.loc["TNet / gain", "beyond"]
+    assert moved.loc["UNet / gain", "beyond"] is None
     assert moved.loc["x", "change"] == pytest.approx(0.02) and moved.loc["x", "beyond"]
     assert not moved.loc["TNet / psnr", "beyond"] and moved.loc["TNet / psnr", "spread"] == 0.01
     assert moved.loc["UNet / psnr", "beyond"] and moved.loc["UNet / psnr", "spread"] == 0.08
@@ -55,8 +62,9 @@ def test_prints_a_summary(two, capsys):
     assert compare.main(*map(str, two)) == 0
     printed = capsys.readouterr().out
     assert (
-        "1 verdicts changed; 5 numbers moved: 2 by more than the spread" in printed
-        and "contradicted" in printed
+        "1 verdicts changed; 7 numbers moved: 2 by more than the spread" in printed
+        and "verdict y: reproduced -> contradicted" in printed
+        and max(map(len, printed.splitlines())) <= compare.WIDTH
     )
     assert compare.main(str(two[0]), str(two[0])) == 0
     assert "nothing moved" in capsys.readouterr().out

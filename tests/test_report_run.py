@@ -350,7 +350,9 @@ def test_clean_leaves_runs_what_git_tracks_and_what_is_not_ours(fake_report, tmp
     assert main(["clean"]) == 0
     left = sorted(p.relative_to(paths.results()).as_posix() for p in paths.results().rglob("file"))
     assert left == ["bundled-paper/file", "cache/other/file", "store/runs/a/file", "thesis/file"]
-    assert "removed 2 of 3" in capsys.readouterr().out
+    gone = [paths.results() / name for name in ("bundled-quick", "cache/corpora")]
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == [f"removed {path}" for path in gone] and told[2].startswith("removed 2 of 3 ")
 
 
 def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(

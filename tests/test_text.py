@@ -1,4 +1,4 @@
-"""Tables as text: what a cell says, and what Markdown and LaTeX must not stumble over."""
+"""Tables as text: what a cell says, and what Markdown must not stumble over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2nlib.analysis.stats import MeanSE
-from n2nlib.text import cell, flat, latex_table, literal, pipe_table, visible
+from n2nlib.text import cell, csv, flat, literal, pipe_table, visible
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,10 @@ def test_columns_of_numbers_are_set_to_the_right():
 def test_no_cell_breaks_its_table():
     frame = pd.DataFrame({"a|b": ["x|y\nz"], "#P": ["5 %"]})
     assert pipe_table(frame).splitlines() == ["| a\\|b | #P |", "| :-- | --: |", "| x\\|y z | 5 % |"]
-    latex = latex_table(frame.replace("x|y\nz", "{a_1} \\ ± 2"), "t", "50 % & more")
-    assert (
-        r"\{a\_1\} \textbackslash{} $\pm$ 2 & 5 \% \\" in latex
-        and r"\caption{50 \% \& more}" in latex
-        and r"\label{tab:t}" in latex
-    )
+
+
+def test_a_csv_file_has_numbers_as_far_as_processors_agree():
+    assert csv(pd.DataFrame({"x": [2 / 3], "n": [3]})) == "x,n\n0.6666666667,3\n"
 
 
 NAMES = [

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from n2nlib import experiments, paper, paths
+from n2nlib.agreement import agree, rounded
 from n2nlib.analysis import measurements
 from n2nlib.analysis.claim_words import condition, number_format
 from n2nlib.analysis.claims import (
@@ -205,7 +206,8 @@ def _cell(x: Interval | float | None, claim: Claim) -> Interval | int | None:
 
 
 def _write(file: Path, values: dict) -> Path:
-    paths.write(file, json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(rounded(values), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    paths.update(file, text, agree)
     return file
 
 

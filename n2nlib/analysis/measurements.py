@@ -209,6 +209,7 @@ def tuned_filter(*, corpus: Corpus, name: str, pairs: int) -> dict[str, Any]:
     PSNR (dB) of the squared error over all images; arrays: psnr (n,) in dB.
     Raises ReportError for an unknown filter, MissingPackage for one whose package is not installed.
     """
+    classical.require(name)  # before a dataset is built that nothing will use
     tuned = classical.tune(name, corpus.train, pairs)
     val = corpus.val.subset(min(pairs, len(corpus.val)))
     start = time.perf_counter()

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from n2nlib import paths
+from n2nlib.agreement import pictures_agree
 from n2nlib.errors import ReportError
 from n2nlib.evaluation import metrics
 
@@ -123,6 +124,8 @@ def show(ax, image: np.ndarray) -> None:
 def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
     """Write `<stem>.pdf` and `<stem>.png` and return both paths; the same figure gives the same bytes.
 
+    Files that hold the same picture already are left as they are (`pictures_agree`).
+
     No date and no version of the program goes into the files, so that a figure that has not changed shows no change.
     """
     pdf, png = Path(f"{stem}.pdf"), Path(f"{stem}.png")
@@ -130,8 +133,12 @@ def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
         pdf: {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
         png: {"Software": None},
     }
+    contents = {}
     for path, metadata in nothing.items():
         content = io.BytesIO()
         fig.savefig(content, format=path.suffix[1:], metadata=metadata)
-        paths.write(path, content.getvalue())
+        contents[path] = content.getvalue()
+    if not (pdf.exists() and png.exists() and pictures_agree(png.read_bytes(), contents[png])):
+        for path, content in contents.items():
+            paths.write(path, content)
     return pdf, png

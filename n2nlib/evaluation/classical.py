@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -121,6 +122,12 @@ def filter_float(name: str, images: np.ndarray, **parameters) -> np.ndarray:
             f"filter {name!r} needs {', '.join(missing)}: take them from classical.tune({name!r}, ...)."
         )
     return chosen.function(images, **parameters)
+
+
+def require(name: str) -> None:
+    """Raise MissingPackage for a filter whose package is not installed."""
+    if name == "bm3d" and find_spec("bm3d") is None:
+        raise MissingPackage("bm3d is not installed: `pip install bm3d` (for non-commercial use only).")
 
 
 def find(name: str) -> Filter:
@@ -259,12 +266,9 @@ def bm3d(images: np.ndarray, sigma: float) -> np.ndarray:
 
     The package `bm3d` is licensed for non-commercial use only and is therefore optional. Raises MissingPackage without it.
     """
-    try:
-        from bm3d import bm3d_rgb
-    except ImportError as e:
-        raise MissingPackage(
-            "bm3d is not installed: `pip install bm3d` (for non-commercial use only)."
-        ) from e
+    require("bm3d")
+    from bm3d import bm3d_rgb
+
     return _each(lambda image, channel_axis: bm3d_rgb(image, sigma_psd=sigma), images)
 
 

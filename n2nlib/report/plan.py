@@ -17,6 +17,7 @@ from pathlib import Path
 
 from n2nlib import paths, profiles
 from n2nlib.data import open_corpus
+from n2nlib.environment import processor
 from n2nlib.errors import ReportError, unknown_name
 from n2nlib.experiments import all_runs
 from n2nlib.report.closure import Library, code_of, load_notebook
@@ -38,6 +39,8 @@ PACKAGES = (
 )
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
+#: Name of the step that trains a short stored run again.
+CHECK = "live check"
 
 #: A link of Markdown (`](...)`, `]: ...`) or of HTML (`src=...`), perhaps to a picture.
 LINK = re.compile(
@@ -57,6 +60,7 @@ class Settings:
     device: str
     train: bool = True
     executor: str = "local"
+    check: bool = False  # train a short stored run again, and say how it differs
 
     @property
     def folder(self) -> Path:
@@ -75,7 +79,8 @@ class Settings:
     @property
     def command(self) -> str:
         """The command that makes this report."""
-        return f"make report PROFILE={self.profile} DATASET={shlex.quote(self.dataset)}"
+        rest = "" if self.train else " TRAIN=0"
+        return f"make report PROFILE={self.profile} DATASET={shlex.quote(self.dataset)}{rest}"
 
     def command_for(self, chapter: str) -> str:
         """The command that executes one chapter again and shows the result."""
@@ -174,11 +179,12 @@ class Build:
 
         A chapter that reads the others is stale when one of them is, and so is the report.
         """
-        steps = {name: self.reason(name) for name in self.chapters}
-        stale = [name for name, reason in steps.items() if reason and not reads_others(name)]
+        steps = {CHECK: self.reason(CHECK)} if self.settings.check else {}
+        steps |= {name: self.reason(name) for name in self.chapters}
+        stale = [name for name in self.chapters if steps[name] and not reads_others(name)]
         for name in filter(reads_others, self.chapters):
             steps[name] = steps[name] or (f"reads {', '.join(stale)}" if stale else None)
-        shown = "shows the chapters above" if any(steps.values()) else None
+        shown = "shows the chapters above" if any(steps[name] for name in self.chapters) else None
         return steps | {REPORT: self.reason(REPORT) or shown}
 
     def reason(self, name: str) -> str | None:
@@ -188,20 +194,37 @@ class Build:
         inputs = self.inputs(name)
         if name not in self.made:
             return "never made"
-        was, outputs = self.made[name]["inputs"], self.made[name]["outputs"]
-        if not was:
+        if not self.made[name]["inputs"]:
             return "FRESH=1 was not finished"
-        changed = [k for k in inputs if inputs[k] != was.get(k)]
-        changed += [f"{k} (gone)" for k in was if k not in inputs]
-        if changed:
+        if changed := self._changed(name, inputs):
             return _list(changed, "changed")
+        outputs = self.made[name]["outputs"]
         missing = [f for f in outputs if not self.settings.file(f).exists()]
         altered = [f for f in outputs if f not in missing and self.hash(self.settings.file(f)) != outputs[f]]
         return _list(missing, "missing") if missing else _list(altered, "altered") if altered else None
 
+    def _changed(self, name: str, inputs: Mapping[str, str]) -> list[str]:
+        """Return the names of the inputs that are not what they were when a step was made."""
+        was = self.made.get(name, {}).get("inputs", {})
+        changed = [k for k in inputs if inputs[k] != was.get(k)]
+        return changed + [f"{k} (gone)" for k in was if k not in inputs]
+
+    @property
+    def layout_changed(self) -> bool:
+        """Whether the documents were made here before, by other code of `n2nlib.report` or other packages."""
+        code = [k for k in self._changed(REPORT, self.inputs(REPORT)) if not k.startswith("what ")]
+        return REPORT in self.made and bool(code)
+
     def inputs(self, name: str) -> dict[str, str]:
         """Return name -> hash of all that a step's result depends on."""
+        if name == CHECK:
+            return self._of_check()
         return self._of_report() if name == REPORT else self._of_chapter(name)
+
+    def _of_check(self) -> dict[str, str]:
+        modules = self._library.closure("from n2nlib.runs.sweep import sweep")
+        sources = {name: self.hash(path) for name, path in modules.items()}
+        return sources | {"torch version": version("torch"), "the processor": processor()}
 
     def _of_chapter(self, chapter: str) -> dict[str, str]:
         inputs = dict(self._sources(chapter)) | self._parameters

@@ -7,12 +7,14 @@ from importlib.metadata import version
 
 from n2nlib import paths
 from n2nlib.environment import commit
-from n2nlib.report.plan import PACKAGES, Build, Settings
+from n2nlib.report.plan import CHECK, PACKAGES, Build, Settings
 
 
 def provenance(settings: Settings) -> dict[str, str]:
     """Return label -> text: commit, dataset, profile, device, versions, seconds, and the command that makes it again."""
-    seconds = sum(step["seconds"] for step in Build(settings).made.values())
+    made = Build(settings).made
+    seconds = sum(step["seconds"] for name, step in made.items() if name != CHECK)
+    check = {"Live check": told} if (told := made.get(CHECK, {}).get("told")) else {}
     return {
         "Made by": settings.command,
         "Commit": commit(),
@@ -23,7 +25,7 @@ def provenance(settings: Settings) -> dict[str, str]:
             [f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]
         ),
         "Time": f"{seconds:.0f} s to execute the chapters, training apart",
-    }
+    } | check
 
 
 def authors() -> list[str]:

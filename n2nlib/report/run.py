@@ -20,9 +20,9 @@ from n2nlib.errors import ReportError
 from n2nlib.experiments import initialisations
 from n2nlib.locks import lock
 from n2nlib.profiles import profile
-from n2nlib.report import kernel
+from n2nlib.report import kernel, live
 from n2nlib.report.closure import load_notebook
-from n2nlib.report.plan import REPORT, Build, Settings, chapters, reads_others
+from n2nlib.report.plan import CHECK, REPORT, Build, Settings, chapters, reads_others
 from n2nlib.runs.progress import BEGINNINGS, EVERY, duration, say, still
 from n2nlib.runs.store import SUPERSEDED
 from n2nlib.runs.sweep import end_with_parent, sweep
@@ -67,7 +67,7 @@ def make(
     settings.folder.mkdir(parents=True, exist_ok=True)
     try:
         with lock(settings.folder / ".lock", timeout=0):
-            _make(build, [name for name in stale if name != REPORT], fresh, device, emulate_bf16)
+            _make(build, stale, fresh, device, emulate_bf16)
     except Timeout:
         raise ReportError(
             f"another `make report` is at work in {settings.folder}: wait for it, or stop it."
@@ -82,6 +82,12 @@ def _make(build: Build, stale: list[str], fresh: bool, device: str | None, emula
     os.environ.pop("JPY_SESSION_NAME", None)
     kernel.install()
     os.environ.update(kernel.environment())
+    if CHECK in stale:
+        with timed(CHECK) as clock:
+            told = live.check()
+        build.record(CHECK, build.inputs(CHECK), [], clock.seconds, told=told)
+        print(f"{CHECK}: {told}")
+    stale = [name for name in stale if name in build.chapters]
     if stale and settings.train:
         if fresh:
             if not (emulate_bf16 or settings.executor.partition(":")[2]):
@@ -97,7 +103,7 @@ def _make(build: Build, stale: list[str], fresh: bool, device: str | None, emula
         from n2nlib.report.render import render
 
         inputs = build.inputs(REPORT)
-        outputs = render(settings)
+        outputs = render(settings, keep=not build.layout_changed)
     build.record(REPORT, inputs, outputs, clock.seconds)
     print(f"done: {settings.folder / 'report.html'}")
 
@@ -289,7 +295,7 @@ def outputs_of(settings: Settings, chapter: str) -> list[str]:
         for output in cell.get("outputs", []):
             shown = output.get("metadata", {}).get("n2n", {})
             if shown.get("kind") == "table":
-                files += [f"tables/{shown['name']}.{suffix}" for suffix in ("csv", "md", "tex")]
+                files += [f"tables/{shown['name']}.{suffix}" for suffix in ("csv", "md")]
             elif shown.get("kind") == "figure":
                 files += [f"figures/{shown['name']}.{suffix}" for suffix in ("pdf", "png")]
     return [f for f in dict.fromkeys(files) if settings.file(f).exists()]

@@ -28,9 +28,9 @@ def clean() -> None:
     gone = [path for path in folders if not _tracked(path)]
     for path in gone:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    print(
-        f"removed {len(gone)} of {len(folders)} reports, folders of figures and caches; stored runs and what git tracks stay"
-    )
+        print(f"removed {path}")
+    print(f"removed {len(gone)} of {len(folders)} reports, folders of figures and caches; "
+          "stored runs and what git tracks stay")  # fmt: skip
 
 
 def _tracked(path: Path) -> bool:

@@ -1,8 +1,8 @@
-"""Which numbers moved between two reports, and whether by more than they vary from one initialisation to the next."""
+"""Which numbers moved between two reports, and whether by more than they vary from one seed to the next."""
 
 from __future__ import annotations
 
-import re
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -10,18 +10,21 @@ import pandas as pd
 from n2nlib import paths
 from n2nlib.analysis import ledger
 from n2nlib.errors import ReportError
+from n2nlib.text import visible
 
 #: Relative change below which two numbers are the same: the digits of a text file, not a result.
 SAME = 1e-9
+#: Characters in a line of what is printed.
+WIDTH = 100
 
-_NUMBER = r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
-_PLUS_MINUS = re.compile(rf"\s*({_NUMBER})(?:\s*±\s*({_NUMBER}))?(?:\s*\[.*\])?\s*(?:dB|%|s)?\s*")
+#: What follows a column's name where the column holds numbers with more to them (see `text.flat`).
+PARTS = (" sd", " se", " low", " high")
 
 
 def compare(a: Path, b: Path) -> pd.DataFrame:
     """Return what moved between two report folders: where, number, before, after, change, spread, beyond.
 
-    `spread` is the larger sample standard deviation over initialisations of the two (NaN where none is known, then
+    `spread` is the larger sample standard deviation over seeds of the two, or half of an interval (NaN where none is known, then
     `beyond` is None); changed verdicts come first, then claims, numbers that chapters kept, cells of `tables/*.csv`.
     Raises ReportError when a folder is no report.
     """
@@ -40,17 +43,39 @@ def main(a: str, b: str) -> int:
     if moved.empty:
         print(f"nothing moved between {a} and {b}")
         return 0
-    numbers = moved.change.notna()
-    beyond = moved.beyond.map({True: "yes", False: "no"}).fillna("unknown").where(numbers, "")
-    with pd.option_context("display.width", 200, "display.max_colwidth", 60):
-        print(
-            moved.assign(beyond=beyond)
-            .rename(columns={"beyond": "beyond the spread"})
-            .to_string(index=False, na_rep="", float_format="{:.4g}".format)
-        )
-    print(f"{(moved['where'] == 'verdict').sum()} verdicts changed; {numbers.sum()} numbers moved: {(beyond == 'yes').sum()} by more than the "
-          f"spread over initialisations, {(beyond == 'no').sum()} within it, {(beyond == 'unknown').sum()} without a known spread")  # fmt: skip
+    beyond = moved.beyond.map({True: "yes", False: "no"}).fillna("unknown").where(moved.change.notna(), "")
+    print(_line("where", "number", "before", "after", "change", "beyond spread"))
+    for row, far in zip(moved.itertuples(index=False), beyond, strict=True):
+        if row.where == "verdict":
+            words = f"verdict {row.number}: {row.before} -> {row.after}"
+            print(textwrap.fill(words, WIDTH, subsequent_indent="    "))
+        else:
+            print(_line(row.where, row.number, *map(_number, (row.before, row.after, row.change)), far))
+    counts = beyond.value_counts()
+    words = (
+        f"{(moved['where'] == 'verdict').sum()} verdicts changed; {moved.change.notna().sum()} numbers moved: "
+        f"{counts.get('yes', 0)} by more than the spread over seeds, {counts.get('no', 0)} within it, "
+        f"{counts.get('unknown', 0)} without a known spread"
+    )
+    print(textwrap.fill(words, WIDTH))
     return 0
+
+
+def _line(*words: str) -> str:
+    """Return one row in fixed columns, `WIDTH` characters at most; long names are shortened in their middle."""
+    widths = (16, 34, 10, 10, 10, 13)
+    texts = [
+        visible(word, width) if len(word) > width else word for word, width in zip(words, widths, strict=True)
+    ]
+    left = " ".join(f"{text:<{width}}" for text, width in zip(texts[:2], widths, strict=False))
+    right = " ".join(f"{text:>{width}}" for text, width in zip(texts[2:], widths[2:], strict=True))
+    return f"{left} {right}".rstrip()
+
+
+def _number(value) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) and not isinstance(value, bool) else str(value)
 
 
 def _folder(name: str) -> Path:
@@ -105,46 +130,35 @@ def _tables(a: Path, b: Path) -> list[list]:
 
 
 def _cells(file: Path) -> dict[tuple[str, str], tuple[float, float | None]]:
-    """Return the numbers of a table by (row, column), each with its spread: "25.32 ± 0.01", or a column of sd beside it."""
+    """Return the numbers of a table by (row, column), each with its spread.
+
+    The spread is the standard deviation or error beside it, or half of its interval. A row is known by its
+    first cell; rows that share it also by their place among them.
+    """
     try:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+        frame = pd.read_csv(file)
     except ValueError as error:
-        raise ReportError(f"{file} is no table ({error}): make that report again.") from error
+        raise ReportError(f"{file} is not a table ({error}): make that report again.") from error
     if frame.empty:
         return {}
-    parsed = frame.map(_parse)
-    # A row is known by its first cell; rows that share it also by their place among them.
-    first = frame.iloc[:, 0]
+    first = frame.iloc[:, 0].astype(str)
     count = first.groupby(first).cumcount()
+    rows = first.where(count == 0, first + " (" + (count + 1).astype(str) + ")")
+    numeric = frame.select_dtypes("number", exclude="bool")
+    parts = [c for c in numeric if c.endswith(PARTS) and c.rpartition(" ")[0] in numeric]
     out = {}
-    for i in range(len(frame)):
-        row = first.iloc[i] + (f" ({count.iloc[i] + 1})" if count.iloc[i] else "")
-        for column in frame.columns[1:]:
-            value, spread = parsed.loc[i, column]
-            if value is None:
-                continue
-            beside = next(
-                (
-                    c
-                    for c in (f"{column}_sd", f"{column} sd", "sd", "spread")
-                    if c in frame.columns and c != column
-                ),
-                None,
-            )
-            out[row, column] = (
-                value,
-                spread if spread is not None or beside is None else parsed.loc[i, beside][0],
-            )
+    for column in [c for c in numeric.columns if c != frame.columns[0] and c not in parts]:
+        for row, value, spread in zip(rows, numeric[column], _spread(numeric, column), strict=True):
+            if value == value:
+                out[row, column] = (float(value), None if spread != spread else float(spread))
     return out
 
 
-def _parse(text: str) -> tuple[float | None, float | None]:
-    found = _PLUS_MINUS.fullmatch(text.replace("−", "-"))
-    return (
-        tuple(None if g is None else float(g.replace(",", "")) for g in found.groups())
-        if found
-        else (None, None)
-    )
+def _spread(frame: pd.DataFrame, column: str) -> pd.Series:
+    if f"{column} low" in frame and f"{column} high" in frame:
+        return (frame[f"{column} high"] - frame[f"{column} low"]) / 2
+    beside = next((name for end in (" sd", " se") if (name := column + end) in frame), None)
+    return frame[beside] if beside else pd.Series(float("nan"), frame.index)
 
 
 def _moved(where: str, number: str, x: float, y: float, *spreads: float | None) -> list[list]:
