@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--report", metavar="NAME", help="what a report reads, as in imagenet-sample-overnight"
     )
     adding.add_argument("--from", dest="folder", type=Path, metavar="FOLDER",
-                        help="another store than the local one; with nothing else named, all of it")  # fmt: skip
+                        help="another store than the local one; with nothing else named, all its runs")  # fmt: skip
     commands.add_parser("check", help="compare every entry with its checksums, and the index")
     options = parser.parse_args(arguments)
     return _check() if options.command == "check" else _add(options)
@@ -197,7 +197,7 @@ def _add(options) -> int:
         names = [f"runs/{id}.zip" for id in options.ids]
         names += of_report(store, options.report) if options.report else []
         if options.folder and not names:
-            names = store.names("runs/*.zip") + store.names("measurements/*/*.npz")
+            names = store.names("runs/*.zip")
         if not options.ids:
             for table in sorted(((options.folder or paths.store()) / "search").glob("*.csv")):
                 paths.write(paths.evidence() / "search" / table.name, table.read_bytes())
