@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats as sps
 from test_comparison import comparison, runs
 
 from n2nlib import paper
@@ -150,6 +151,16 @@ def test_the_setting_names_the_validation_images():
     text = report_words.setting(rows, PROFILES["overnight"])
     assert "batches of 32, a learning rate of 0.0005 (0.001 for UNet), 8,000 pairs for 10 epochs" in text
     assert "10 validation images of 5 photographs that no network was trained on" in text
+
+
+def test_the_margins_are_those_of_the_rule():
+    text = report_words.margins()
+    assert "0.05 dB (about 1 % of the squared error) plus 3 published standard deviations" in text
+    assert (
+        "what 5 seeds can resolve in about 40 tests" in text
+    )  # Student's quantile at 0.05 / 40, 4 degrees of freedom
+    assert round(sps.t.isf(0.05 / 40, 4) / 5**0.5, 1) == 3.0
+    assert "0.08 dB for TNet's level, 0.29 dB for UNet's and 0.29 dB for their difference." in text
 
 
 def test_reasons_stand_by_verdict_and_are_shared_where_nothing_was_tested():

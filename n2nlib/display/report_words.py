@@ -163,6 +163,18 @@ def setting(rows: Comparison, profile: Profile) -> str:
     )
 
 
+def margins() -> str:
+    """How far two values may be apart and count as equal."""
+    size, sds = paper.value("margins.psnr"), paper.value("margins.sds")
+    seeds = paper.value("training.initialisations")
+    return (
+        f"**Margins.** What counts as equal is one rule for all: a practical size of {size:g} dB (about "
+        f"{100 * (10 ** (size / 10) - 1):.0f} % of the squared error) plus {sds} published standard deviations, which "
+        f"is what {seeds} seeds can resolve in about 40 tests. That is {paper.margin('TNet'):g} dB for TNet's "
+        f"level, {paper.margin('UNet'):g} dB for UNet's and {paper.margin('TNet', 'UNet'):g} dB for their difference."
+    )
+
+
 def reasons(found: Ledger) -> str:
     """Every claim that was tested with the reason for its verdict; those that were not share theirs."""
     parts = []
