@@ -16,6 +16,7 @@ TOOLS = {
     "verify": ("n2nlib.tools.verify", "retrain a sample of the stored runs and compare"),
     "evidence": ("n2nlib.tools.evidence", "take local runs into the tracked evidence, and check it"),
     "search": ("n2nlib.tools.search", "search for a better small network"),
+    "denoise": ("n2nlib.tools.denoise", "denoise image files with a trained network"),
     "pretrained": ("n2nlib.tools.pretrained", "write the weights that come with the package from the store"),
     "accept": ("n2nlib.analysis.ledger", "take the verdicts of a report as reviewed"),
 }

@@ -56,9 +56,10 @@ def _of_pillow(image: Image.Image) -> tuple[np.ndarray, Back]:
         raise ReportError(
             f"a Pillow image of mode {image.mode} has no fixed range: convert it to mode L (8 bits)."
         )
+    stale = {"transparency", "icc_profile"} if image.mode in ("CMYK", "LAB") else {"transparency"}
     if image.mode not in MODES or image.mode == "RGB" and image.has_transparency_data:
         image = image.convert("RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB")
-    info = {key: value for key, value in image.info.items() if key != "transparency"}
+    info = {key: value for key, value in image.info.items() if key not in stale}
     pixels, array_back = _of_array(np.asarray(image), np.dtype(np.uint8), (-1,), channels=(1, 2, 3, 4))
 
     def back(out: np.ndarray) -> Image.Image:

@@ -162,7 +162,7 @@ def _scan(base: Path) -> Scan:
     compares sums again when the pixels are read.
     """
     out = Scan()
-    files = sorted(_walk(base, out))
+    files = sorted(walk(base, out))
     kept = paths.cache() / "folders" / f"{hashlib.sha256(os.fsencode(base.resolve())).hexdigest()[:32]}.json"
     version = [decoder(), _SCAN_VERSION]
     try:
@@ -198,7 +198,7 @@ def _scan(base: Path) -> Scan:
     return out
 
 
-def _walk(base: Path, out: Scan):
+def walk(base: Path, out: Scan):
     """Yield the paths (below `base`) of files that may be photographs; note what is left out."""
 
     def closed(error: OSError) -> None:

@@ -1,0 +1,160 @@
+"""`n2n denoise`: denoise image files and folders with a trained network.
+
+The networks remove the aliasing of sub-sampled pictures, not every noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from torch import nn
+
+from n2nlib import paths
+from n2nlib.data.folder import Scan, walk
+from n2nlib.denoising import denoise_pixels
+from n2nlib.errors import ReportError
+from n2nlib.images import open_image, pixels_of
+from n2nlib.pretrained import load_pretrained, manifest
+from n2nlib.text import visible
+
+#: Suffix -> the format that is written, its options, and whether it holds transparency.
+FORMATS = {
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}, False),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}, False),
+    ".png": ("PNG", {}, True),
+    ".webp": ("WEBP", {"lossless": True}, True),
+    ".tif": ("TIFF", {"compression": "tiff_deflate"}, True),
+    ".tiff": ("TIFF", {"compression": "tiff_deflate"}, True),
+    ".bmp": ("BMP", {}, False),
+    ".ppm": ("PPM", {}, False),
+}
+
+
+class Job(NamedTuple):
+    """A file to read and the file to write."""
+
+    source: Path
+    target: Path
+
+
+def main(arguments: list[str]) -> int:
+    """Denoise the files; return 0, or 1 where some of them failed (the others are written)."""
+    args = parser().parse_args(arguments)
+    network = load_pretrained(args.network)
+    jobs = list(planned([Path(p) for p in args.images], args.output))
+    if not jobs:
+        raise ReportError("no image found: name image files, or folders that hold some.")
+    try:
+        failed = process(jobs, network, args.force)
+    except KeyboardInterrupt:
+        print("stopped; files that are written are whole.", file=sys.stderr)
+        return 130
+    if failed:
+        print(f"{failed} of {len(jobs)} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command's arguments."""
+    out = argparse.ArgumentParser(
+        prog="n2n denoise",
+        description="Denoise image files and folders (searched below). The networks remove the aliasing of "
+        "sub-sampled pictures, not every noise.",
+        epilog=f"Files are written in the format of their suffix: {', '.join(FORMATS)}; others become .png.",
+    )
+    out.add_argument("images", nargs="+", metavar="IN", help="an image file or a folder")
+    out.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="a folder, or a file name for a single image"
+    )
+    out.add_argument("--network", default="tnet", help=f"{', '.join(manifest())} (default: tnet)")
+    out.add_argument("--force", action="store_true", help="overwrite files that exist")
+    return out
+
+
+def planned(images: list[Path], output: str) -> Iterator[Job]:
+    """Yield what is to be done; a folder's files keep their places below it."""
+    target = Path(output)
+    single = len(images) == 1 and not images[0].is_dir()
+    if single and target.suffix and not target.is_dir() and not output.endswith(("/", os.sep)):
+        yield Job(images[0], target)
+        return
+    for image in images:
+        if not image.is_dir():
+            yield Job(image, target / _named(Path(image.name)))
+            continue
+        for name in sorted(walk(image, Scan())):
+            source = image / name
+            if not source.resolve().is_relative_to(target.resolve()):  # results of an earlier call
+                yield Job(source, target / _named(Path(name)))
+
+
+def _named(name: Path) -> Path:
+    return name if name.suffix.lower() in FORMATS else name.with_suffix(".png")
+
+
+def process(jobs: list[Job], network: nn.Module, force: bool) -> int:
+    """Do the jobs one after the other with a progress bar; return how many failed, each with a sentence."""
+    from tqdm.auto import tqdm
+
+    failed, written = 0, set()
+    form = "{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+    with tqdm(total=len(jobs), bar_format=form, leave=False, disable=None) as bar:
+        for number, job in enumerate(jobs, 1):
+            try:
+                check(job.target, force, written)
+                save(denoised(job.source, network, bar.update), job.target)
+                written.add(job.target.resolve())
+                bar.write(f"{_shown(job.source)} -> {_shown(job.target)}")
+            except ReportError as error:
+                failed += 1
+                place = "" if _shown(job.source) in str(error) else f"{_shown(job.source)}: "
+                bar.write(f"error: {place}{error}", file=sys.stderr)
+            bar.update(number - bar.n)
+    return failed
+
+
+def check(target: Path, force: bool, written: set[Path]) -> None:
+    """Raise ReportError for a file that must not or cannot be written, before any work is done."""
+    if target.suffix.lower() not in FORMATS:
+        raise ReportError(f"{_shown(target)}: choose one of the suffixes {', '.join(FORMATS)}.")
+    if target.resolve() in written:
+        raise ReportError(f"{_shown(target)} was already written from another file.")
+    if target.exists() and not force:
+        raise ReportError(f"{_shown(target)} exists: add --force to overwrite it.")
+
+
+def denoised(source: Path, network: nn.Module, advance) -> Image.Image:
+    """Read and denoise one file."""
+    pixels, back = pixels_of(open_image(source))
+    return back(denoise_pixels(pixels, network, advance))
+
+
+def save(image: Image.Image, target: Path) -> None:
+    """Write an image in the format of its suffix, in one move, with its colour profile and EXIF data.
+
+    Raises ReportError for a transparency that the format lacks, and where the disk does not take the file.
+    """
+    kind, options, transparent = FORMATS[target.suffix.lower()]
+    if image.mode in ("LA", "RGBA") and not transparent:
+        if np.asarray(image)[..., -1].min() < 255:
+            raise ReportError(f"{kind} holds no transparency: choose .png, .webp or .tif.")
+        image = image.convert(image.mode[:-1])
+    kept = {name: image.info[name] for name in ("icc_profile", "exif") if image.info.get(name)}
+    if kind in ("BMP", "PPM"):
+        kept = {}
+    try:
+        with paths.writing(target) as file:
+            image.save(file, kind, **options, **kept)
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{_shown(target)} cannot be written: {error}.") from error
+
+
+def _shown(path: Path) -> str:
+    return visible(str(path))
