@@ -9,6 +9,8 @@ _PUBLIC = {
     "load_pretrained": "pretrained",
     "denoise": "denoising",
     "noisy_pair": "denoising",
+    "train": "course",
+    "Model": "course",
     "psnr": "evaluation.metrics",
     "ssim": "evaluation.metrics",
     "TNet": "models",
