@@ -39,6 +39,24 @@ from n2nlib.text import cell, csv, literal, pipe_table, visible
 OnEpoch = Callable[[RunSpec, dict[str, Any]], None]
 
 
+def fields_of_a_run() -> inspect.Signature:
+    """Return the fields of `RunSpec` as `Study.spec` takes them, for prompts that complete and show them.
+
+    The profile sets the sizes, so that their default is shown as an ellipsis.
+    """
+    fields = inspect.signature(RunSpec).parameters.values()
+    shown = [
+        f.replace(
+            kind=f.KEYWORD_ONLY,
+            default={} if f.name == "options" else ... if f.default is f.empty else f.default,
+        )
+        for f in fields
+        if f.name != "corpus"
+    ]
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return inspect.Signature([first, *shown], return_annotation="RunSpec")
+
+
 class Study:
     """One chapter's view of one report; `Study.open` makes it from the notebook's parameters."""
 
@@ -79,6 +97,11 @@ class Study:
         figures.style()
         return cls(chapter, opened, size, resolve(device), RunStore(), train=train, executor=executor)
 
+    def __repr__(self) -> str:
+        training = f"trains by {self.executor}" if self.train else "trains nothing"
+        where = f"dataset {self.dataset.name}, profile {self.profile.name}, device {self.device}"
+        return f"<Study {self.chapter}: {where}, {training}>"
+
     @property
     def fingerprint(self) -> str:
         """The dataset's fingerprint, part of every run's identity."""
@@ -94,6 +117,8 @@ class Study:
 
         spec = self.profile.spec(self.fingerprint, **changes)
         return spec.replace(options=own_options(spec.network, spec.options))
+
+    spec.__signature__ = fields_of_a_run()
 
     def run(self, specs: Sequence[RunSpec], on_epoch: OnEpoch | None = None) -> list[Run]:
         """Return the runs of some specs in their order, training those that the store lacks.

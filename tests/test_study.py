@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import re
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from n2nlib import experiments
 from n2nlib import study as module
 from n2nlib.analysis import ledger, measurements
 from n2nlib.errors import ReportError
+from n2nlib.spec import RunSpec
 from n2nlib.study import Study, refuse_unknown_parameters
 
 
@@ -36,6 +39,16 @@ def study(results):
 def test_what_cannot_be_opened_says_why(results, changes, sentence):
     with pytest.raises(ReportError, match=sentence):
         Study.open("01_data", **{"dataset": "bundled", "profile": "smoke", **changes})
+
+
+def test_a_prompt_shows_what_a_study_is_and_which_fields_a_spec_has(study):
+    assert repr(study) == (
+        "<Study 03_lr_grid_search: dataset bundled, profile smoke, device cpu, trains by local>"
+    )
+    fields = inspect.signature(study.spec).parameters
+    assert list(fields) == [f.name for f in dataclasses.fields(RunSpec) if f.name != "corpus"]
+    assert fields["network"].default == "TNet" and fields["options"].default == {}
+    study.spec(**{name: f.default for name, f in fields.items() if f.default is not ...})
 
 
 def test_an_injected_parameter_that_the_notebook_lacks_is_refused(monkeypatch):
