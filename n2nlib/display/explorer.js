@@ -50,7 +50,6 @@ function render({ model, el }) {
   const group = make("div", "n2n-pictures", el);
   group.tabIndex = 0;
   group.setAttribute("role", "group");
-  group.dataset.lmSuppressShortcuts = "true"; // the arrow keys are JupyterLab's otherwise
   let drawn = [];
 
   function move(row, column) {
@@ -76,16 +75,22 @@ function render({ model, el }) {
     }
   }
 
-  group.addEventListener("keydown", (event) => {
+  // On the window, before JupyterLab takes the arrow keys to move between cells.
+  function onKey(event) {
     const step = STEPS[event.key];
-    if (!step || event.target.tagName === "INPUT") return;
+    if (!step || !group.contains(event.target)) return;
+    event.stopPropagation();
+    if (event.target.tagName === "INPUT") return; // a curtain
     event.preventDefault();
     const [row, column] = model.get("pixel");
     move(row + step[0], column + step[1]);
-  });
+  }
+
+  window.addEventListener("keydown", onKey, true);
   model.on("change:pictures", draw);
   model.on("change:pixel change:side", point);
   draw();
+  return () => window.removeEventListener("keydown", onKey, true);
 }
 
 export default { render };
