@@ -25,6 +25,17 @@ FIXED = {
     "PYTHONOPTIMIZE": "",
     "PYTHONSTARTUP": "",
 }
+#: What the kernel says of its language. JupyterLab writes it into every notebook that it saves, so it names no
+#: version of Python: saving would change the file on another machine.
+LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+    "version": "3",
+}
 
 
 def spec() -> dict:
@@ -72,7 +83,11 @@ def use_library_beside(folder: Path) -> None:
 
 def main() -> None:
     """Run the kernel; called with the arguments of `ipykernel_launcher`."""
+    from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
+
+    class Python(IPythonKernel):
+        language_info = LANGUAGE
 
     class Kernel(IPKernelApp):
         """A kernel that reads no configuration file and no start-up file."""
@@ -88,7 +103,7 @@ def main() -> None:
     with contextlib.suppress(OSError):  # where it cannot be made, IPython takes a temporary folder
         profile.mkdir(parents=True, exist_ok=True)
     os.environ["IPYTHONDIR"] = str(profile)
-    Kernel.launch_instance([*sys.argv[1:], "--HistoryManager.enabled=False"])
+    Kernel.launch_instance([*sys.argv[1:], "--HistoryManager.enabled=False"], kernel_class=Python)
 
 
 if __name__ == "__main__":

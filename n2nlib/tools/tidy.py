@@ -15,9 +15,9 @@ from n2nlib.report.closure import load_notebook
 from n2nlib.report.plan import chapters
 from n2nlib.report.run import ONE_THREAD, START_SECONDS
 
-#: Of a notebook's metadata, what its reader needs.
+#: A notebook's metadata, as JupyterLab saves it with the project's kernel.
 KEPT = {"kernelspec": {"name": kernel.NAME, "display_name": kernel.DISPLAY_NAME, "language": "python"},
-        "language_info": {"name": "python"}}  # fmt: skip
+        "language_info": kernel.LANGUAGE}  # fmt: skip
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
