@@ -65,7 +65,7 @@ verify: $(READY)     ## retrain a sample of the stored runs and compare (DATASET
 search: $(READY)     ## look for a better small network on training photographs (PROFILE=, DATASET=, DEVICE=)
 	@$(PY) -m n2nlib search $(size)
 
-notebooks: $(READY)  ## execute the chapters in place at smoke size, so that they are committed with their outputs
+notebooks: $(READY)  ## execute the chapters in place, so that they are committed with their outputs
 	@$(PY) -m n2nlib notebooks
 
 clean:               ## remove every report and cache; stored runs stay

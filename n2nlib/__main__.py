@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
     diff.set_defaults(run=_diff)
     for name, run, text in [
-        ("notebooks", _notebooks, "execute the committed chapters in place at smoke size"),
+        ("notebooks", _notebooks, "execute the committed chapters in place, with their own parameters"),
         ("clean", _clean, "remove reports, figures and caches; stored runs stay"),
         ("kernel", _kernel, "install the Jupyter kernel"),
         ("readme", _readme, "copy the tracked tables into the README"),
@@ -119,7 +119,7 @@ def _settings(args):
     elif not profile and not args.dataset:
         dataset, profile = SHOWN
         check = train and not args.fresh
-        train = args.fresh
+        train = args.fresh and train
     profile = profile or "quick"
     plan.profiles.profile(profile)
     kind, _, where = dataset.partition(":")

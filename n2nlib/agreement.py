@@ -15,7 +15,7 @@ DIGITS = 10
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 #: Difference of two pixels up to which pictures agree: of 255 levels.
 LEVELS = 8
-_PRINTED = re.compile(r"(?<![\w.])[+\u2212-]?\d[\d,]*(?:\.(\d+))?(?:e[+-]?\d+)?")
+_PRINTED = re.compile(r"(?<![\w.])[+\u2212-]?\d+(?:\.(\d+))?(?:e[+-]?\d+)?")
 
 
 def rounded(value: Any) -> Any:
@@ -41,7 +41,7 @@ def agree(a: str, b: str) -> bool:
 
 
 def _numbers_agree(a: re.Match, b: re.Match) -> bool:
-    x, y = (float(m[0].replace(",", "").replace("\u2212", "-")) for m in (a, b))
+    x, y = (float(m[0].replace("\u2212", "-")) for m in (a, b))
     decimals = {len(m[1] or "") for m in (a, b)}
     last = 1.001 * 10.0 ** -decimals.pop() if decimals <= {1, 2, 3, 4, 5, 6} and len(decimals) == 1 else 0.0
     return abs(x - y) <= max(RELATIVE * max(abs(x), abs(y)), ABSOLUTE, last)

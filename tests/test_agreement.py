@@ -19,6 +19,7 @@ from n2nlib.report.render import same_page
     [
         ("psnr,n\n25.31600001,5\n", "psnr,n\n25.31600002,5\n", True),
         ("psnr,n\n25.316,5\n", "psnr,n\n25.318,5\n", False),
+        ("Mean,100.0,,,,22.6291241445,3.0\n", "Mean,100,,,,22.62912414,3\n", True),
         ("n = 5", "n = 4", False),  # a count
         ("43,064 weights", "43,065 weights", False),
         ("25.31 ± 0.01 dB", "25.32 ± 0.01 dB", True),  # a digit beyond was 5

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,10 +21,15 @@ from processes import comes_true, ended
 
 from n2nlib import paths
 from n2nlib.__main__ import main
+from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError
-from n2nlib.report import plan, run
+from n2nlib.experiments import initialisations
+from n2nlib.profiles import profile
+from n2nlib.report import live, plan, run
+from n2nlib.report.provenance import provenance
 from n2nlib.runs import archive
 from n2nlib.runs.store import RunStore
+from n2nlib.runs.sweep import sweep
 from n2nlib.training.replica import Trained
 
 FAILS = ("code", "values = {}\nraise ReportError('there is no such thing: choose another.')")
@@ -32,7 +39,7 @@ FAILS = ("code", "values = {}\nraise ReportError('there is no such thing: choose
 def two(fake_report, tmp_path, monkeypatch):
     """A report of two chapters, without rendering."""
     (tmp_path / "notebooks" / "02_networks.ipynb").unlink()
-    monkeypatch.setattr("n2nlib.report.render.render", lambda settings: [])
+    monkeypatch.setattr("n2nlib.report.render.render", lambda settings, keep: [])
     return fake_report
 
 
@@ -185,7 +192,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it
 import sys
 sys.path.insert(0, {tests!r})
 import fake_chapters
-from n2nlib.report import plan, run
+from n2nlib.report import live, plan, run
+from n2nlib.report.provenance import provenance
 from n2nlib.__main__ import main
 plan.Settings.opened = fake_chapters.opened()
 plan.Build.wanted = []
@@ -460,3 +468,55 @@ def test_a_search_made_meanwhile_makes_its_chapter_stale(results):
     after = plan.Build(settings).inputs("06_beyond")
     assert {k for k in after if after[k] != before[k]} == {"the searches that were made"}
     assert "the searches that were made" not in plan.Build(settings).inputs("01_data")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gpu", "photographs", "chosen"),
+    [
+        ([], False, False, ("imagenet-sample", "paper-bf16", False, True)),
+        (["--no-train"], False, True, ("imagenet-sample", "paper-bf16", False, False)),
+        (["--fresh"], False, True, ("imagenet-sample", "paper-bf16", True, False)),
+        (["--profile", "quick"], False, True, ("bundled", "quick", True, False)),
+        (["--dataset", "imagenet-sample"], False, True, ("imagenet-sample", "quick", True, False)),
+        ([], True, True, ("imagenet-sample", "paper", True, False)),
+        ([], True, False, ("bundled", "paper", True, False)),
+        (["--profile", "quick"], True, True, ("bundled", "quick", True, False)),
+    ],
+)
+def test_the_default_is_what_serves_on_this_machine(monkeypatch, arguments, gpu, photographs, chosen):
+    seen = []
+    monkeypatch.setattr("n2nlib.device.resolve", lambda device: "cuda" if gpu else "cpu")
+    monkeypatch.setattr("n2nlib.data.Corpus.at_hand", photographs)
+    monkeypatch.setattr("n2nlib.report.run.make", lambda settings, *_: seen.append(settings) or True)
+    assert main(["report", *arguments]) == 0
+    assert [(s.dataset, s.profile, s.train, s.check) for s in seen] == [chosen]
+
+
+def test_the_live_check_trains_a_stored_run_again_and_says_how_it_differs(results, monkeypatch):
+    monkeypatch.setattr(live, "PROFILE", "smoke")
+    spec = initialisations(profile("smoke"), open_corpus("bundled", n_train=256, n_val=40).fingerprint)[0]
+    assert live.check() == f"not done, because run {spec.id} is not stored"
+    sweep([spec], {spec.corpus: open_corpus("bundled", n_train=256, n_val=40)}, device="cpu", quiet=True)
+    assert re.fullmatch(
+        r"TNet, seed 0, trained again on 512 images of bundled in \d+ s: (\d+\.\d{3}) dB, stored \1 dB, "
+        r"difference \+0\.000 dB; the same weights",
+        live.check(),
+    )
+    stored = SimpleNamespace(metrics={"psnr": 20.0}, weights_sha256="a")
+    again = SimpleNamespace(metrics={"psnr": 19.9, "seconds": 3.2}, weights_sha256="b")
+    told = live.compared(spec, stored, again)
+    assert told.endswith(
+        "in 3 s: 19.900 dB, stored 20.000 dB, difference -0.100 dB; other weights, as on another processor"
+    )
+
+
+def test_the_live_check_is_a_step_of_its_own_and_is_made_once(two, monkeypatch, capsys):
+    told = iter(["first", "second"])
+    monkeypatch.setattr(live, "check", lambda: next(told))
+    monkeypatch.setattr(run, "tnet_is_stored", lambda build: True)
+    settings = replace(two, train=False, check=True)
+    assert list(plan.Build(settings).steps()) == ["live check", "01_data", "07_report", "report"]
+    assert run.make(settings) and "live check: first" in capsys.readouterr().out
+    assert provenance(settings)["Live check"] == "first"
+    assert not run.make(settings)
+    assert "Live check" not in provenance(replace(two, profile="quick"))

@@ -1,4 +1,4 @@
-"""The committed chapters: executed in place at smoke size, with nothing in them that changes from one time to the next."""
+"""The committed chapters: executed in place, with nothing in them that changes from one time to the next."""
 
 from __future__ import annotations
 
