@@ -134,12 +134,23 @@ def test_an_exchange_needs_both_rows_to_fit_the_other_and_neither_its_own(l1, bn
     )
 
 
-def test_nothing_is_said_of_an_exchange_without_a_calibrated_prediction():
+def test_a_row_outside_the_calibrated_range_is_named():
+    numbers = {
+        "authors.level.TNet+L1": level(24.5, 0.4, in_range=False),
+        "authors.level.TNet+BN": level(25.3),
+    }
+    told = question_words.exchanged(ledger(numbers=numbers))
+    assert "On these pairs TNet+L1 is outside the calibrated range, so its interval is wider." in told
+    assert "the two rows seem to be exchanged" in told
+
+
+def test_nothing_is_said_of_an_exchange_without_both_predictions():
     assert question_words.exchanged(ledger()) == ""
     one = {"authors.level.TNet+L1": level(24.5)}
     assert question_words.exchanged(ledger(numbers=one)) == ""
-    outside = one | {"authors.level.TNet+BN": level(25.3, in_range=False)}
-    assert question_words.exchanged(ledger(numbers=outside)) == ""
+    assert question_words.exchanged(ledger(numbers=one | {"authors.level.TNet+BN": None})) == ""
+    few = one | {"authors.level.TNet+BN": {"value": 25.3, "n": 2, "in_range": True}}
+    assert question_words.exchanged(ledger(numbers=few)) == ""
 
 
 def test_early_rates_are_those_of_others():

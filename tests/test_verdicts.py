@@ -155,8 +155,10 @@ def predicted(value, in_range=True):
     [
         (predicted(25.3), COMPATIBLE, "25.30 [25.20, 25.40] dB (95 % prediction interval); the paper's 25.32 dB is inside."),
         (predicted(24.5), INCOMPATIBLE, "the paper's 25.32 dB is outside."),
-        (predicted(25.3, in_range=False), NO_DATA, "outside the range in which a level can be predicted."),
-        ({}, NO_DATA, "it was not predicted for the authors' images."),
+        (predicted(25.3, in_range=False), COMPATIBLE, "the row is outside the calibrated range); the paper's 25.32 dB is inside."),
+        ({"authors.level.TNet": None}, NO_DATA, "too far outside the calibrated range to predict its level."),
+        ({"authors.level.TNet": {"value": 25.3, "in_range": True}}, TOO_FEW, "too few for an interval."),
+        ({}, NO_DATA, "The level was not predicted for the authors' images."),
     ],
 )  # fmt: skip
 def test_elsewhere_a_level_is_judged_by_what_the_runs_would_reach_on_the_authors_images(
@@ -164,7 +166,7 @@ def test_elsewhere_a_level_is_judged_by_what_the_runs_would_reach_on_the_authors
 ):
     found = level(numbers=numbers)
     assert found.verdict == expected and found.why.endswith(text) and found.p is None
-    assert (found.ours.value == 25.3) == (expected == COMPATIBLE)
+    assert (found.ours.value == 25.3) == (expected in (COMPATIBLE, TOO_FEW))
 
 
 def test_a_level_without_runs_or_of_small_ones_says_so():

@@ -220,7 +220,8 @@ class Level:
 
     def to_dict(self) -> dict[str, Any] | None:
         """Return the prediction as `Interval.to_dict` and `in_range`; None where nothing is predicted."""
-        return self.predicted and self.predicted.to_dict() | {"in_range": self.outside == 0}
+        in_range = {"in_range": self.outside == 0}
+        return None if self.predicted is None else self.predicted.to_dict() | in_range
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ Rules, the same for the paper's claims and for questions of our own:
   values of all tests that can lead to a verdict are adjusted together by Holm's method.
 - What counts as equal is `paper.margin`, for every claim about runs.
 - A level in dB depends on the images. On others than the authors' it is judged by what the runs would reach on theirs,
-  predicted from the public pairs, where that prediction holds.
+  predicted from the public pairs, with an interval that widens outside the range of the calibration.
 """
 
 from __future__ import annotations
@@ -162,21 +162,27 @@ def _excluded(m: Measured) -> str:
 
 def _level(m: Measured, predicted: Interval | None, evidence: Evidence) -> tuple[str, str, Interval | None]:
     """Judge a printed level by what the runs would reach on the authors' images."""
-    claim = m.claim
+    claim, name = m.claim, f"authors.level.{m.claim.a}"
     if predicted is None:
+        far = "on the authors' public pairs this row is too far outside the calibrated range to predict its level"
         return (
             NO_DATA,
-            "the level depends on the images, and it was not predicted for the authors' images",
+            far if name in evidence.numbers else "the level was not predicted for the authors' images",
             m.ours,
         )
-    if not evidence.numbers[f"authors.level.{claim.a}"]["in_range"]:
+    if not predicted:
         return (
-            NO_DATA,
-            "on the authors' public pairs this row is outside the range in which a level can be predicted",
-            m.ours,
+            TOO_FEW,
+            f"{predicted:.2f} dB is predicted for the authors' images: too few for an interval",
+            predicted,
         )
     inside = predicted.low <= claim.published <= predicted.high
-    why = (f"predicted for the authors' validation images {predicted:.2f} dB (95 % prediction interval); the "
+    wider = (
+        ""
+        if evidence.numbers[name]["in_range"]
+        else ", wider because the row is outside the calibrated range"
+    )
+    why = (f"predicted for the authors' validation images {predicted:.2f} dB (95 % prediction interval{wider}); the "
            f"paper's {claim.published:.2f} dB is {'inside' if inside else 'outside'}")  # fmt: skip
     return (COMPATIBLE if inside else INCOMPATIBLE), why, predicted
 
