@@ -21,7 +21,7 @@ LEFT_OUT = ("caption", "provenance")
 
 @dataclass(frozen=True)
 class Prose:
-    """A Markdown cell, or what a cell displayed (`output`), as pandoc's blocks; `text` is the source."""
+    """A Markdown cell or a displayed `output` as pandoc's blocks; `text` is the source."""
 
     text: str
     blocks: list[Node] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Table(Shown):
 
 @dataclass(frozen=True)
 class Figure(Shown):
-    """A picture, as PNG bytes for the screen, and in words (`alt`); its PDF is in the figures' folder."""
+    """A picture as PNG, and in words (`alt`); its PDF is in the figures' folder."""
 
     png: bytes = b""
     alt: str = ""
@@ -84,7 +84,7 @@ Block = Prose | Code | Table | Figure
 
 
 def parsed(blocks: Sequence[Block], attachments: Sequence[Mapping], found: Found) -> list[Block]:
-    """Return blocks whose Markdown, and whose caption's, has been read by one process and cleaned."""
+    """Return blocks with their Markdown and captions read, by one process, and cleaned."""
     texts = [_texts(block) for block in blocks]
     results = iter(pandoc.read([text for mine in texts for text in mine]))
     out = []
@@ -132,7 +132,7 @@ def _inlines(blocks: list[Node]) -> list[Node]:
 
 
 def of_notebook(notebook: dict, chapter: str, found: Found) -> Iterator[tuple[Block, Mapping]]:
-    """Yield each block of a notebook, its Markdown still to be read, with the attachments of its cell."""
+    """Yield (block, attachments of its cell) for a notebook; Markdown is still to be read."""
     for number, cell in enumerate(notebook["cells"], 1):
         where = Where(chapter, cell.get("id", str(number)), tuple(cell["metadata"].get("tags", ())))
         source = "".join(cell["source"]).strip("\n").rstrip()

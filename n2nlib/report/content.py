@@ -1,4 +1,4 @@
-"""Sanitises what cells show: only elements that both documents have, and no scripts or event handlers.
+"""Sanitises what cells show: only what both documents have, no scripts or handlers.
 
 Raw HTML, TeX and Typst are removed. Pictures become part of the document.
 """
@@ -38,7 +38,7 @@ class Where:
 
 @dataclass
 class Found:
-    """What a report's cells hold besides text: pictures by name, and sentences about what cannot be shown."""
+    """Pictures of a report by name, and sentences about what cannot be shown."""
 
     pictures: dict[str, pictures.Picture] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Found:
 def clean(
     blocks: list[Node], where: Where, found: Found, attachments: Mapping[str, Mapping] | None = None
 ) -> list[Node]:
-    """Return sanitised blocks; their pictures are moved into `found`, and links are left for `link_up`."""
+    """Return sanitised blocks; pictures move into `found`, links are left for `link_up`."""
 
     def change(node: Node) -> list[Node] | None:
         kind = node["t"]

@@ -1,4 +1,4 @@
-"""The report in its parts, assembled from the executed chapters; what HTML and PDF are both made from.
+"""The report in its parts, from which both HTML and PDF are made.
 
 A cell's tag gives it a place of its own: `abstract`, `front` (before the first chapter) or `appendix`. The tag of a
 Markdown cell that begins with a heading holds for its whole section. Everything else is the body.
@@ -30,7 +30,7 @@ PARTS = {"abstract": "abstract", "front": "opening", "appendix": "appendix"}
 
 @dataclass
 class Document:
-    """The whole report, part by part in the order of the page; `found` holds pictures and problems."""
+    """The whole report in the order of the page; `found` holds pictures and problems."""
 
     title: list[Node]
     abstract: list[Block]
@@ -46,7 +46,7 @@ class Document:
 
 
 def read(settings: Settings) -> Document:
-    """Return the report of the executed chapters; raises ReportError if one of them was not executed."""
+    """Return the report of the executed chapters; raises ReportError if one is missing."""
     cells: list[tuple[Block, Mapping]] = []
     found = Found()
     for name in chapters():
@@ -72,7 +72,7 @@ def read(settings: Settings) -> Document:
 
 
 def for_readers(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield blocks without what is for who runs a chapter: how long it takes, what it reads and writes."""
+    """Yield blocks without the paragraph on a chapter's duration, inputs and outputs."""
     for block in blocks:
         if isinstance(block, Prose):
             nodes = [_without_contract(node) for node in block.blocks]
@@ -92,7 +92,7 @@ def _without_contract(node: Node) -> Node:
 
 
 def cut(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield blocks of which no heading has anything before it; a block without content is dropped."""
+    """Yield blocks cut so that each heading begins one; an empty block is dropped."""
     for block in blocks:
         if not isinstance(block, Prose):
             yield block
@@ -123,7 +123,7 @@ def sections(blocks: Iterable[Block], levels: Collection[int]) -> Iterator[list[
 
 
 def without_absent(blocks: Iterable[Block]) -> list[Block]:
-    """Leave out each section that shows nothing but that its runs are not stored; name them at the end."""
+    """Leave out sections whose runs are not stored, and name them at the end."""
     kept: list[Block] = []
     titles: list[Node] = []
     for section in sections(blocks, range(1, 7)):
@@ -163,7 +163,9 @@ def _raised(block: Block, by: int = 1) -> Block:
 
 
 def place(document: Document, section: list[Block]) -> None:
-    """Put a section of level 1 into the document, what is tagged `appendix` under a heading of its own there."""
+    """Put a section of level 1 into the parts of the document that its tags name.
+
+    What is tagged `appendix` stands there under a heading of its own."""
     alone: list[Block] = []
     whole: list[Block] = []
     raised = 0
@@ -190,7 +192,7 @@ def place(document: Document, section: list[Block]) -> None:
 
 
 def _by_tag(section: Sequence[Block]) -> Iterator[tuple[str, Block, list[Node]]]:
-    """Yield (part, block, title of the section that it is taken from alone, if it is) for the blocks of a section."""
+    """Yield (part, block, home); home is the title of the section a lone block is taken from."""
     part, depth, title = "body", 0, tree.words("Report")
     for block in section:
         here = level(block)

@@ -1,4 +1,4 @@
-"""Names of headings and anchors, and the links of cells, which lead to the web or into the document."""
+"""Names of headings and anchors, and links to them or to the web."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def key(text: str) -> str:
 
 
 def _unused(name: str, used: set[str]) -> str:
-    """Return a name that no element has yet, and that neither pandoc nor the page gives by itself."""
+    """Return a name that no element has, and that neither pandoc nor the page gives."""
     name = "".join(c if c.isalnum() or c in "-_.:" else "-" for c in unicodedata.normalize("NFC", name))
     if re.match(r"(toc-|fn\d|fnref\d|cb\d)", name):
         name = f"x-{name}"

@@ -1,4 +1,4 @@
-"""The numbers of sections, figures and tables, and the references to them: the same in both documents.
+"""The numbers of sections, figures and tables, and references to them, for both documents.
 
 In a chapter, "Figure `lr_curves`" and "Tables `a` and `b`" name what the captions there name; "chapter 03" is a chapter.
 In the report each becomes a number and a link. A figure or table that its section does not name is named at the end of
@@ -35,7 +35,7 @@ SPACE = {"t": "Space"}
 
 
 def named(shown: Sequence[Shown]) -> list[Node]:
-    """Return inlines that name figures and tables as a chapter does: "Figures `a` and `b`, Table `c`"."""
+    """Return inlines like those of a chapter: "Figures `a` and `b`, Table `c`"."""
     out: list[Node] = []
     for kind in dict.fromkeys(block.kind for block in shown):
         names = [tree.code(block.name) for block in shown if block.kind == kind]
@@ -54,7 +54,7 @@ def section_link(title: Sequence[Node]) -> Node:
 
 
 def name_shown(section: Sequence[Block]) -> list[Block]:
-    """Return a section in which each figure and table is named in the text, at the latest before it stands."""
+    """Return a section whose text names each of its figures and tables."""
     text = [block for block in section if isinstance(block, Prose)]
     known = {found.anchor for block in text for items in _inlines(block.blocks) for found in _found(items)}
     out: list[Block] = []
@@ -89,7 +89,7 @@ def _with_reference(blocks: list[Block], reference: list[Node]) -> list[Block]:
 
 
 def number(document: Document) -> None:
-    """Number sections, figures and tables, and turn each name of one into its number and a link, in place."""
+    """Number sections, figures and tables, and turn their names into links, in place."""
     shown: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for blocks in (document.abstract, document.opening, document.body, document.appendix):

@@ -1,4 +1,4 @@
-"""The pandoc of the pinned package, and no other: many texts are read or written by one process.
+"""The pinned package's pandoc and no other; one process reads or writes many texts.
 
 A pandoc on PATH, `PYPANDOC_PANDOC`, and the reader's own templates, filters and defaults have no effect.
 """
@@ -63,7 +63,7 @@ def read(texts: Sequence[tuple[str, str]]) -> list[list[dict] | None]:
 
 
 def write(parts: Sequence[Sequence[dict]], to: str) -> list[str | None]:
-    """Return each sequence of blocks as text in one format; None for one that pandoc cannot write."""
+    """Return each sequence of blocks as text; None for one that pandoc cannot write."""
     return _each("write", [[to, _document(part)] for part in parts])
 
 

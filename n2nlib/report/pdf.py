@@ -1,4 +1,4 @@
-"""report.pdf: the chapters without their code, set as a paper by Typst; the same chapters give the same bytes."""
+"""report.pdf: the chapters without code, set by Typst; equal input gives equal bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEMPLATE = Path(__file__).with_name("template.typ")
 
 @dataclass
 class Part:
-    """A block of the paper, its Typst source, and the file of it: an error in one file names its block."""
+    """A block of the paper and its own Typst file, so that an error names its block."""
 
     block: Block
     file: str

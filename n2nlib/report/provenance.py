@@ -11,7 +11,7 @@ from n2nlib.report.plan import CHECK, PACKAGES, Build, Settings
 
 
 def provenance(settings: Settings) -> dict[str, str]:
-    """Return label -> text: commit, dataset, profile, device, versions, seconds, and the command that makes it again."""
+    """Return label -> text: command, commit, dataset, profile, device, versions, seconds."""
     made = Build(settings).made
     seconds = sum(step["seconds"] for name, step in made.items() if name != CHECK)
     check = {"Live check": told} if (told := made.get(CHECK, {}).get("told")) else {}

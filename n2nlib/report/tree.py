@@ -1,4 +1,4 @@
-"""Pandoc's syntax tree, as its JSON has it: how to walk it, read its text and make its nodes."""
+"""Pandoc's syntax tree as JSON: how to walk it, read its text and make its nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST = ("Code", "Link", "Image", "Span", "Div", "CodeBlock", "Table", "Figure")
 
 
 def is_node(value: Any) -> bool:
-    """Say whether a value is a node of the tree: an inline, a block, or a word such as an alignment."""
+    """Say whether a value is a node: an inline, a block, or a word such as an alignment."""
     return isinstance(value, dict) and "t" in value
 
 

@@ -1,4 +1,4 @@
-"""Blocks as Typst: pandoc writes their nodes; what pandoc and Typst see differently is made safe here."""
+"""Blocks as Typst: pandoc writes them after what Typst reads differently is made safe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t
 
 
 def font() -> Path:
-    """Return the font for what Typst's own fonts lack (Hebrew, Arabic, symbols, emoticons): matplotlib's DejaVu Sans."""
+    """Return matplotlib's DejaVu Sans: it has Hebrew, Arabic, symbols and emoticons."""
     import matplotlib
 
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
@@ -140,7 +140,7 @@ def _image(node: Node, found: Found) -> str:
 
 
 def verbatim(block: Block) -> str:
-    """Return the source of a block after a sentence; its labels stay, since links may lead there."""
+    """Return a block as it was written, with its labels, since links may lead there."""
     names = [block.anchor] if isinstance(block, Shown) else []
     if isinstance(block, Prose):
         names += [a[0] for node in tree.nodes(block.blocks) if (a := tree.attributes(node)) and a[0]]
