@@ -5,21 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browsing import chromium
 from fake_outputs import executed, ledger, text
 
 from n2nlib import paths
 from n2nlib.report import document
 from n2nlib.report.html import html
 
+pytestmark = pytest.mark.browser
+
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 MOST_PRINTED_PAGES = 30
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

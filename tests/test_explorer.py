@@ -123,7 +123,7 @@ def test_every_method_beats_the_noise_that_it_was_made_for(small, method):
     small.first.value = method
     noisy, denoised = (float(p["caption"].partition(" ")[0]) for p in small.results.pictures[:2])
     assert (denoised > noisy + 0.5) == (method != "BaseNet")
-    assert pixels(small.maps.pictures[0]["png"]).shape == (32, 32, 3)
+    assert pixels(small.maps.pictures[0]["png"]).shape == (17, 17, 3)
     small.first.value = "TNet"
 
 

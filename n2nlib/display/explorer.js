@@ -38,6 +38,7 @@ function fill(parts, picture) {
   parts.img.alt = picture.alt || picture.title;
   parts.frame.hidden = !picture.png;
   parts.frame.classList.toggle("n2n-divided", Boolean(picture.over));
+  parts.frame.classList.toggle("n2n-near", Boolean(picture.near)); // pixels of its own: neither mark nor click
   parts.curtain.hidden = parts.over.hidden = !picture.over;
   parts.curtain.setAttribute("aria-label", `${picture.title}: how much of the left one is shown`);
   if (picture.png) load(parts.img, picture.png);

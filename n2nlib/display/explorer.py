@@ -76,8 +76,8 @@ class Explorer(w.VBox):
         self.upload = w.FileUpload(accept="image/*", description="Your photograph", layout={"width": "auto"})
         self.side = _dropdown("Picture", [(f"{n} x {n} cells", n) for n in s.SIDES], 64)
         self.cell = w.IntSlider(6, 1, 6, description="Cell (pixels)", **_WIDE)
-        self.down = w.FloatSlider(0.5, min=0, max=1, step=0.01, description="Window down", **_WIDE)
-        self.across = w.FloatSlider(0.5, min=0, max=1, step=0.01, description="Window across", **_WIDE)
+        self.down = w.FloatSlider(0.5, min=0, max=1, step=0.01, description="Window y", **_WIDE)
+        self.across = w.FloatSlider(0.5, min=0, max=1, step=0.01, description="Window x", **_WIDE)
         self.noise = _dropdown("Noise", [(n.title, kind) for kind, n in s.NOISES.items()], "subpixel")
         self.strength = w.FloatSlider(0, max=1, description="Strength", disabled=True, **_WIDE)
         self.unit = w.Label()
@@ -85,7 +85,7 @@ class Explorer(w.VBox):
         self.first, self.second = (
             _dropdown(n, s.METHODS, m) for n, m in (("Left", first), ("Right", second))
         )
-        self.of = _dropdown("SmoothGrad of", [("the loss", "loss"), ("the summed output", "output")], "loss")
+        self.of = _dropdown("Gradient of", [("the loss", "loss"), ("the summed output", "output")], "loss")
         self.sigma = w.FloatSlider(0.1, min=0, max=0.5, step=0.01, description="Sigma", **_WIDE)
         self.samples = w.IntSlider(16, 1, 64, description="Samples", **_WIDE)
         self.message, self.thumbnail = w.Label(), w.Image(format="png", layout=_THUMBNAIL)
@@ -197,7 +197,7 @@ class Explorer(w.VBox):
         errors = {n: s.error(i, shown) for n, i in images.items()}
         limit = max(1.0, *(float(np.percentile(e, 99.5)) for e in errors.values()))
         below = [
-            _picture(f"error: {n}", f"mean {e.mean():.1f} of 255, brightest {limit:.0f}",
+            _picture(f"error: {n}", f"mean {e.mean():.1f}, brightest {limit:.0f}",
                      s.dark_to_bright(e, limit))
             for n, e in errors.items()
         ]  # fmt: skip
@@ -260,7 +260,10 @@ async def _step_by_step(steps: Iterator[None]) -> None:
 
 
 def _of_gradients(names, pixel, of: str, rows, smooth) -> list[dict]:
-    """Return the four maps; both rows have one scale, and so have both gradients. None is not yet, or never, there."""
+    """Return the four maps; both rows have one scale, and so have both gradients. None is not yet, or never, there.
+
+    Of a row the surroundings of its pixel are drawn, which hold nearly all of it.
+    """
     centre = (
         0.0 if of == "loss" else 1.0
     )  # a filter that keeps brightness has an output gradient of 1 everywhere
@@ -271,10 +274,14 @@ def _of_gradients(names, pixel, of: str, rows, smooth) -> list[dict]:
     ):
         limit = max([float(np.abs(m - middle).max()) for m in maps if m is not None] or [0.0]) or 1.0
         for name, values in zip(names, maps, strict=True):
+            if values is not None and maps is rows:
+                values = s.surroundings(values, pixel)
             caption = f"blue {middle - limit:.2g}, white {middle:g}, red {middle + limit:.2g}"
             png = None if values is None else s.blue_to_red(values - middle, limit)
             waiting = "computing" if name in s.NETWORKS or maps is rows else "for networks only"
-            found.append(_picture(f"{name}: {title}", caption if png else waiting, png))
+            found.append(
+                _picture(f"{name}: {title}", caption if png else waiting, png) | {"near": maps is rows}
+            )
     return found
 
 

@@ -30,8 +30,8 @@ FILTERS = {
     f.title: f.name for f in classical.FILTERS.values() if not f.slow and f.name not in ("zero", "noisy")
 }
 METHODS = (*NETWORKS, *FILTERS)
-#: How far, in pixels, a filter's row of the Jacobian is computed.
-REACH = 3
+#: How far, in pixels, a filter's row of the Jacobian is computed, and how far any row is drawn.
+REACH, NEAR = 3, 8
 
 
 @dataclass(frozen=True)
@@ -234,6 +234,12 @@ def dark_to_bright(values: np.ndarray, limit: float) -> bytes:
 def blue_to_red(values: np.ndarray, limit: float) -> bytes:
     """Draw values (H,W), blue at -limit, white at 0 and red at `limit`, as PNG."""
     return png(colormaps["RdBu_r"](np.clip(values / limit / 2 + 0.5, 0, 1), bytes=True)[..., :3])
+
+
+def surroundings(row: np.ndarray, pixel: tuple[int, int]) -> np.ndarray:
+    """Return the pixels of a row (S,S) up to `NEAR` away from its pixel, 0 beyond the border: (17,17)."""
+    y, x = pixel
+    return np.pad(row, NEAR)[y : y + 2 * NEAR + 1, x : x + 2 * NEAR + 1]
 
 
 def thumbnail(photo: np.ndarray, window: Window, side: int = 144) -> bytes:
