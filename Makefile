@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 # PROFILE=smoke|quick|overnight|paper|paper-bf16  DATASET=bundled|imagenet-sample|folder:PATH|epfl:PATH
 # DEVICE=auto|cpu|cuda    EXECUTOR=local|dask|dask:tcp://HOST:PORT    CHAPTER=03  re-execute that chapter
 CHOICES := PROFILE DATASET DEVICE EXECUTOR CHAPTER
-# FRESH=1  re-execute and retrain    TRAIN=0  show the stored runs    EMULATE=1  bf16 even where the CPU emulates it
+# FRESH=1 re-execute and retrain  TRAIN=0 show the stored runs  EMULATE=1 bf16 even where the CPU emulates it
 SWITCHES := FRESH TRAIN EMULATE
 
 # A shell reads choices from its environment as they were typed: a path may hold spaces, quotes and $.
@@ -72,7 +72,8 @@ clean:               ## remove every report and cache; stored runs stay
 	@$(PYTHON) -m n2nlib clean
 
 # An environment says in .ready where it was made; in another place it is repaired.
-MOVED := $(shell [ "$$(head -n 1 $(READY) 2>/dev/null)" = "$$(pwd)/$(VENV)" ] || [ "$$(head -n 1 $(READY) 2>/dev/null)" = "$(VENV)" ] || echo FORCE)
+MOVED := $(shell p=$$(head -n 1 $(READY) 2>/dev/null); \
+    [ "$$p" = "$$(pwd)/$(VENV)" ] || [ "$$p" = "$(VENV)" ] || echo FORCE)
 $(READY): requirements.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -m n2nlib.install $(VENV)
 

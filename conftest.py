@@ -1,4 +1,4 @@
-"""What every test and every committed notebook shares: one thread, results of its own, and how nbval compares."""
+"""What all tests and committed notebooks share: one thread, results of their own, and how nbval compares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 ROOT = Path(__file__).parent
-# Two pytest workers share the cores, and a run's bits are defined for one thread. Set before torch is imported.
+# Two pytest workers share the cores, and a run's bits are defined for one thread. Set before torch's import.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -75,7 +75,7 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Keep the tests of a file on one worker, and all chapters on one: the last reads what the others wrote."""
+    """Keep the tests of a file on one worker, and all chapters: the last reads what the others wrote."""
     from xdist.scheduler import LoadFileScheduling
 
     class Chapters(LoadFileScheduling):

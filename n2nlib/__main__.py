@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
             return import_module(TOOLS[argv[0]][0]).main(argv[1:])
         args = parser().parse_args(argv)
         return args.run(args) or 0
-    except BrokenPipeError:  # as in `make plan | head`: whoever read has seen enough
+    except BrokenPipeError:  # as in `make plan | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ReportError as error:
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}: check permissions and free space, then start again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the next `make report` goes on from here", file=sys.stderr)
+        print("stopped; the next `make report` resumes from here", file=sys.stderr)
         return 130
 
 
@@ -66,8 +66,8 @@ def parser() -> argparse.ArgumentParser:
         )
         command.add_argument(
             "--profile",
-            help="smoke, quick, overnight, paper or paper-bf16 (default: paper with a GPU; without, the stored "
-            "runs at the paper's size on imagenet-sample, or quick on another dataset)",
+            help="smoke, quick, overnight, paper or paper-bf16 (default: paper with a GPU; without one, the "
+            "stored runs at the paper's size on imagenet-sample, or quick on a dataset that is named)",
         )
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument(
@@ -137,8 +137,8 @@ def _make(args):
         print(f"nothing to do: {settings.folder / 'report.html'} is up to date")
     if settings.check:
         print(
-            "This is the report at the paper's size, from the stored runs. `make report PROFILE=quick` trains "
-            "everything small, in minutes; `make report FRESH=1` retrains this report, in days on a CPU."
+            "This report shows the stored runs at the paper's size. To train everything in minutes: "
+            "`make report PROFILE=quick`. To retrain this report (days on a CPU): `make report FRESH=1`."
         )
 
 

@@ -1,4 +1,4 @@
-"""When two results are the same although two processors computed them, so that no file changes for that alone."""
+"""When results of two processors are the same result, so that no file changes for a processor alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-#: Significant digits of numbers in CSV and JSON: what two processors compute differently lies beyond them.
+#: Significant digits of numbers in CSV and JSON; two processors differ beyond them.
 DIGITS = 10
-#: Relative and absolute difference up to which two numbers agree: far more than the order of a sum can change.
+#: Relative and absolute difference up to which two numbers agree: far more than the order of a sum changes.
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 #: Difference of two pixels up to which pictures agree: of 255 levels.
 LEVELS = 8
@@ -30,7 +30,7 @@ def rounded(value: Any) -> Any:
 def agree(a: str, b: str) -> bool:
     """Say whether two texts differ at most in digits that another processor may compute differently.
 
-    Numbers agree within `RELATIVE` and `ABSOLUTE`, and printed ones with the same number of one to six decimals
+    Numbers agree within `RELATIVE` and `ABSOLUTE`, and those printed with equally many decimals (one to six)
     within one unit of the last. All else must be the same.
     """
     if a == b:

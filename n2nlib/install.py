@@ -1,8 +1,8 @@
 """Make the project's environment, or repair one that was moved: `python -m n2nlib.install .venv`.
 
-Uses the standard library alone, since it runs before anything is installed. A finished environment says in `.ready`
-where it was made. In another place its scripts, and the link to this library, would lead back to the old one; they
-are then written again, which takes seconds and needs no network.
+Uses the standard library alone, since it runs before anything is installed. A finished environment says in
+`.ready` where it was made. In another place its scripts, and the link to this library, would lead back to the
+old one; they are then rewritten, which takes seconds and needs no network.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ REDIRECTS = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "
 
 
 def main(venv: str = ".venv") -> int:
-    """Bring the environment up to date; return the exit status (2 with one sentence for what the caller can change)."""
+    """Bring the environment up to date; return the exit status (2, after a sentence, for an error)."""
     if sys.version_info < OLDEST:
         print(
-            f"error: this needs Python {_dotted(OLDEST)} or later, and `{sys.executable}` is {_dotted(sys.version_info[:2])}: "
+            f"error: this needs Python {_dotted(OLDEST)} or later, and `{sys.executable}` is "
+            f"{_dotted(sys.version_info[:2])}: "
             "name another one, as in `make PYTHON=python3.12`.",
             file=sys.stderr,
         )
         return 2
     if sys.version_info[:2] > NEWEST:
         print(
-            f"note: Python {_dotted(sys.version_info[:2])} is newer than the tested ones ({_dotted(OLDEST)} to {_dotted(NEWEST)}).",
+            f"note: Python {_dotted(sys.version_info[:2])} is newer than the tested ones "
+            f"({_dotted(OLDEST)} to {_dotted(NEWEST)}).",
             file=sys.stderr,
         )
     folder, root = Path(venv).absolute(), Path(__file__).absolute().parent.parent
@@ -43,15 +45,16 @@ def main(venv: str = ".venv") -> int:
         (folder / ".ready").write_text(f"{folder}\n{wanted_by(root)}\n", encoding="utf-8")
     except subprocess.CalledProcessError as error:
         print(
-            f"error: the environment {folder} could not be made: `{' '.join(map(str, error.cmd))}` ended with "
-            f"{error.returncode}; its message is above. Run the same command again after fixing the cause.",
+            f"error: the environment {folder} could not be made: `{' '.join(map(str, error.cmd))}` ended "
+            f"with {error.returncode}; its message is above. Run the same command again after fixing "
+            "the cause.",
             file=sys.stderr,
         )
         return 2
     except OSError as error:
         print(
-            f"error: the environment {folder} could not be made ({error}): check permissions and free space, or name "
-            "another folder, as in `make VENV=/elsewhere/venv`.",
+            f"error: the environment {folder} could not be made ({error}): check permissions and free space, "
+            "or name another folder, as in `make VENV=/elsewhere/venv`.",
             file=sys.stderr,
         )
         return 2
@@ -59,7 +62,7 @@ def main(venv: str = ".venv") -> int:
 
 
 def made_at(folder: Path) -> tuple[Path | None, str]:
-    """Return where a finished environment was made and from which list; (None, "") for one that is not finished."""
+    """Return where a finished environment was made and from which list; (None, "") for an unfinished one."""
     try:
         place, wanted, *_ = [*(folder / ".ready").read_text(encoding="utf-8").splitlines(), "", ""]
         if not place:  # made before the place was noted; the activation script knows it

@@ -60,7 +60,7 @@ def absolute(path: str) -> str:
 
 
 def slug(dataset: str) -> str:
-    """Return a dataset's name as a folder name: `folder:/a/b` becomes `folder-b-` and six digits that tell it from other `b`.
+    """Return a dataset's name as a folder name; `folder:/a/b` becomes `folder-b-` and six digits of a hash.
 
     A long name is cut, since a file system takes 255 bytes.
     """
@@ -74,9 +74,9 @@ def slug(dataset: str) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """Give a binary file that takes the place of `path` in one move when the block ends; after an error nothing has changed.
+    """Give a binary file that replaces `path` in one move when the block ends, and not after an error.
 
-    So a reader never sees half of it, and two writers never mix. Folders are made as needed; everyone may read the file.
+    So a reader never sees half of it, and two writers never mix. Folders are made as needed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
@@ -91,7 +91,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file in one move (see `writing`), a text as UTF-8; raises ReportError where the disk does not take it."""
+    """Write a file in one move (see `writing`), a text as UTF-8; raises ReportError if that fails."""
     try:
         with writing(path) as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""What a chapter talks to: its dataset and size, the runs it needs, and the one way to show and keep results."""
+"""What a chapter talks to: its dataset and size, its runs, and the one way to show and keep results."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ class Study:
         """Open a report for a chapter, with the notebook's parameters.
 
         train: whether runs that the store lacks are trained, by `executor`; otherwise they are left out.
-        Raises ReportError for an unknown or ill-typed parameter, with the nearest name; in a notebook also for
-        one that was injected under a name that its parameters cell lacks, of which papermill only warns.
+        Raises ReportError for an unknown or ill-typed parameter, with the nearest name; in a notebook also
+        for one that was injected under a name that its parameters cell lacks, of which papermill only warns.
         """
         refuse_unknown_parameters()
         given = {"dataset": dataset, "profile": profile, "device": device, "executor": executor}
@@ -108,9 +108,9 @@ class Study:
         return self.dataset.fingerprint
 
     def spec(self, **changes) -> RunSpec:
-        """Return the paper's TNet run at this size on this corpus, with some fields changed.
+        """Return the paper's TNet run at this size on this dataset, with some fields changed.
 
-        An option that repeats the network's default is left out: one network has one identity, however it is asked for.
+        An option that repeats the network's default is left out, so that one network has one identity.
         Raises ReportError for a field, network or option that does not exist or fit.
         """
         from n2nlib.models import own_options
@@ -124,8 +124,8 @@ class Study:
         """Return the runs of some specs in their order, training those that the store lacks.
 
         `on_epoch` is called with a run's spec and each new row of its history.
-        Raises ReportError for a run that the dataset cannot make, and for one that the store lacks where nothing
-        is trained; `prepare` and `runs` leave such runs out.
+        Raises ReportError for a run that the dataset cannot make, and for one that the store lacks where
+        nothing is trained; `prepare` and `runs` leave such runs out.
         """
         for spec in specs:
             if not self._possible(spec):
@@ -136,8 +136,9 @@ class Study:
         if missing:
             first = missing[0]
             raise ReportError(
-                f"{len(missing)} of {len(specs)} runs not stored (the first: {first.id}, {first.network}, seed "
-                f"{first.seed}), and train = False: set train = True in the parameters cell, or ask for stored runs."
+                f"{len(missing)} of {len(specs)} runs not stored (the first: {first.id}, {first.network}, "
+                f"seed {first.seed}), and train = False: set train = True in the parameters cell, or ask for "
+                "stored runs."
             )
         return self._made(specs, on_epoch)
 
@@ -162,7 +163,7 @@ class Study:
         return self._made(there)
 
     def runs(self, rows: Mapping[str, Sequence[RunSpec]]) -> dict[str, list[Run]]:
-        """Return the runs of a table's rows, as `prepare` makes them of all rows together; a row without any is left out."""
+        """Return the runs of a table's rows, prepared together; rows without runs are left out."""
         found = {run.spec: run for run in self.prepare([s for specs in rows.values() for s in specs])}
         there = {label: [found[s] for s in specs if s in found] for label, specs in rows.items()}
         return {label: runs for label, runs in there.items() if runs}
@@ -184,8 +185,8 @@ class Study:
         rest = f"; training them takes about {took}. Set train = True in the parameters cell to do so" * bool(
             took
         )
-        print(f"Rows without stored runs are omitted: {len(missing)} of the report's {len(wanted)} runs are missing"
-              f"{rest}.", file=sys.stderr, flush=True)  # fmt: skip
+        print(f"Rows without stored runs are omitted: {len(missing)} of the report's {len(wanted)} runs are "
+              f"missing{rest}.", file=sys.stderr, flush=True)  # fmt: skip
 
     def _possible(self, spec: RunSpec) -> bool:
         return spec.corpus not in self._datasets or possible(spec, self._datasets[spec.corpus])
@@ -197,7 +198,7 @@ class Study:
 
     @property
     def pictures(self) -> Pairs:
-        """Validation pairs of the bundled photographs: what figures show, whatever the dataset, so that they may be shared."""
+        """Validation pairs of the bundled photographs, which figures show because they may be shared."""
         size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
         return open_corpus("bundled", **size).val
 
@@ -222,8 +223,8 @@ class Study:
     def compare(self, rows: Rows, reference: str | None = None) -> Comparison:
         """Return a comparison of rows of runs, training what the store lacks where that is allowed.
 
-        rows: label -> specs, or a function of `experiments` that takes profile and fingerprint. Rows without a run are
-        left out, and where the reference has none there is nothing to compare with: then the comparison is false.
+        rows: label -> specs, or a function of `experiments` that takes profile and fingerprint. Rows without
+        a run are left out; without the reference's runs the comparison is empty, and false.
         """
         wanted = self.rows(rows)
         images, found = self.validation_images, self.runs(wanted)
@@ -237,7 +238,7 @@ class Study:
 
     @cached_property
     def validation_images(self) -> dict[str, Any]:
-        """`photo` (N,), the photograph of each validation image, and PSNRs in dB: `noisy` (N,), and `zero` (N,) of black images."""
+        """Per validation image, (N,): its `photo`, and the PSNR (dB) of the `noisy` and of a black image (`zero`)."""
         return validation_images.stored(self.store, corpus=self.dataset)["arrays"]
 
     @property
@@ -257,10 +258,11 @@ class Study:
     ) -> None:
         """Show a table (its index is not shown) and write it as CSV and Markdown.
 
-        frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits` decimals
-        (one number, or one by column with 2 for the others), and the CSV has them in full. The caption gets the
-        sample and the notation of the comparison `of`, and dataset and profile. None or a table without rows
-        marks the section as absent, for the reason `absent`, or because its runs are not stored.
+        frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits`
+        decimals (one number, or one by column with 2 for the others), and the CSV has ten significant digits.
+        The caption gets the sample and the notation of the comparison `of`, and dataset and profile. None or
+        a table without rows marks the section as absent, for the reason `absent`, or for want of stored runs.
+        Files that agree with the result are left as they are (`agreement`).
         """
         if frame is None or frame.empty:
             unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
@@ -279,7 +281,7 @@ class Study:
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
     def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None, absent: str = "") -> None:
-        """Show a matplotlib figure, write it as PDF and PNG, and close it; the caption is completed as a table's.
+        """Show a matplotlib figure, write it as PDF and PNG, and close it; its caption is completed.
 
         None, from a function that has nothing to draw, marks the section as absent, as an empty table does.
         """
@@ -302,7 +304,7 @@ class Study:
             show_markdown(inspect.cleandoc(text), {"kind": "prose"})
 
     def absent(self, text: str) -> None:
-        """Say (Markdown) that something cannot be shown for want of runs; the report drops a section that says only this."""
+        """Say (Markdown) that runs are missing; the report drops a section that says only this."""
         show_markdown(inspect.cleandoc(text), {"kind": "absent"})
 
     def keep(self, prefix: str, values: Mapping[str, Any]) -> None:
@@ -311,7 +313,7 @@ class Study:
             self.number(prefix.format(label), value)
 
     def number(self, name: str, value: Any) -> None:
-        """Keep a measured number (JSON value, `Interval` or `MeanSD`) for the ledger, in the report's `numbers/<chapter>.json`.
+        """Keep a number (JSON value, `Interval`, `MeanSD`) for the ledger, in `numbers/<chapter>.json`.
 
         An interval without a value, of something that no image has, is kept as null.
         """
@@ -329,7 +331,7 @@ class Study:
 
     @cached_property
     def _kept(self) -> dict[str, Any]:
-        """The numbers of the last time: one that agrees keeps its digits, so that its file does not change."""
+        """The numbers of the last report; one that agrees keeps its digits, and so its file."""
         try:
             return json.loads(self._numbers_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -339,8 +341,8 @@ class Study:
         """Show where this page comes from: commit, dataset, profile, device, versions."""
         env = environment("cpu" if self.device == "cpu" else "cuda")
         show_markdown(
-            f"Dataset {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device {self.device}, "
-            f"commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
+            f"Dataset {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device "
+            f"{self.device}, commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
             {"kind": "provenance"},
         )
         for warning in self.dataset.warnings:
@@ -356,7 +358,7 @@ class Study:
 
 
 def notation(frame: pd.DataFrame, of: Comparison) -> str:
-    """How the cells of a comparison's table are to be read: what ± and brackets are, and which seeds were compared."""
+    """Return how to read a comparison's table: what ± and brackets are, and which seeds are compared."""
     cells = frame.to_numpy().ravel().tolist()
     means = any(isinstance(c, MeanSD) and c.sd is not None for c in cells)
     intervals = any(isinstance(c, Interval) and c for c in cells)
@@ -376,9 +378,9 @@ def show_markdown(text: str, mark: Mapping[str, str]) -> None:
 
 
 def refuse_unknown_parameters() -> None:
-    """Raise ReportError if papermill injected a parameter that the notebook's own parameters cell does not have.
+    """Raise ReportError if papermill injected a parameter that the notebook's own cell does not have.
 
-    Papermill's cell follows the tagged one and its first line is "# Parameters"; IPython's history holds both.
+    Papermill's cell follows the tagged one and begins with "# Parameters"; IPython's history holds both.
     """
     try:
         from IPython import get_ipython

@@ -271,7 +271,7 @@ def test_an_interrupted_report_ends_soon_and_begins_no_chapter(tmp_path, slow_re
     assert child.wait(10) == 130
     error = (tmp_path / "stderr").read_text()
     assert (
-        error.endswith("\nstopped; the next `make report` goes on from here\n") and "Traceback" not in error
+        error.endswith("\nstopped; the next `make report` resumes from here\n") and "Traceback" not in error
     )
     assert ended(processes, seconds=10)
     assert not (tmp_path / "begun").exists()
@@ -498,7 +498,7 @@ def test_the_live_check_trains_a_stored_run_again_and_says_how_it_differs(result
     assert live.check() == f"not done, because run {spec.id} is not stored"
     sweep([spec], {spec.corpus: open_corpus("bundled", n_train=256, n_val=40)}, device="cpu", quiet=True)
     assert re.fullmatch(
-        r"TNet, seed 0, trained again on 512 images of bundled in \d+ s: (\d+\.\d{3}) dB, stored \1 dB, "
+        r"TNet, seed 0, retrained on 512 images of bundled in \d+ s: (\d+\.\d{3}) dB, stored \1 dB, "
         r"difference \+0\.000 dB; the same weights",
         live.check(),
     )

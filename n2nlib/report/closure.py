@@ -1,4 +1,4 @@
-"""Which modules and data files of the library a notebook's result can depend on, found without importing any."""
+"""Modules and data files of the library that a notebook's result can depend on, found without imports."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Library:
         return dict(sorted(found.items()))
 
     def data_files(self, modules: Iterable[Path]) -> list[Path]:
-        """Return the data files that those modules name; a file that no module at all names counts for all."""
+        """Return the data files that those modules name; a file that no module names counts for all."""
         mine = [self._texts[p] for p in modules]
         return [f for f, named in self._data.items() if not named or any(f.name in text for text in mine)]
 
@@ -157,7 +157,7 @@ class Library:
         return self._imported[name]
 
     def _imports(self, tree: ast.AST, module: str) -> list[str]:
-        """Return the modules of the package that a syntax tree imports; `module` is its own name ('': a notebook)."""
+        """Return the modules that a syntax tree imports; `module` is its own name ('': a notebook)."""
         is_package = module and self.modules[module].name == "__init__.py"
         here = module if is_package else module.rpartition(".")[0]
         names: list[str] = []

@@ -1,7 +1,8 @@
 """The Jupyter kernel `n2n`: this environment's interpreter, and none of the reader's IPython settings.
 
-A chapter must give the same result for every reader. So start-up files, profiles and configuration files of IPython
-are not read, figures begin from matplotlib's defaults, text is UTF-8, and the library is the one beside the notebook.
+A chapter must give the same result for every reader. So start-up files, profiles and configuration files of
+IPython are not read, figures begin from matplotlib's defaults, text is UTF-8, and the library is the one
+beside the notebook.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from n2nlib import paths
 
 NAME = "n2n"
 DISPLAY_NAME = "Python (n2n)"
-#: Variables that a kernel starts with, whatever the reader has set. An empty matplotlibrc is matplotlib's defaults.
+#: Variables that a kernel starts with, whatever the reader has set. An empty matplotlibrc: the defaults.
 FIXED = {
     "MATPLOTLIBRC": os.devnull,
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -39,7 +40,7 @@ LANGUAGE = {
 
 
 def spec() -> dict:
-    """Return the kernel's specification; ipykernel 7 warns of its transport at every start, and of every shutdown."""
+    """Return the kernel's specification; its log level silences ipykernel 7's warnings at every start."""
     argv = [sys.executable, "-m", "n2nlib.report.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"]
     return {
         "argv": argv,
@@ -60,7 +61,7 @@ def install(prefix: Path | str = sys.prefix) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables with which this environment's kernel is found, and finds this library, from any process."""
+    """Return the variables with which any process finds this environment's kernel, and it this library."""
     ours = str(Path(sys.prefix) / "share" / "jupyter")
     found = {"JUPYTER_PATH": ours, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     return {

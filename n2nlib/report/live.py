@@ -1,4 +1,4 @@
-"""The live check: one short stored run is trained again on this machine and compared with what is stored."""
+"""The live check: one short stored run is retrained on this machine and compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROFILE, DATASET = "quick", "bundled"
 
 
 def check() -> str:
-    """Train the run of the live check again in a folder that is thrown away; return what came out, as a sentence."""
+    """Retrain the run of the live check in a temporary folder; return the result as a sentence."""
     size = profile(PROFILE)
     dataset = open_corpus(DATASET, n_train=size.n_train, n_val=size.n_val)
     spec = size.spec(dataset.fingerprint)
@@ -30,7 +30,7 @@ def check() -> str:
 
 
 def compared(spec: RunSpec, stored: Run, again: Run) -> str:
-    """Return how a run that was trained again differs from the stored one."""
+    """Return how a retrained run differs from the stored one."""
     was, psnr = stored.metrics["psnr"], again.metrics["psnr"]
     weights = (
         "the same weights"
@@ -38,7 +38,7 @@ def compared(spec: RunSpec, stored: Run, again: Run) -> str:
         else "other weights, as on another processor"
     )
     return (
-        f"{spec.network}, seed {spec.seed}, trained again on {spec.images:,} images of {DATASET} in "
-        f"{again.metrics['seconds']:.0f} s: {psnr:.3f} dB, stored {was:.3f} dB, difference {psnr - was:+.3f} dB; "
-        f"{weights}"
+        f"{spec.network}, seed {spec.seed}, retrained on {spec.images:,} images of {DATASET} in "
+        f"{again.metrics['seconds']:.0f} s: {psnr:.3f} dB, stored {was:.3f} dB, "
+        f"difference {psnr - was:+.3f} dB; {weights}"
     )

@@ -93,7 +93,7 @@ class Settings:
         return open_corpus(self.dataset, n_train=size.n_train, n_val=size.n_val)
 
     def file(self, name: str) -> Path:
-        """Return where an output lies: `figures/x.pdf` under the figures' folder, all else under the report's."""
+        """Return the path of an output: `figures/x.pdf` in the figures' folder, all else in the report's."""
         kind, _, rest = name.partition("/")
         return self.figures / rest if kind == "figures" else self.folder / name
 
@@ -126,10 +126,10 @@ def chapter_named(text: str) -> str:
 
 
 class Build:
-    """One report as it is planned and made: its settings, what was made of it before, and why a step is stale.
+    """One report being planned or made: its settings, its earlier state, and why a step is stale.
 
-    Every file is hashed once: what chapters are made from is taken as it was when first looked at, and an
-    output is hashed again only when it is recorded. `force` names chapters that are made whatever their state.
+    Every file is hashed once: inputs count as they were when first read, and an output is hashed again only
+    when it is recorded. `force` names chapters that are executed whatever their state.
     """
 
     def __init__(self, settings: Settings, force: Iterable[str] = ()):
@@ -167,7 +167,7 @@ class Build:
         return [s for s in self.wanted if s not in stored]
 
     def tell_damage(self) -> None:
-        """Say on stderr what the store holds and cannot be believed, if a run that the report needs is among it."""
+        """Report damaged entries of the store on stderr if the report needs one of the runs among them."""
         damaged = any(self.store.files(f"runs/{s.id}.zip") for s in self.missing)
         if damaged and (sentence := self.store.damage()):
             print(f"note: {sentence}", file=sys.stderr)
@@ -175,7 +175,7 @@ class Build:
     # --- what is stale ---
 
     def steps(self) -> dict[str, str | None]:
-        """Return every step in order, each with the reason why it must be made again, or None.
+        """Return every step in order, each with the reason why it is stale, or None.
 
         A chapter that reads the others is stale when one of them is, and so is the report.
         """
@@ -188,7 +188,7 @@ class Build:
         return steps | {REPORT: self.reason(REPORT) or shown}
 
     def reason(self, name: str) -> str | None:
-        """Return why a step must be made again, or None if its inputs and outputs are what they were."""
+        """Return why a step is stale, or None if its inputs and outputs are unchanged."""
         if name in self.force:
             return "asked for"
         inputs = self.inputs(name)
@@ -315,7 +315,7 @@ class Build:
         self._write()
 
     def forget(self) -> None:
-        """Note that every step must be made again; its outputs stay known, so that one it no longer makes is deleted then."""
+        """Mark every step as stale; its outputs stay known, so that an obsolete one is deleted later."""
         for step in self.made.values():
             step["inputs"] = {}
         self._write()
@@ -341,7 +341,7 @@ def _benchmark(build: Build) -> str:
     return build.hash(record) if record.exists() else ""
 
 
-#: Module -> what else a chapter that uses it shows, and how it is known: what a reader may fetch, install or make meanwhile.
+#: Module -> what else a chapter that uses it depends on: what a reader may fetch, install or make meanwhile.
 FOUND = {
     "n2nlib.tools.bench": ("the benchmark's record", _benchmark),
     "n2nlib.tools.search": ("the searches that were made", _searches),

@@ -53,12 +53,12 @@ def make(
     build = Build(settings, chapters() if fresh else [only] if only else [])
     if fresh and not settings.train:
         raise ReportError(
-            "FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= executes a chapter again)."
+            "FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= re-executes a chapter)."
         )
     if not settings.train and not tnet_is_stored(build):
         raise ReportError(
-            f"no run of TNet on {settings.dataset} at profile {settings.profile} is stored, so there is nothing to show "
-            "without training: leave TRAIN=0 out, or choose another PROFILE."
+            f"no run of TNet on {settings.dataset} at profile {settings.profile} is stored, so there is "
+            "nothing to show without training: leave TRAIN=0 out, or choose another PROFILE."
         )
     build.tell_damage()
     stale = [name for name, reason in build.steps().items() if reason]
@@ -133,15 +133,16 @@ def forget(build: Build) -> None:
     """Let this report's runs be trained again, and measured again what names them or its dataset alone.
 
     Local entries are removed. Evidence is never removed: the store notes that its copies do not count, and
-    what is made again goes into the local layer, which wins where both have an id. Other profiles' runs stay.
+    what is computed again goes into the local layer, which wins where both have an id. Runs of other profiles
+    stay.
     """
     # First: if interrupted later, the report would pass for up to date without its runs.
     build.forget()
     store = build.store
     if gone := store.forget(build.wanted, build.settings.opened.fingerprint):
         print(
-            f"FRESH: {gone} stored runs and measurements will be made again; the tracked evidence stays, and "
-            f"counts again without {store.folder / SUPERSEDED}"
+            f"FRESH: {gone} stored runs and measurements will be computed again; the tracked evidence stays, "
+            f"and counts again without {store.folder / SUPERSEDED}"
         )
 
 
@@ -185,7 +186,8 @@ def execute(build: Build, names: list[str]) -> None:
                     if job.part.exists():
                         os.replace(job.part, job.failed)
                     failures.append(
-                        f"chapter {job.name} stopped in {failure}\n  The notebook as far as it came: {job.failed}"
+                        f"chapter {job.name} stopped in {failure}\n"
+                        f"  The notebook as far as it came: {job.failed}"
                     )
                     continue
                 os.replace(job.part, job.target)
@@ -198,7 +200,7 @@ def execute(build: Build, names: list[str]) -> None:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Open a pool of processes that end with this one, and at once where the block ends in an exception, as on an interrupt."""
+    """Open a pool of processes that end with this one, and at once if the block ends in an exception."""
     others = set(multiprocessing.active_children())
     # spawn: papermill runs an event loop, and torch's threads do not survive a fork.
     with ProcessPoolExecutor(

@@ -1,4 +1,4 @@
-"""Remove what `make report` can make again."""
+"""Remove what `make report` can rebuild."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CACHES = ("corpora", "imagenet-sample", "folders")
 
 
 def clean() -> None:
-    """Remove every report, figure and cache that git does not track; the run store stays, since its runs may have taken days."""
+    """Remove every report, figure and cache that git does not track, and name each; stored runs stay."""
     folders = [
         p
         for base in (paths.results(), paths.figures("", "").parent)

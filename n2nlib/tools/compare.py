@@ -24,8 +24,9 @@ PARTS = (" sd", " se", " low", " high")
 def compare(a: Path, b: Path) -> pd.DataFrame:
     """Return what moved between two report folders: where, number, before, after, change, spread, beyond.
 
-    `spread` is the larger sample standard deviation over seeds of the two, or half of an interval (NaN where none is known, then
-    `beyond` is None); changed verdicts come first, then claims, numbers that chapters kept, cells of `tables/*.csv`.
+    `spread` is the larger of the two sample standard deviations over seeds, or half of an interval (NaN where
+    none is known, then `beyond` is None). Changed verdicts come first, then claims, numbers that chapters
+    kept, cells of `tables/*.csv`.
     Raises ReportError when a folder is no report.
     """
     rows = [
@@ -62,7 +63,7 @@ def main(a: str, b: str) -> int:
 
 
 def _line(*words: str) -> str:
-    """Return one row in fixed columns, `WIDTH` characters at most; long names are shortened in their middle."""
+    """Return one row in fixed columns, at most `WIDTH` characters; long names are shortened."""
     widths = (16, 34, 10, 10, 10, 13)
     texts = [
         visible(word, width) if len(word) > width else word for word, width in zip(words, widths, strict=True)

@@ -96,7 +96,7 @@ def tidy_all() -> None:
 
 
 def tidy(notebook: dict) -> dict:
-    """Return a notebook without what changes from one execution to the next: times, paths, progress on stderr.
+    """Return a notebook without what changes between executions: times, paths, progress on stderr.
 
     Where a page comes from (commit, device) is left out too: the commit that holds the notebook says it.
     """
