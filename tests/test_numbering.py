@@ -35,7 +35,8 @@ CHAPTERS = {
     "07_report": [
         text("# Title\n\nThe contract."),
         text("## Abstract\n\nIn short.", "abstract"),
-        text("## Front", "front"),
+        text("## Front\n\n### Scope", "front"),
+        text("### Method"),
         code("t", table("headline", TABLE)),
         text("## Claims\n\nOf chapter 01, and [Section](#the-ledger)."),
         text("## The ledger", "appendix"),
@@ -75,7 +76,7 @@ def shown(report, name: str) -> Shown:
 
 
 def test_sections_are_numbered_and_the_appendix_has_letters(report):
-    assert headings(report.opening) == ["Front"]
+    assert headings(report.opening) == ["Front", "Scope", "Method"]
     assert headings(report.body) == [
         "1 Data", "1.1 Noise", "1.2 Last", "2 Networks", "3 Claims", "References"
     ]  # fmt: skip

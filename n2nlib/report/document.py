@@ -199,7 +199,7 @@ def _by_tag(section: Sequence[Block]) -> Iterator[tuple[str, Block, list[Node]]]
         if here and here <= depth:
             part, depth = "body", 0
         own = next((PARTS[tag] for tag in block.where.tags if tag in PARTS), "")
-        if own and here:
+        if own and here and part != own:
             part, depth = own, here
         title = _title(block) if 0 < here <= 2 else title
         yield own or part, block, title if own and part != own else []
