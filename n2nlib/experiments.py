@@ -1,6 +1,7 @@
-"""Which runs each table and question needs: functions of a profile and a corpus fingerprint to {row: [RunSpec]}.
+"""Which runs each table and question needs: (profile, dataset fingerprint) -> {row: [RunSpec]}.
 
-Row names are those of the tables. A run that several tables need is one run: the store knows it by its identity.
+Row names are those of the tables. A run that several tables need is one run: the store knows it by its
+identity.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ LEARNING_RATES = (1e-4, 5e-4, 9e-4)
 FEWEST = 3
 #: Lehtinen et al. (2018) and Table 2 train UNet at this learning rate.
 UNET_LR = 1e-3
-#: Learning rates for TNet without Adam: the best of `tools.search.RATES` on training photographs that were held back
-#: (imagenet-sample, profile overnight; `python -m n2nlib search --rates` repeats the comparison).
+#: Learning rates for TNet without Adam: the best of `tools.search.RATES` on training photographs that were
+#: held back (imagenet-sample, profile overnight; `python -m n2nlib search --rates` repeats the comparison).
 SGD_LR = {"sgd": 0.3, "sgd-momentum": 0.1}
 #: The augmentations that keep a pair a valid Noise2Noise pair.
 PAIR_AUGMENT = ("flip", "mix", "rotate")
@@ -33,7 +34,9 @@ AUGMENTED = {"lr": UNET_LR, "schedule": "cosine", "augment": PAIR_AUGMENT}
 def initialisations(
     profile: Profile, fingerprint: str, n: int | None = None, first: int = 0, **changes
 ) -> list[RunSpec]:
-    """Return the same run at `n` initialisations (the profile's `seeds` unless given), numbered from `first`."""
+    """Return the same run at `n` initialisations (the profile's `seeds` unless given), numbered from
+    `first`.
+    """
     n = profile.seeds if n is None else n
     return [profile.spec(fingerprint, seed=seed, **changes) for seed in range(first, first + n)]
 
@@ -119,7 +122,7 @@ def architecture(profile: Profile, fingerprint: str) -> Rows:
 
 
 def optimisers(profile: Profile, fingerprint: str) -> Rows:
-    """Section 2.2.3: TNet trained without Adam, at learning rates that were chosen on training photographs."""
+    """Section 2.2.3: TNet trained without Adam, at learning rates from training photographs."""
 
     def row(name):
         return initialisations(profile, fingerprint, profile.extra_seeds, optimiser=name, lr=SGD_LR[name])
@@ -130,8 +133,8 @@ def optimisers(profile: Profile, fingerprint: str) -> Rows:
 def suspects(profile: Profile, fingerprint: str) -> Rows:
     """The runs that the six open questions ask for beyond the tables; expensive ones from three seeds on.
 
-    One learning rate three times: two more sets of initialisations at 5e-4 are what Table 1 would hold if Adam had
-    never seen the learning rate that was set.
+    One learning rate three times: two more sets of initialisations at 5e-4 are what Table 1 would hold if
+    Adam had never seen the learning rate that was set.
     """
     rows = {
         "BaseNet, never updated": initialisations(
@@ -186,8 +189,8 @@ def schemes(profile: Profile, fingerprint: str) -> Rows:
 def training_tricks(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 06: TNet as the paper trains it, and ways to train it better, each alone and together.
 
-    The average of the weights looks back over a fiftieth of the run (an epoch at the paper's size): one that looked
-    back further would still hold the first, random weights at the end of a short run.
+    The average of the weights looks back over a fiftieth of the run (an epoch at the paper's size): one
+    that looked back further would still hold the first, random weights at the end of a short run.
     """
     batch = profile.spec(fingerprint).batch
     averaging = round(max(1 - 50 / (math.ceil(profile.n_train / batch) * profile.epochs), 0.5), 6)
@@ -236,10 +239,11 @@ def small_network(profile: Profile, fingerprint: str) -> Rows:
 def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict[str, Rows]:
     """Chapter 06: Noise2Noise and Noise2Clean as photographs and pairs grow together.
 
-    Every run sees as many images as a whole one. The last batch of an epoch may be short, so the number of steps differs.
+    Every run sees as many images as a whole one. The last batch of an epoch may be short, so the number of
+    steps differs.
 
-    `photo` numbers the photograph of each training pair: n pairs come from the fewest photographs that hold them. Rows
-    are named by the number of pairs; two sizes where no interval can be given anyway.
+    `photo` numbers the photograph of each training pair: n pairs come from the fewest photographs that
+    hold them. Rows are named by the number of pairs; two sizes where no interval can be given anyway.
     """
     sizes = (100, 32, 10, 3, 1) if profile.seeds >= 3 else (10, 1)
     out: dict[str, Rows] = {"noise2noise": {}, "noise2clean": {}}
@@ -288,7 +292,9 @@ def unique(*tables: Rows) -> list[RunSpec]:
 
 
 def all_runs(profile: Profile, corpus) -> list[RunSpec]:
-    """Return every training run on the report's own corpus, so that one sweep makes them before the chapters ask."""
+    """Return every training run on the report's own corpus, so that one sweep makes them before the
+    chapters ask.
+    """
     tables = (
         learning_rates,
         table2,

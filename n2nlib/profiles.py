@@ -10,13 +10,13 @@ from n2nlib.spec import RunSpec
 
 @dataclass(frozen=True)
 class Profile:
-    """The sizes of a report and the arithmetic of its training, and nothing else: the same code runs at every profile.
+    """The sizes of a report and the arithmetic of its training; all else is the same at every profile.
 
-    `seeds` for the paper's own rows, `unet_seeds` for UNet's among them (ten times the cost per image), `extra_seeds`
-    for everything beyond them; `trials` of the network search; `saliency` images for
+    `seeds` for the paper's own rows, `unet_seeds` for UNet's among them (ten times the cost per image),
+    `extra_seeds` for everything beyond them; `trials` of the network search; `saliency` images for
     the Jacobian measurements, `slow` images for filters that take about a second each.
-    `precision` is the arithmetic of training: `bf16` is two to four times as fast on a CPU with AMX. Evaluation is
-    always in fp32.
+    `precision` is the arithmetic of training: `bf16` is two to four times as fast on a CPU with AMX.
+    Evaluation is always in fp32.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Profile:
     precision: str = "fp32"
 
     def spec(self, fingerprint: str, **changes) -> RunSpec:
-        """Return the paper's TNet run at this size on the corpus with that fingerprint, with some fields changed."""
+        """Return the paper's TNet run at this size on a dataset, with some fields changed."""
         base = {"n_train": self.n_train, "epochs": self.epochs, "precision": self.precision}
         return RunSpec.from_dict({"corpus": fingerprint, **base, **changes})
 

@@ -19,8 +19,8 @@ SCHEMES = ("noise2noise", "noise2clean", "noise2void", "neighbor2neighbor")
 AUGMENTATIONS = ("mix", "swap", "flip", "rotate", "shuffle")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "bf16")
-#: `sgd-momentum` has momentum 0.9. `never-updated` is the loop whose Adam was built on another network's parameters:
-#: it computes losses and moves nothing.
+#: `sgd-momentum` has momentum 0.9. `never-updated` is the loop whose Adam was built on another network's
+#: parameters: it computes losses and moves nothing.
 OPTIMISERS = ("adam", "sgd", "sgd-momentum", "never-updated")
 
 
@@ -28,12 +28,14 @@ OPTIMISERS = ("adam", "sgd", "sgd-momentum", "never-updated")
 class RunSpec:
     """One training run, frozen and hashable; its `id` names it in the run store.
 
-    Sizes count images; `lr` is the optimiser's learning rate; `seed` is the number of the initialisation (0 is a seed).
-    `options` go to the network's constructor. Defaults are the paper's (section 2.3, Table 2): a field left at its
-    default does not enter the identity, so that a field added later leaves every stored run valid.
+    Sizes count images; `lr` is the optimiser's learning rate; `seed` is the number of the initialisation
+    (0 is a seed). `options` go to the network's constructor. Defaults are the paper's (section 2.3, Table
+    2): a field left at its default does not enter the identity, so that a field added later leaves every
+    stored run valid.
 
-    Raises ReportError for a value of the wrong type, an impossible size, and an unknown name in every field but
-    `network`, `options` and `loss`, which are looked up when the run is built (`models.build`, `training.schemes`).
+    Raises ReportError for a value of the wrong type, an impossible size, and an unknown name in every
+    field but `network`, `options` and `loss`, which are looked up when the run is built (`models.build`,
+    `training.schemes`).
     """
 
     corpus: str  # fingerprint of the corpus, not its name
@@ -123,7 +125,9 @@ class RunSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
-        """Build a spec from `to_dict`'s mapping; an unknown key is an error that names the nearest known one."""
+        """Build a spec from `to_dict`'s mapping; an unknown key is an error that names the nearest known
+        one.
+        """
         known = {f.name for f in dataclasses.fields(cls)}
         for key in values:
             if key not in known:

@@ -1,4 +1,5 @@
-"""The authors' public pairs and checkpoint, the calibration to their validation set, and what is said of both.
+"""The authors' public pairs and checkpoint, the calibration to their validation set, and what is said of
+both.
 
 No file of theirs is needed: pairs and checkpoint are made up, with sums of their own.
 """
@@ -31,7 +32,9 @@ RNG = np.random.default_rng(5)
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Eleven pairs and a checkpoint of random bytes in N2N_REAL, with their sums in the place of the published ones."""
+    """Eleven pairs and a checkpoint of random bytes in N2N_REAL, with their sums in the place of the
+    published ones.
+    """
     images = {f"pred_{kind}{i}.png": RNG.integers(0, 256, (32, 32, 3), np.uint8)
               for kind in ("image", "target") for i in range(11)}  # fmt: skip
     for name, image in images.items():
@@ -176,7 +179,9 @@ def test_rows_that_fit_each_others_printed_levels_only_are_exchanged():
 
 
 class FakeStudy:
-    """A study at the paper's size whose networks are known by their PSNR on the pairs and on the validation images."""
+    """A study at the paper's size whose networks are known by their PSNR on the pairs and on the
+    validation images.
+    """
 
     def __init__(self, rows, missing=""):
         self.rows, self.missing, self.dataset = rows, missing, "ours"
@@ -292,7 +297,8 @@ def test_levels_in_words():
     )
     assert "these two rows of Table 2 are exchanged.**" in text and "beyond" not in text
     assert display.levels_words(levels(BaseNet=level(None, 0, 6.95))) == (
-        "No row has the three seeds that a prediction interval takes. BaseNet is beyond the reach of the calibration."
+        "No row has the three seeds that a prediction interval takes. BaseNet is beyond the reach of the "
+        "calibration."
     )
     alone = display.levels_words(levels(**{"1e-4": level(25.9, 0.1, 25.31)}))
     assert (

@@ -473,10 +473,10 @@ def test_groups_hold_runs_that_can_share_a_graph(corpus):
     specs = [spec(corpus, seed=i) for i in range(15)] + [
         spec(corpus, network="UNet", seed=i) for i in range(7)
     ]
-    specs += [spec(corpus, epochs=2)]
+    specs += [spec(corpus, epochs=2), spec(corpus, optimiser="never-updated")]
     found = groups(specs)
-    assert sorted(len(g) for g in found) == [1, 2, 3, 5, 12]
-    assert all(len({(s.network, s.epochs) for s in g}) == 1 for g in found)
+    assert sorted(len(g) for g in found) == [1, 1, 2, 3, 5, 12]
+    assert all(len({(s.network, s.epochs, s.optimiser) for s in g}) == 1 for g in found)
     assert {s for g in found for s in g} == set(specs)
 
 
@@ -495,3 +495,14 @@ def test_a_measurement_is_made_once(store):
     store.measurement("saliency/auc", {"run": "abc", "n": 4}, compute)
     assert len(calls) == 2
     assert all(archive.whole(f) for f in (store.folder / "measurements" / "saliency" / "auc").iterdir())
+
+
+def test_epochs_are_told_by_runs_that_train_in_this_process(corpus, store):
+    """Two short runs with a listener; a run that is stored is not trained, so it tells nothing."""
+    specs, told = [spec(corpus, seed=i, epochs=2) for i in range(2)], []
+    listen = {"on_epoch": lambda s, row: told.append((s.seed, row["epoch"]))}
+    runs = sweep(specs, {corpus.fingerprint: corpus}, device="cpu", store=store, quiet=True, **listen)
+    assert sorted(told) == [(0, 1), (0, 2), (1, 1), (1, 2)]
+    assert [run.history["epoch"].tolist() for run in runs] == [[1, 2], [1, 2]]
+    sweep(specs, {corpus.fingerprint: corpus}, device="cpu", store=store, quiet=True, **listen)
+    assert len(told) == 4

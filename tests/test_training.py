@@ -49,7 +49,9 @@ def spec(**changes):
 
 @pytest.mark.parametrize("network, epochs", [("TNet", 4), ("BaseNet", 2), ("UNet", 1)])
 def test_engine_and_textbook_loop_agree(corpus, network, epochs):
-    """The same arithmetic in another layout: sums in another order differ by rounding, about 1e-7 of a value a step."""
+    """The same arithmetic in another layout: sums in another order differ by rounding, about 1e-7 of a
+    value a step.
+    """
     s = spec(network=network, epochs=epochs)
     plain, losses = train_plain(s, corpus.train)
     trained = train([s], corpus)[0]
@@ -62,7 +64,8 @@ def test_engine_and_textbook_loop_agree(corpus, network, epochs):
     def apart(a, b):
         return torch.cat([(a[k] - b[k]).abs().flatten() for k in a]).mean().item()
 
-    # On average: where a gradient is nearly zero rounding may turn its sign, which Adam makes a whole step of one weight.
+    # On average: where a gradient is nearly zero rounding may turn its sign, which Adam makes a whole step
+    # of one weight.
     moved = apart(trained.weights, start)
     assert moved > 1e-4
     assert apart(trained.weights, plain.state_dict()) < 1e-3 * moved
@@ -82,7 +85,9 @@ class Cut(Exception):
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Chunks of two steps with a checkpoint after each; return what makes a `progress` that cuts the second chunk off."""
+    """Chunks of two steps with a checkpoint after each; return what makes a `progress` that cuts the
+    second chunk off.
+    """
     monkeypatch.setattr("n2nlib.training.steps.CHUNK_STEPS", 2)
     monkeypatch.setattr("n2nlib.training.engine.CHECKPOINT_SECONDS", -1.0)
 
@@ -150,7 +155,9 @@ def test_a_truncated_checkpoint_is_put_aside(corpus, tmp_path):
 
 
 def test_a_checkpoint_of_another_kind_of_device_stays_for_it(corpus, tmp_path):
-    """A GPU's generator and optimiser settings mean nothing to a CPU: the run starts anew, and ends as it always does."""
+    """A GPU's generator and optimiser settings mean nothing to a CPU: the run starts anew, and ends as it
+    always does.
+    """
     whole = train([spec()], corpus)[0]
     of_gpu = tmp_path / f"{spec().id}.cuda.ckpt"
     of_gpu.write_bytes(b"hours of work")
@@ -186,7 +193,9 @@ def test_a_full_disk_is_the_stores_trouble_not_the_runs(corpus, tmp_path, monkey
 
 
 def test_a_group_that_was_cut_at_unequal_steps_goes_on(corpus, tmp_path, cut):
-    """One of three is a chunk ahead; cut off again and again, the group ends, and each run as it would alone."""
+    """One of three is a chunk ahead; cut off again and again, the group ends, and each run as it would
+    alone.
+    """
     group = [spec(seed=i) for i in range(3)]
     alone = [train([s], corpus)[0] for s in group]
     with pytest.raises(Cut):
@@ -294,7 +303,9 @@ def test_numbers_of_a_run(corpus):
 
 
 def test_another_layout_moves_a_pixel_by_one_level_at_most(corpus):
-    """Rounding in another order can only matter to a pixel that lies on the edge between two of the 256 levels."""
+    """Rounding in another order can only matter to a pixel that lies on the edge between two of the 256
+    levels.
+    """
     network = train([spec()], corpus)[0].weights
     layouts = []
     for layout in (torch.channels_last, torch.contiguous_format):
@@ -321,7 +332,9 @@ def full_and_shortened(corpus, monkeypatch, **changes):
 
 
 def test_what_is_never_updated_computes_one_epoch(corpus, monkeypatch):
-    """To the bit the history of the whole computation, with the time of one epoch: 30 epochs, a curve of 16 points."""
+    """To the bit the history of the whole computation, with the time of one epoch: 30 epochs, a curve of
+    16 points.
+    """
     full, shortened = full_and_shortened(corpus, monkeypatch)
     assert same(full, shortened) and "epochs_computed" not in full.notes
     assert shortened.notes["epochs_computed"] == 1

@@ -52,7 +52,10 @@ class Released:
 
 @measurement("released checkpoint")
 def checkpoint_record(*, corpus: Released) -> dict[str, Any]:
-    """What the authors' checkpoint records of its training: `losses` per epoch (published scale), `steps`, `lr`."""
+    """What the authors' checkpoint records of its training.
+
+    `losses` per epoch (published scale), `steps` of the optimiser, and `lr`.
+    """
     saved = authors.checkpoint()
     steps = max(int(state["step"]) for state in saved["optimizer"]["state"].values())
     return {"losses": [float(loss) for loss in saved["losses"]], "steps": steps, "lr": float(saved["lr"])}
@@ -60,9 +63,9 @@ def checkpoint_record(*, corpus: Released) -> dict[str, Any]:
 
 @measurement("noise of a few images")
 def noise_of_a_few(*, corpus, images: int, draws: int, seed: int) -> dict[str, Any]:
-    """The noise of `images` validation images, drawn `draws` times without replacement: arrays (draws,) by statistic.
+    """The noise of `images` validation images, drawn `draws` times without replacement.
 
-    Where the dataset has just as many, every draw is the whole of it.
+    Returns arrays (draws,) by statistic.     Where the dataset has just as many, every draw is the whole of it.
     """
     val, rng = corpus.val, np.random.default_rng(seed)
     picked = [rng.permutation(len(val))[:images] for _ in range(draws)]
@@ -99,8 +102,8 @@ def _statistics(images: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
 class Noise:
     """The noise of the eleven pairs beside that of as many rebuilt images; false where the pairs are missing.
 
-    pairs, rebuilt: summaries as `measurements.noise` returns them; statistics: name -> value on the pairs, and the 2.5,
-    50 and 97.5 % quantiles over draws of rebuilt images; reason: why there is nothing.
+    pairs, rebuilt: summaries as `measurements.noise` returns them; statistics: name -> value on the pairs,
+    and the 2.5, 50 and 97.5 % quantiles over draws of rebuilt images; reason: why there is nothing.
     """
 
     pairs: Mapping[str, Any]
@@ -118,7 +121,7 @@ class Noise:
 
 
 def noise(study: Study, rebuilt: Mapping[str, Any]) -> Noise:
-    """Measure the noise of the eleven pairs, and of draws of as many validation images of the report's dataset."""
+    """Measure the noise of the eleven pairs, and of draws of as many rebuilt validation images."""
     few = {"images": COUNT, "seed": 0}
     try:
         pairs = study.measure(measurements.noise, corpus=PublicPairs())
@@ -137,8 +140,8 @@ class Calibration:
     """How PSNR (dB) on the eleven pairs predicts PSNR on the authors' validation set.
 
     offset, spread: mean and standard deviation over groups of the reported PSNR minus that on the pairs;
-    slope_error: standard error of the slope of the one against the other; low, high, centre: PSNRs of the groups'
-    checkpoints on the pairs; n groups.
+    slope_error: standard error of the slope of the one against the other; low, high, centre: PSNRs of the
+    groups' checkpoints on the pairs; n groups.
     """
 
     offset: float
@@ -165,16 +168,16 @@ class Calibration:
         )
 
     def outside(self, on_pairs: float) -> float:
-        """Return how far (dB) a PSNR on the pairs is below (negative) or above the calibrated range; 0 within."""
+        """Return how far (dB) a PSNR is below (negative) or above the calibrated range; 0 within."""
         return min(on_pairs - self.low, 0.0) + max(on_pairs - self.high, 0.0)
 
     def predict(self, seeds: Sequence[float], pair_sd: float, images: int) -> Interval | None:
-        """Predict the mean PSNR (dB) of five seeds on the authors' validation set, with a 95 % prediction interval.
+        """Predict the mean PSNR (dB) of five seeds on the authors' validation set.
 
-        seeds: mean PSNR of each of our seeds on the pairs; pair_sd: standard deviation over `images` images of what
-        sets the network apart from the reference network. The variance sums that of the calibration (spread and slope),
-        of the choice of the pairs, and of both sets of seeds. None beyond the reach of the calibration; without an
-        interval for fewer than three seeds.
+        With a 95 % prediction interval.         seeds: mean PSNR of each of our seeds on the pairs; pair_sd: standard deviation over `images`
+        images of what sets the network apart from the reference network. The variance sums that of the
+        calibration (spread and slope), of the choice of the pairs, and of both sets of seeds. None beyond
+        the reach of the calibration; without an interval for fewer than three seeds.
         """
         x = float(np.mean(seeds))
         if abs(self.outside(x)) > REACH * (self.high - self.low):
@@ -228,8 +231,8 @@ class Level:
 class Levels:
     """Rows of Tables 1 and 2 by label, and the authors' released TNet; false where nothing could be judged.
 
-    released: where -> PSNR (dB) of each image, for the released network; ours: the same for our TNet, (seeds, images);
-    record: `checkpoint_record`; reason: why there is nothing.
+    released: where -> PSNR (dB) of each image, for the released network; ours: the same for our TNet,
+    (seeds, images); record: `checkpoint_record`; reason: why there is nothing.
     """
 
     rows: Mapping[str, Level]
@@ -248,7 +251,7 @@ class Levels:
 
     @property
     def exchanged(self) -> list[tuple[str, str]]:
-        """Pairs of rows that contradict their own printed levels, and each of which is compatible with the other's."""
+        """Pairs of rows that contradict their own printed levels and fit each other's."""
         wrong = [label for label, level in self.rows.items() if level.compatible is False]
         return [
             (a, b)

@@ -1,4 +1,4 @@
-"""What is public of the authors' data and models: eleven pairs of their validation set, and their trained TNet.
+"""What is public of the authors: eleven pairs of their validation set, and a trained TNet.
 
 The files are read from the folder N2N_REAL if that is set, else downloaded into the cache when they are first
 needed. They may not be redistributed, and no picture of them is made.
@@ -55,7 +55,8 @@ def provide(what: str) -> dict[str, Path]:
         if not path.exists():
             if given:
                 raise CorpusError(
-                    f"N2N_REAL={folder} lacks {name}: name a folder that holds it, or unset N2N_REAL and it is downloaded."
+                    f"N2N_REAL={folder} lacks {name}: name a folder that holds it, or unset N2N_REAL and "
+                    "it is downloaded."
                 )
             _fetch(f"{source['address']}/{source['commit']}/{source['folder']}/{name}", digest, path)
         elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
@@ -74,7 +75,8 @@ def _fetch(address: str, digest: str, path: Path) -> None:
         pooch.retrieve(address, f"sha256:{digest}", path.name, path.parent, downloader=downloader)
     except Exception as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
         raise CorpusError(
-            f"the public file {path.name} of the authors' data could not be downloaded ({type(error).__name__}): "
+            f"the public file {path.name} of the authors' data could not be downloaded "
+            f"({type(error).__name__}): "
             "connect to the network, or set N2N_REAL to a folder that holds it."
         ) from error
 

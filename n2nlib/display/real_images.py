@@ -99,19 +99,23 @@ def noise_words(found: Noise) -> str:
     tested, outside = len(found.statistics), [STATISTICS[name][0] for name in found.outside]
     if not outside:
         return (
-            f"All {tested} statistics of the {COUNT} real pairs are within the middle 95 % of what {COUNT} rebuilt images "
-            "have: these pairs do not distinguish the rebuilt noise from the authors'. They are few, so moderate "
+            f"All {tested} statistics of the {COUNT} real pairs are within the middle 95 % of what "
+            f"{COUNT} rebuilt images "
+            "have: these pairs do not distinguish the rebuilt noise from the authors'. They are few, so "
+            "moderate "
             "differences would not show."
         )
     return (
-        f"Of {tested} statistics of the {COUNT} real pairs, {len(outside)} {'is' if len(outside) == 1 else 'are'} outside "
-        f"the middle 95 % of what {COUNT} rebuilt images have: {listed(outside)}. By chance alone, about one in twenty "
+        f"Of {tested} statistics of the {COUNT} real pairs, {len(outside)} "
+        f"{'is' if len(outside) == 1 else 'are'} outside "
+        f"the middle 95 % of what {COUNT} rebuilt images have: {listed(outside)}. By chance alone, about "
+        "one in twenty "
         "would be."
     )
 
 
 def levels_table(found: Levels) -> pd.DataFrame:
-    """Rows of Tables 1 and 2 on the eleven pairs, predicted for the authors' validation set, and as printed (dB)."""
+    """Rows of Tables 1 and 2: on the eleven pairs, predicted for the validation set, printed (dB)."""
     return pd.DataFrame(
         [
             {
@@ -163,10 +167,13 @@ def calibration_words(found: Levels) -> str:
     groups = authors.groups()
     c = Calibration.of(groups)
     return (
-        f"{c.n} groups of the course published a checkpoint and its PSNR on the authors' 1,000 validation images, "
-        f"{groups['reported'].min():.2f} to {groups['reported'].max():.2f} dB. On the {COUNT} pairs their checkpoints reach "
+        f"{c.n} groups of the course published a checkpoint and its PSNR on the authors' 1,000 validation "
+        "images, "
+        f"{groups['reported'].min():.2f} to {groups['reported'].max():.2f} dB. On the {COUNT} pairs their "
+        "checkpoints reach "
         f"{c.low:.2f} to {c.high:.2f} dB. The difference is {c.offset:+.3f} dB with a standard deviation of "
-        f"{c.spread:.3f} dB, and it is added to what a network reaches on the pairs. Outside that range the interval "
+        f"{c.spread:.3f} dB, and it is added to what a network reaches on the pairs. Outside that range "
+        "the interval "
         f"widens with the distance; beyond {REACH * (c.high - c.low):.1f} dB nothing is predicted."
     )
 
@@ -187,19 +194,22 @@ def levels_words(found: Levels) -> str:
         told.append(
             f"It is not for {listed([_against(label, found.rows[label]) for label in differ])}."
             if agree
-            else f"The printed level is not compatible for {listed([_against(x, found.rows[x]) for x in differ])}."
+            else "The printed level is not compatible for "
+            f"{listed([_against(label, found.rows[label]) for label in differ])}."
         )
     if not agree and not differ:
         told.append("No row has the three seeds that a prediction interval takes.")
     for a, b in found.exchanged:
         told.append(
-            f"Each of {a} and {b} is compatible with the level that is printed for the other: **the numbers suggest that "
+            f"Each of {a} and {b} is compatible with the level that is printed for the other: **the "
+            "numbers suggest that "
             f"these two rows of Table 2 are exchanged.** Only the authors' records could prove it."
         )
     far = [label for label, level in found.rows.items() if level.predicted is None]
     if far:
         told.append(
-            f"{listed([title(x) for x in far])} {'is' if len(far) == 1 else 'are'} beyond the reach of the calibration."
+            f"{listed([title(x) for x in far])} {'is' if len(far) == 1 else 'are'} beyond the reach of "
+            "the calibration."
         )
     return " ".join(told)
 
@@ -238,12 +248,15 @@ def released_words(found: Levels) -> str:
     losses, printed = found.record["losses"], paper.table1().loc["5e-4", "loss"]
     text = (
         f"The authors' file records {len(losses)} epochs at a learning rate of {found.record['lr']:g}, "
-        f"{found.record['steps']:,} steps of Adam, and losses from {losses[0]:.5f} in the first epoch to {losses[-1]:.5f} in "
+        f"{found.record['steps']:,} steps of Adam, and losses from {losses[0]:.5f} in the first epoch to "
+        f"{losses[-1]:.5f} in "
         "the last."
     )
     if losses[0] < printed:
         text += (
-            f" The first is already below the {printed:.5f} that Table 1 gives after a whole training. That suggests "
-            "that these epochs continued an earlier training, and that the released network is none of the table's runs."
+            f" The first is already below the {printed:.5f} that Table 1 gives after a whole training. "
+            "That suggests "
+            "that these epochs continued an earlier training, and that the released network is none of "
+            "the table's runs."
         )
     return text

@@ -1,4 +1,6 @@
-"""Train the runs that are missing, many at a time: processes on a CPU, groups that share a graph on a GPU, or Dask's workers."""
+"""Train the runs that are missing, many at a time: processes on a CPU, groups that share a graph on a GPU,
+or Dask's workers.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from n2nlib.runs.speed import cost, kind
 from n2nlib.runs.store import Run, RunStore
 from n2nlib.spec import RunSpec
 
-#: `local`: processes of this machine. `dask`: workers of this machine; `dask:tcp://HOST:PORT`: those of a scheduler
-#: that runs already and whose workers see the same results folder.
+#: `local`: processes of this machine. `dask`: workers of this machine; `dask:tcp://HOST:PORT`: those of a
+#: scheduler that runs already and whose workers see the same results folder.
 EXECUTORS = ("local", "dask")
 #: Runs that a GPU trains side by side: enough to fill it.
 GROUP = {"TNet": 12, "SmallNet": 8, "BaseNet": 5, "UNet": 5}
@@ -117,7 +119,9 @@ def train_here(
 
 
 def _on_gpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
-    """Train group by group: a run that fails leaves its group; where it is not known which one it was, the group is halved."""
+    """Train group by group: a run that fails leaves its group; where it is not known which one it was, the
+    group is halved.
+    """
     import torch
 
     errors: list[Exception] = []
@@ -145,7 +149,8 @@ def _on_gpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
             elif isinstance(error, torch.OutOfMemoryError):
                 errors.append(
                     TrainingError(
-                        f"run {group[0].id} ({group[0].network}) does not fit the GPU's memory: DEVICE=cpu trains it."
+                        f"run {group[0].id} ({group[0].network}) does not fit the GPU's memory: "
+                        "DEVICE=cpu trains it."
                     )
                 )
             else:
@@ -170,7 +175,7 @@ def groups(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
 
 
 def _failure(spec: RunSpec, error: Exception) -> ReportError:
-    """Return the error for a run that failed: a ReportError as it is, what nobody foresaw with the run's name before it."""
+    """Return the error for a run that failed; unexpected exceptions are wrapped with the run's id."""
     if isinstance(error, ReportError):
         return error
     from n2nlib.training.steps import NOT_CAPTURED
@@ -284,7 +289,9 @@ def _start_worker(counter, stop, parent: int) -> None:
 
 
 def end_with_parent(parent: int) -> None:
-    """Let this process end within a second of its parent, and leave a terminal's interrupt, which both get, to the parent."""
+    """Let this process end within a second of its parent, and leave a terminal's interrupt, which both
+    get, to the parent.
+    """
     import signal
     import threading
 

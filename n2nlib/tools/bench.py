@@ -133,7 +133,9 @@ def peak_rate(device: str, precision: str) -> float:
 
 
 def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -> list[dict]:
-    """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each precision."""
+    """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each
+    precision.
+    """
     precisions = ("fp32",) if device == "cpu" and emulates_bf16() else ("fp32", "bf16")
     timings = _timings(network, device, precisions, pool)
     start = time.monotonic()
@@ -328,7 +330,8 @@ def write_table() -> str:
                 f"Making pairs: {corpus['pairs/s']:,.0f} per second, {corpus['ratio']:.1f} times the plain "
                 "loop. "
                 f"TNet denoises {inference['images']:,} images in {inference['seconds']:.2f} s. "
-                f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
+                f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch "
+                f"{found['versions']['torch']}.",
                 "",
             ]
     same = equivalences(precision_effects(RunStore()))

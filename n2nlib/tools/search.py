@@ -1,9 +1,10 @@
 """`make search`: look for the better small network through a named space, on training photographs only.
 
-Optuna proposes; each proposal is trained from scratch at a ninth, a third and all of the profile's epochs, and given up
-between them when it is behind the median. Networks that are larger than TNet are turned down untrained. Judged on
-photographs held back from the training side: validation is never looked at. The table of trials lies in the store and
-the next call goes on from it; at the paper profile: 48 trials of up to 2 million images.
+Optuna proposes; each proposal is trained from scratch at a ninth, a third and all of the profile's epochs,
+and given up between them when it is behind the median. Networks that are larger than TNet are turned down
+untrained. Judged on photographs held back from the training side: validation is never looked at. The table
+of trials lies in the store and the next call goes on from it; at the paper profile: 48 trials of up to 2
+million images.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from n2nlib.runs.sweep import sweep
 from n2nlib.spec import RunSpec
 from n2nlib.text import pipe_table
 
-#: Option of SmallNet (and the learning rate) -> the values that are tried; the first trial is SmallNet as it stands.
+#: Option of SmallNet (and the learning rate) -> the values that are tried; the first trial is SmallNet as
+#: it stands.
 SPACE = {
     "width": (8, 12, 16, 20, 24),
     "deep": (16, 19, 22, 26, 32),
@@ -45,7 +47,8 @@ SPACE = {
 }
 START = {"width": 16, "deep": 22, "levels": 3, "convs": 2, "activation": "leaky", "down": "max", "up": "nearest",
          "correction": True, "kernel": 3, "lr": 5e-4}  # fmt: skip
-#: Trials that are proposed together, so that they can train side by side; fixed, or the proposals would depend on the machine.
+#: Trials that are proposed together, so that they can train side by side; fixed, or the proposals would
+#: depend on the machine.
 GENERATION = 4
 #: Learning rates of TNet that `rates` compares for each optimiser other than Adam.
 RATES = {"sgd": (0.03, 0.1, 0.3, 0.9), "sgd-momentum": (0.01, 0.03, 0.1, 0.3)}
@@ -54,7 +57,9 @@ HELD_BACK = 5
 
 
 class Split:
-    """The training side of a corpus, split again by photograph: `train` without every fifth photograph, `val` of those."""
+    """The training side of a corpus, split again by photograph: `train` without every fifth photograph,
+    `val` of those.
+    """
 
     def __init__(self, corpus: Corpus):
         self.corpus = corpus
@@ -70,7 +75,9 @@ class Split:
 
     @cached_property
     def val(self) -> Pairs:
-        """Pairs of the photographs that trials are judged on; raises CorpusError where there are no clean images."""
+        """Pairs of the photographs that trials are judged on; raises CorpusError where there are no clean
+        images.
+        """
         if self.corpus.train.clean is None:
             raise CorpusError(
                 f"{self.corpus.name} has no clean training images to judge by: search on another corpus."
@@ -98,7 +105,9 @@ def rungs(profile: Profile) -> list[int]:
 
 
 def table_name(corpus: Corpus, profile: Profile) -> str:
-    """Return the file of a search's trials in a layer of the store: the hash of everything that decides them."""
+    """Return the file of a search's trials in a layer of the store: the hash of everything that decides
+    them.
+    """
     identity = json.dumps(
         [corpus.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK]
     )
@@ -106,7 +115,9 @@ def table_name(corpus: Corpus, profile: Profile) -> str:
 
 
 def trials(corpus: Corpus, profile: Profile, store: RunStore) -> pd.DataFrame:
-    """Return the trials made so far, in their order: state, parameters, options, lr and `psnr@<epochs>` (dB)."""
+    """Return the trials made so far, in their order: state, parameters, options, lr and `psnr@<epochs>`
+    (dB).
+    """
     files = store.files(table_name(corpus, profile))
     if not files:
         return pd.DataFrame(columns=["state", "parameters", *SPACE, *(f"psnr@{e}" for e in rungs(profile))])
@@ -151,7 +162,9 @@ def search(
 def _generation(
     table: pd.DataFrame, split: Split, profile: Profile, device: str, store: RunStore, emulate_bf16: bool
 ) -> list[dict]:
-    """Propose, train and judge one generation; all that it depends on is the table, so that a resume changes nothing."""
+    """Propose, train and judge one generation; all that it depends on is the table, so that a resume
+    changes nothing.
+    """
     import optuna
 
     study = _study(table, profile)
@@ -242,7 +255,9 @@ def _spec(row: dict, epochs: int, split: Split, profile: Profile) -> RunSpec:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Search from the command line and print the ten best trials; return 2 after a sentence about what is wrong."""
+    """Search from the command line and print the ten best trials; return 2 after a sentence about what is
+    wrong.
+    """
     parser = argparse.ArgumentParser(prog="make search", description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="bundled")
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))

@@ -1,1 +1,3 @@
-"""The training engine, what it learns from (schemes, losses), and the textbook loop that it is compared with."""
+"""The training engine, what it learns from (schemes, losses), and the textbook loop that it is compared
+with.
+"""

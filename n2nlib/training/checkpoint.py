@@ -12,7 +12,9 @@ from n2nlib.training.replica import Replica
 
 
 def path_of(replica: Replica, folder: Path) -> Path:
-    """Return where a run's checkpoint lies; half of a run on a CPU and half on a GPU would be a run of neither."""
+    """Return where a run's checkpoint lies; half of a run on a CPU and half on a GPU would be a run of
+    neither.
+    """
     return folder / f"{replica.spec.id}.{replica.device.type}.ckpt"
 
 

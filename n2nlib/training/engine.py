@@ -125,7 +125,9 @@ def refuse_emulated(specs: Sequence[RunSpec], device: str) -> None:
 
 
 def _begin(spec: RunSpec, pairs, device: torch.device, resident: dict) -> Replica:
-    """Return a run before its first step; raises TrainingError with the run's id where its specification is impossible."""
+    """Return a run before its first step; raises TrainingError with the run's id where its specification
+    is impossible.
+    """
     try:
         return Replica(spec, pairs, device, resident)
     except ReportError as error:

@@ -1,4 +1,6 @@
-"""The objectives of sections 2.3.1 and 2.3.2; images in [0, 1], (B,3,H,W) each, a 0-dimensional tensor out."""
+"""The objectives of sections 2.3.1 and 2.3.2; images in [0, 1], (B,3,H,W) each, a 0-dimensional tensor
+out.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,11 @@ def l1(prediction, noisy_target):
 
 
 def l_hdr(prediction, noisy_target):
-    """The L_HDR of Lehtinen et al. (2018, section 3.4): squared error relative to the prediction's own brightness.
+    """The L_HDR of Lehtinen et al. (2018, section 3.4): squared error relative to the prediction's own
+    brightness.
 
-    The denominator carries no gradient; 0.01 keeps it from zero, as there. Brightness is never negative, predictions
-    with a leaky last layer are: those count as black, or one of -0.01 would divide by zero.
+    The denominator carries no gradient; 0.01 keeps it from zero, as there. Brightness is never negative,
+    predictions with a leaky last layer are: those count as black, or one of -0.01 would divide by zero.
     """
     brightness = prediction.detach().clamp(min=0)
     return ((prediction - noisy_target) ** 2 / (brightness + 0.01) ** 2).mean()
@@ -31,7 +34,9 @@ LOSSES = {"L2": l2, "L1": l1, "L_HDR": l_hdr}
 
 
 def loss(name: str):
-    """Return the loss of that name, a function of (prediction, noisy_target); raises ReportError for an unknown one."""
+    """Return the loss of that name, a function of (prediction, noisy_target); raises ReportError for an
+    unknown one.
+    """
     if name not in LOSSES:
         raise unknown_name("loss", name, LOSSES)
     return LOSSES[name]

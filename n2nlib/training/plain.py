@@ -1,4 +1,6 @@
-"""The textbook training loop: what the engine in `training` is compared with, for its numbers and for its speed."""
+"""The textbook training loop: what the engine in `training` is compared with, for its numbers and for its
+speed.
+"""
 
 from __future__ import annotations
 

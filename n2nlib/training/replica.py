@@ -73,7 +73,9 @@ class Replica:
         return epoch * self.spec.n_train + min(step * self.spec.batch, self.spec.n_train)
 
     def update(self, *batch: torch.Tensor) -> None:
-        """Take one step of the optimiser on a batch of uint8 tensors (B,H,W,C); runs alike inside and outside a CUDA graph."""
+        """Take one step of the optimiser on a batch of uint8 tensors (B,H,W,C); runs alike inside and
+        outside a CUDA graph.
+        """
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16", cache_enabled=False
         ):
@@ -102,7 +104,9 @@ class Replica:
                 group["lr"] = rate.item()
 
     def judged(self) -> torch.nn.Module:
-        """Return the network that counts: the last weights, or their moving average with the last statistics."""
+        """Return the network that counts: the last weights, or their moving average with the last
+        statistics.
+        """
         if self.average is None:
             return self.network
         for mean, last in zip(self.average.buffers(), self.network.buffers(), strict=True):
@@ -133,7 +137,9 @@ class Replica:
         )
 
     def repeats(self) -> bool:
-        """Say whether every epoch to come equals the first to the bit: nothing moved, and nothing was drawn."""
+        """Say whether every epoch to come equals the first to the bit: nothing moved, and nothing was
+        drawn.
+        """
         if self.optimiser is not None or self.spec.augment or self.spec.scheme not in FIXED_SCHEMES:
             return False
         return all(torch.equal(a, b) for a, b in zip(self.start, self._state(), strict=True))
@@ -156,7 +162,8 @@ class Replica:
         """Raise TrainingError once the mean loss is not a number or out of every sane range."""
         if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "L_HDR":
             raise TrainingError(
-                f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, initialisation {self.spec.seed}) "
+                f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, initialisation "
+                f"{self.spec.seed}) "
                 f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32.",
                 run=self.spec.id,
             )
@@ -240,7 +247,9 @@ def optimiser(
 
 @torch.no_grad()
 def validation_psnr(network: torch.nn.Module, noisy: torch.Tensor, clean: torch.Tensor) -> float:
-    """Mean PSNR in dB on the device, with the same cut to 8 bits as `metrics`: uint8 (N,3,H,W) twice -> float."""
+    """Mean PSNR in dB on the device, with the same cut to 8 bits as `metrics`: uint8 (N,3,H,W) twice ->
+    float.
+    """
     network.eval()
     total = 0.0
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

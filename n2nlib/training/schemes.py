@@ -1,7 +1,7 @@
 """What a run learns from: which images are input and target (`Samples`), and what is minimised (`objective`).
 
-Every random choice comes from counter-based words keyed by (seed, purpose, epoch, place in the stored order), so it
-does not depend on device, chunk size, other runs or where a run was resumed.
+Every random choice comes from counter-based words keyed by (seed, purpose, epoch, place in the stored
+order), so it does not depend on device, chunk size, other runs or where a run was resumed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from n2nlib.training.losses import l2, loss
 #: Noise2Void hides one pixel in 16 and shows a random other one from its 5x5 neighbourhood in its place.
 HIDDEN_OUT_OF_256 = 16
 _NEIGHBOURS = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
-#: Neighbor2Neighbor: the eight ordered pairs of adjacent pixels in a 2x2 cell whose pixels are numbered 0 1 / 2 3.
+#: Neighbor2Neighbor: the eight ordered pairs of adjacent pixels in a 2x2 cell whose pixels are numbered 0
+#: 1 / 2 3.
 _ADJACENT = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 3), (3, 1), (2, 3), (3, 2)]
 
 
 def words(seed: int, purpose: str, epoch: int, first: int, count: int, each: int) -> np.ndarray:
-    """Return `each` random 64-bit words (a multiple of 4) for each of `count` places from `first`: (count, each)."""
+    """Return `each` random 64-bit words (a multiple of 4) for each of `count` places from `first`: (count,
+    each).
+    """
     if each % 4:
         raise ValueError(f"{each} words a place: Philox counts in steps of 4")
     key = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()[:16]
@@ -35,7 +38,9 @@ def words(seed: int, purpose: str, epoch: int, first: int, count: int, each: int
 
 
 def _bytes(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Return the words' bytes on the device: (count, each) uint64 -> (count, 8*each) uint8, in little-endian order."""
+    """Return the words' bytes on the device: (count, each) uint64 -> (count, 8*each) uint8, in
+    little-endian order.
+    """
     return torch.from_numpy(values.astype("<u8").view(np.uint8)).to(device)
 
 
@@ -68,7 +73,9 @@ class Samples:
         return resident[key]
 
     def chunk(self, epoch: int, start: int, stop: int) -> tuple[torch.Tensor, ...]:
-        """Return what `objective` takes for places start..stop of an epoch's order: uint8 tensors (n,H,W,C)."""
+        """Return what `objective` takes for places start..stop of an epoch's order: uint8 tensors
+        (n,H,W,C).
+        """
         x, target = self.a, self.b
         if "shuffle" in self.spec.augment:
             x, target = x[self._permutation(epoch)[start:stop]], target[self._permutation(epoch)[start:stop]]
@@ -105,7 +112,9 @@ class Samples:
         return torch.where(swapped, target, x), torch.where(swapped, x, target)
 
     def _mix(self, x, target, epoch, start):
-        """Exchange input and target pixel by pixel: valid where the noise is independent from pixel to pixel."""
+        """Exchange input and target pixel by pixel: valid where the noise is independent from pixel to
+        pixel.
+        """
         pixels = x.shape[1] * x.shape[2]
         packed = self._random_bytes("mix", epoch, start, len(x), -(-pixels // 8))
         bits = packed[..., None] >> torch.arange(8, dtype=torch.uint8, device=self.device) & 1
@@ -127,7 +136,9 @@ class Samples:
         return tuple(out)
 
     def _hide(self, x, epoch, start):
-        """Replace random pixels by neighbours (Krull et al. 2019): return input, target, and where it was done."""
+        """Replace random pixels by neighbours (Krull et al. 2019): return input, target, and where it was
+        done.
+        """
         n, height, width = x.shape[:3]
         random = (
             self._random_bytes("hide", epoch, start, n, 2 * height * width).view(n, height, width, 2).long()
@@ -138,7 +149,9 @@ class Samples:
         ]  # (n,H,W,2)
 
         def moved(size, shape, by):
-            """Return the neighbour's place; an offset that leaves the image is turned round, never back onto the pixel."""
+            """Return the neighbour's place; an offset that leaves the image is turned round, never back
+            onto the pixel.
+            """
             place = torch.arange(size, device=self.device).view(shape)
             there = place + by
             return torch.where((there < 0) | (there >= size), place - by, there)
@@ -149,7 +162,9 @@ class Samples:
 
 
 def scale(images: torch.Tensor) -> torch.Tensor:
-    """Bring stored images to the network's range: uint8 (B,H,W,C) -> float32 (B,C,H,W) in [0, 1], channels last."""
+    """Bring stored images to the network's range: uint8 (B,H,W,C) -> float32 (B,C,H,W) in [0, 1], channels
+    last.
+    """
     return images.permute(0, 3, 1, 2).float().div(255)
 
 

@@ -1,4 +1,6 @@
-"""Steps of a group of runs: taken directly on a CPU, from buffers on a GPU, there captured as a CUDA graph."""
+"""Steps of a group of runs: taken directly on a CPU, from buffers on a GPU, there captured as a CUDA
+graph.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ class GraphedStep(BufferedStep):
                 self.position.zero_()
                 super().__call__()
         torch.cuda.synchronize()
-        # On a stream that is none of the replicas': streams come from a small pool, and theirs must not wait for one another.
+        # On a stream that is none of the replicas': streams come from a small pool, and theirs must not
+        # wait for one another.
         with torch.cuda.graph(self.graph, stream=side, capture_error_mode="thread_local"):
             super().__call__()
         with torch.no_grad():
@@ -110,7 +113,9 @@ def make_optimiser_state(replica: Replica) -> None:
 
 
 class Stepper:
-    """Advances replicas through a chunk of an epoch: batch by batch on a CPU, by replaying graphs on a GPU."""
+    """Advances replicas through a chunk of an epoch: batch by batch on a CPU, by replaying graphs on a
+    GPU.
+    """
 
     def __init__(
         self, replicas: Sequence[Replica], device: torch.device, step: type[BufferedStep] | None = None
@@ -199,7 +204,9 @@ def warn_of_capture(device: torch.device, error: CaptureError) -> None:
 
 
 def notes(stepper: Stepper) -> dict:
-    """Return what env.json says of the steps: on a GPU whether a graph held them, and why not; else nothing."""
+    """Return what env.json says of the steps: on a GPU whether a graph held them, and why not; else
+    nothing.
+    """
     if stepper.step_type is None:
         return {}
     if stepper.step_type is BufferedStep:
