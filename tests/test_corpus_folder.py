@@ -440,7 +440,7 @@ def test_the_command_line_refuses_a_path_that_is_not_utf8(album):
         "smoke",
         "--device",
         "cpu",
-        "--corpus",
+        "--dataset",
     ]
     done = subprocess.run(
         [*command, b"folder:" + os.fsencode(base)],
