@@ -236,6 +236,7 @@ def test_the_share_of_a_change_and_its_direction_are_counted():
     assert (
         found["change_share"][0] == pytest.approx(51 * 20 / (51 * 20 + 11 * 2)) and found["towards"][0] == 1
     )
+    assert influence.change(noisy, clean, noisy / 255.0)["towards"][0] == 0  # nothing moves
     away = influence.change(noisy, clean, noisy / 255.0 + 0.1)
     assert away["change_share"][0] == pytest.approx(51 / 1024) and away["towards"][0] == 0
     assert np.isnan(influence.change(clean, clean, clean / 255.0)["change_share"][0])

@@ -309,6 +309,7 @@ def test_spreads_are_compared_by_their_f_ratio():
     assert found.verdict == REPRODUCED and found.ours.low < found.ours.value < found.ours.high < 1
     assert verdict("tnet-steadier", {"TNet": wild, "UNet": steady}).verdict == CONTRADICTED
     assert verdict("tnet-steadier", {"TNet": steady[:2], "UNet": wild}).verdict == TOO_FEW
+    assert verdict("tnet-steadier", {"TNet": steady[:1], "UNet": wild}).verdict == NO_RUN
 
 
 def test_statements_without_a_test_are_listed_with_the_reason():

@@ -33,7 +33,7 @@ def change(noisy: np.ndarray, clean: np.ndarray, denoised: np.ndarray) -> dict[s
         around = ndimage.convolve(before * quiet, _RING, mode="constant") / ndimage.convolve(
             quiet, _RING, mode="constant"
         )
-        nearer = np.abs(after - around) < np.abs(before - around)
+        nearer = np.abs(after - around) < np.abs(before - around) - 1e-9  # more than rounding
         known = positive & np.isfinite(around)
         share = (moved * positive).sum((1, 2)) / moved.sum((1, 2))
         towards = (nearer & known).sum((1, 2)) / known.sum((1, 2))

@@ -177,6 +177,8 @@ def _spreads(claim: Claim, evidence: Evidence) -> Measured:
     if missing := _without_runs(claim, evidence):
         return Measured(claim, missing=missing)
     a, b = evidence.runs[claim.a], evidence.runs[claim.b]
+    if min(len(a), len(b)) < 2:
+        return Measured(claim, missing="a standard deviation needs two runs of each network")
     ours = spread_ratio(*([_value(run, "psnr") for run in row] for row in (a, b)))
     return Measured(claim, ours, ours, images=_images(a, b))
 
