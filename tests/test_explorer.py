@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from datetime import datetime
+from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -13,9 +15,11 @@ from PIL import Image
 from n2nlib.data.sampling import box_mean
 from n2nlib.display import explorer as e
 from n2nlib.display import scene as s
+from n2nlib.display.live import LiveCurves
 from n2nlib.errors import CorpusError, ReportError
 from n2nlib.evaluation import smoothgrad
 from n2nlib.models import BaseNet
+from n2nlib.spec import RunSpec
 
 PHOTO = s.photographs()["china"]()
 SMALL = s.Window(side=32, cell=8)
@@ -192,3 +196,20 @@ def test_names_are_checked():
         e.Explorer("Tnet")
     with pytest.raises(ReportError, match="unknown photograph"):
         e.Explorer(photograph="Lena")
+
+
+# --- learning curves ---
+
+
+def test_curves_grow_in_one_figure_and_end_with_whole_histories(monkeypatch):
+    shown = mock.Mock()
+    monkeypatch.setattr("IPython.display.display", shown)
+    specs = {label: RunSpec("corpus", n_train=32, epochs=2, seed=i) for i, label in enumerate("ab")}
+    curves = LiveCurves(specs)
+    curves(specs["b"], {"images": 32, "psnr": 20.0})
+    curves(specs["b"], {"images": 64, "psnr": 21.0})
+    assert curves.points == {"a": [], "b": [(32, 20.0), (64, 21.0)]}
+    curves.finish({"a": pd.DataFrame({"images": [64], "psnr": [19.0]})})
+    assert shown.call_count == 1 and shown.return_value.update.call_count == 2
+    (line,) = shown.return_value.update.call_args.args[0].axes[0].lines[:1]
+    assert line.get_xydata().tolist() == [[64, 19.0]]
