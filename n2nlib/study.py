@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import math
@@ -24,8 +23,9 @@ from n2nlib.data import Corpus, Pairs, open_corpus
 from n2nlib.device import resolve
 from n2nlib.display import figures
 from n2nlib.environment import environment
-from n2nlib.errors import ReportError, unknown_name
+from n2nlib.errors import ReportError
 from n2nlib.experiments import all_runs, possible
+from n2nlib.parameters import refuse_ill_typed, refuse_unknown_parameters
 from n2nlib.profiles import Profile
 from n2nlib.profiles import profile as profile_of
 from n2nlib.runs import speed
@@ -85,12 +85,8 @@ class Study:
         for one that was injected under a name that its parameters cell lacks, of which papermill only warns.
         """
         refuse_unknown_parameters()
-        given = {"dataset": dataset, "profile": profile, "device": device, "executor": executor}
-        for name, value in given.items():
-            if not isinstance(value, str):
-                raise ReportError(f"parameter {name} is {value!r}: expected a string.")
-        if not isinstance(train, bool):
-            raise ReportError(f"parameter train is {train!r}: expected True or False.")
+        refuse_ill_typed(str, dataset=dataset, profile=profile, device=device, executor=executor)
+        refuse_ill_typed(bool, train=train)
         check_executor(executor)
         size = profile_of(profile)
         opened = open_corpus(dataset, n_train=size.n_train, n_val=size.n_val)
@@ -375,34 +371,3 @@ def show_markdown(text: str, mark: Mapping[str, str]) -> None:
     from IPython.display import Markdown, display
 
     display(Markdown(text), metadata={"n2n": dict(mark)})
-
-
-def refuse_unknown_parameters() -> None:
-    """Raise ReportError if papermill injected a parameter that the notebook's own cell does not have.
-
-    Papermill's cell follows the tagged one and begins with "# Parameters"; IPython's history holds both.
-    """
-    try:
-        from IPython import get_ipython
-
-        history = get_ipython().user_ns["In"]
-    except (ImportError, AttributeError, KeyError):
-        return
-    for own, injected in zip(history[:-1], history[1:], strict=True):
-        if injected.partition("\n")[0] == "# Parameters":
-            known = _assigned(own)
-            for name in _assigned(injected):
-                if name not in known:
-                    raise unknown_name("notebook parameter", name, known)
-
-
-def _assigned(source: str) -> set[str]:
-    """Return the names that a cell assigns at its top level."""
-    tree = ast.parse(source)
-    return {
-        t.id
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for t in node.targets
-        if isinstance(t, ast.Name)
-    }

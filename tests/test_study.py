@@ -15,8 +15,9 @@ from n2nlib import experiments
 from n2nlib import study as module
 from n2nlib.analysis import ledger, measurements
 from n2nlib.errors import ReportError
+from n2nlib.parameters import refuse_unknown_parameters
 from n2nlib.spec import RunSpec
-from n2nlib.study import Study, refuse_unknown_parameters
+from n2nlib.study import Study
 
 
 @pytest.fixture
