@@ -25,7 +25,7 @@ from n2nlib.pretrained import load_pretrained
 
 #: The side of a tile without its overlap, in pixels, and at least `FEWEST` overlaps, or most work would be done twice.
 #: Small tiles are faster than large ones, because they fit into the processor's cache.
-TILE, FEWEST = 256, 4
+TILE, FEWEST = 256, 3
 #: Where the cells of the deepest pooling start: multiples of so many pixels.
 GRID = 32
 #: The farthest that is looked for a network's reach, in pixels; one that sees more has inexact tiles.

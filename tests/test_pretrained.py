@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import tomllib
 import typing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from n2nlib import load_pretrained, pretrained
+from n2nlib import load_pretrained, paths, pretrained
 from n2nlib.data import open_corpus
 from n2nlib.errors import ReportError
 from n2nlib.evaluation.metrics import denoise, psnr
@@ -55,3 +58,14 @@ def test_altered_or_missing_weights_are_not_used(tmp_path, monkeypatch):
 
 def test_the_files_are_small():
     assert sum(f.stat().st_size for f in pretrained.FOLDER.glob("*.safetensors")) < 5e6
+
+
+def test_every_file_beside_the_code_is_installed_with_it():
+    listed = subprocess.run(["git", "ls-files", "n2nlib"], cwd=paths.root(), capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    settings = tomllib.loads((paths.root() / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["*"]
+    data = [Path(name) for name in listed.stdout.split("\n") if name and not name.endswith(".py")]
+    missing = [name for name in data if not any(name.match(pattern) for pattern in patterns)]
+    assert data and not missing

@@ -86,7 +86,7 @@ def test_any_value_in_any_field_is_a_spec_or_a_sentence(changes):
         ("TNet", {"batch_norm": "no"}, "option batch_norm of TNet is 'no': give True or False"),
         ("TNet", {"skips": 1}, "give True or False"),
         ("TNet", {"dropout": None}, "option dropout of TNet is None: give a number"),
-        ("TNet", {"pool": 2}, "option pool of TNet is 2: give a text"),
+        ("TNet", {"pool": 2}, "option pool of TNet is 2: give a string"),
         ("UNet", {"shared_decoder": "yes"}, "give True or False"),
         ("SmallNet", {"width": -2}, "width is -2"),
         ("SmallNet", {"width": 0}, "width is 0"),

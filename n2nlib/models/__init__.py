@@ -23,7 +23,7 @@ TYPES = {
     "bool": (bool, "True or False"),
     "int": (Integral, "a whole number"),
     "float": (Real, "a number"),
-    "str": (str, "a text"),
+    "str": (str, "a string"),
 }
 
 __all__ = ["NETWORKS", "BaseNet", "SmallNet", "TNet", "UNet", "build", "count_parameters", "own_options"]
