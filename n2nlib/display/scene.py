@@ -32,6 +32,8 @@ FILTERS = {
 METHODS = (*NETWORKS, *FILTERS)
 #: How far, in pixels, a filter's row of the Jacobian is computed, and how far any row is drawn.
 REACH, NEAR = 3, 8
+#: Filters are tuned on a square of this side in the middle: their few parameters need no more pixels.
+TUNING = 48
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,12 @@ class Scene:
     a: np.ndarray
     b: np.ndarray
     clean: np.ndarray
+
+    def middle(self, side: int) -> Scene:
+        """Return the square of at most `side` pixels in its middle."""
+        start = max(0, (self.a.shape[-1] - side) // 2)
+        part = slice(start, start + side)
+        return Scene(*(image[..., part, part] for image in (self.a, self.b, self.clean)))
 
 
 def photographs() -> dict[str, Callable[[], np.ndarray]]:
@@ -204,7 +212,7 @@ def _tuned(title: str, shown: Scene) -> dict:
     """Return a filter's parameters for a scene, remembering the last ones: tuning takes longer than filtering."""
     key = (title, shown.a.tobytes(), shown.b.tobytes())
     if key not in _TUNED:
-        _TUNED[key] = classical.tune(_filter(title), shown, 1).parameters
+        _TUNED[key] = classical.tune(_filter(title), shown.middle(TUNING), 1).parameters
         while len(_TUNED) > 8:
             _TUNED.popitem(last=False)
     return _TUNED[key]
