@@ -35,9 +35,9 @@ def train(
 ) -> tuple[nn.Module, pd.DataFrame]:
     """Train one run on pairs, and return its network in eval mode and its history, a row per epoch.
 
-    spec: its first field may be any name for your pairs; validation: pairs with clean images, for the PSNR (dB) of the
-    history; on_epoch: called with the spec and each new row. Nothing is stored: `Study` does that. Raises ReportError
-    for pairs that do not fit, TrainingError on divergence.
+    spec: its first field may be any name for your pairs; validation: pairs with clean images, for the PSNR
+    (dB) of the history; on_epoch: called with the spec and each new row. Nothing is stored: `Study` does
+    that. Raises ReportError for pairs that do not fit, TrainingError on divergence.
 
     >>> from n2nlib import RunSpec, open_corpus
     >>> dataset = open_corpus("bundled", n_train=64, n_val=12)
@@ -92,7 +92,8 @@ class Model:
         check(train_target, "train_target")
         if train_input.shape != train_target.shape:
             raise ReportError(
-                f"train_input {tuple(train_input.shape)} and train_target {tuple(train_target.shape)} differ in shape."
+                f"train_input {tuple(train_input.shape)} and train_target {tuple(train_target.shape)} "
+                "differ in shape."
             )
         device = next(self.network.parameters()).device
         self.network.train()

@@ -2,10 +2,11 @@
 
 The networks remove the aliasing of sub-sampled pictures (one pixel kept out of each cell), not every noise.
 
-A large picture is processed fully convolutionally, not as 32x32 windows: that leaves no seams, and on sub-sampled
-photographs its PSNR is higher. Tiles bound the memory. They start at multiples of 32 pixels, where pooling to 1x1
-starts its cells, and overlap by the network's reach, so that the result is that of the whole picture up to the rounding
-of floating-point sums. BaseNet takes 32x32 pixels only: it sees overlapping windows and keeps the middle of each.
+A large picture is processed fully convolutionally, not as 32x32 windows: that leaves no seams, and on
+sub-sampled photographs its PSNR is higher. Tiles bound the memory. They start at multiples of 32 pixels,
+where pooling to 1x1 starts its cells, and overlap by the network's reach, so that the result is that of the
+whole picture up to the rounding of floating-point sums. BaseNet takes 32x32 pixels only: it sees
+overlapping windows and keeps the middle of each.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from n2nlib.evaluation.metrics import judging, to_uint8
 from n2nlib.images import pixels_of
 from n2nlib.pretrained import load_pretrained
 
-#: The side of a tile without its overlap, in pixels, and at least `FEWEST` overlaps, or most work would be done twice.
-#: Small tiles are faster than large ones, because they fit into the processor's cache.
+#: The side of a tile without its overlap, in pixels, and at least `FEWEST` overlaps, or most work would be
+#: done twice. Small tiles are faster than large ones, because they fit into the processor's cache.
 TILE, FEWEST = 256, 3
 #: Where the cells of the deepest pooling start: multiples of so many pixels.
 GRID = 32
@@ -50,12 +51,14 @@ class NoisyPair(NamedTuple):
 
 
 def denoise(image, network: str | nn.Module = "tnet"):
-    """Return an image without the aliasing of sub-sampling, in the kind it was given: these networks remove no other noise.
+    """Return an image without the aliasing of sub-sampling, in the kind it was given.
 
-    image: a path (returns a Pillow image), a Pillow image, a NumPy array or a tensor; uint8 or floating point from 0 to 1;
-    grey, RGB or RGBA (alpha is kept); any height and width, or a batch. network: a name as in `load_pretrained`, or a
-    module from (N,3,H,W) to the same in [0, 1]. uint8 results are quantised as the report's are, by cutting. Raises
-    ReportError for another type, shape or range.
+    The networks remove no other noise.
+
+    image: a path (returns a Pillow image), a Pillow image, a NumPy array or a tensor; uint8 or floating
+    point from 0 to 1; grey, RGB or RGBA (alpha is kept); any height and width, or a batch. network: a name
+    as in `load_pretrained`, or a module from (N,3,H,W) to the same in [0, 1]. uint8 results are quantised
+    as the report's are, by cutting. Raises ReportError for another type, shape or range.
 
     >>> import numpy as np
     >>> denoise(np.zeros((40, 50, 3), np.uint8)).shape
@@ -66,7 +69,7 @@ def denoise(image, network: str | nn.Module = "tnet"):
 
 
 def network_of(network: str | nn.Module) -> nn.Module:
-    """Return a pretrained network for its name, and a module as it is; raises ReportError for anything else."""
+    """Return the network of that name, or a module as it is; raises ReportError for anything else."""
     if isinstance(network, str):
         return load_pretrained(network)
     if not isinstance(network, nn.Module):
@@ -133,7 +136,8 @@ def _run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if not isinstance(y, torch.Tensor) or y.shape != x.shape:
         found = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
         raise ReportError(
-            f"{type(network).__name__} turns images of shape {tuple(x.shape)} into {found}: expected one shape."
+            f"{type(network).__name__} turns images of shape {tuple(x.shape)} into {found}: "
+            "expected one shape."
         )
     return y
 
@@ -167,8 +171,8 @@ def _windows(length: int, side: int) -> Iterator[Span]:
 def reach(network: nn.Module) -> int:
     """Return how far a pixel acts, at most, as a multiple of 32 pixels: the receptive field's radius.
 
-    Measured, so that it holds for every network: a column of NaN goes in, and the columns of NaN that come out are
-    counted. Height and width are taken to be alike.
+    Measured, so that it holds for every network: a column of NaN goes in, and the columns of NaN that come
+    out are counted. Height and width are taken to be alike.
     """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     x = torch.zeros(1, 3, GRID, 2 * FARTHEST + GRID, device=device)
@@ -183,9 +187,10 @@ def reach(network: nn.Module) -> int:
 def noisy_pair(photo, cell: int = 8, seed: int = 0) -> NoisyPair:
     """Sub-sample a photograph twice: two noisy images and the clean one, each `cell` times smaller.
 
-    photo: a path, Pillow image, NumPy array or tensor of 8 bits without alpha. A noisy image keeps one pixel, drawn
-    uniformly, of each cell of about cell x cell pixels; the clean image is the mean of each cell. The three are returned
-    in the photograph's kind. Raises ReportError for another kind of photograph, or one smaller than a cell.
+    photo: a path, Pillow image, NumPy array or tensor of 8 bits without alpha. A noisy image keeps one
+    pixel, drawn uniformly, of each cell of about cell x cell pixels; the clean image is the mean of each
+    cell. The three are returned in the photograph's kind. Raises ReportError for another kind of
+    photograph, or one smaller than a cell.
 
     >>> import numpy as np
     >>> noisy_pair(np.zeros((320, 480, 3), np.uint8), cell=10).clean.shape
@@ -199,7 +204,8 @@ def noisy_pair(photo, cell: int = 8, seed: int = 0) -> NoisyPair:
     height, width = pixels.shape[1:3]
     if isinstance(cell, bool) or not isinstance(cell, int) or not 1 <= cell <= min(height, width):
         raise ReportError(
-            f"cell is {cell!r}: expected a whole number from 1 to the shorter side, {min(height, width)} pixels."
+            f"cell is {cell!r}: expected a whole number from 1 to the shorter side, "
+            f"{min(height, width)} pixels."
         )
     cells = (height // cell, width // cell)
     drawn = [subsample(pixels[0], generator(seed, "noisy pair", i), cells) for i in range(2)]

@@ -23,11 +23,11 @@ Back = Callable[[np.ndarray], Any]
 
 
 def pixels_of(image) -> tuple[np.ndarray, Back]:
-    """Return an image as an array (N,H,W,C), and a function that turns such an array into the same kind of image.
+    """Return an image as an array (N,H,W,C), and the way back to the same kind of image.
 
-    C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; values: uint8, 0 to 255, or floating point, 0 to 1. An array's channels
-    are taken to be its last axis if that has 1, 3 or 4 entries, a tensor's its third from last. A path is read as
-    `open_image` does. Raises ReportError for another type, shape or range.
+    C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; values: uint8, 0 to 255, or floating point, 0 to 1. An
+    array's channels are taken to be its last axis if that has 1, 3 or 4 entries, a tensor's its third from
+    last. A path is read as `open_image` does. Raises ReportError for another type, shape or range.
     """
     if isinstance(image, (str, os.PathLike)):
         image = open_image(image)
@@ -43,7 +43,10 @@ def pixels_of(image) -> tuple[np.ndarray, Back]:
 
 
 def open_image(path: str | os.PathLike) -> Image.Image:
-    """Read an image file: its first frame, upright, 8 bits per channel; raises ReportError where it cannot be read."""
+    """Read an image file: its first frame, upright, 8 bits per channel.
+
+    Raises ReportError where it cannot be read.
+    """
     name = visible(os.fspath(path))
     try:
         return upright(Path(path).read_bytes(), name)
@@ -79,7 +82,7 @@ def _of_tensor(tensor: torch.Tensor) -> tuple[np.ndarray, Back]:
 
 
 def _of_array(array: np.ndarray, dtype, axes, channels=(1, 3, 4)) -> tuple[np.ndarray, Back]:
-    """Return the view (N,H,W,C) of an array, and the way back; `axes`: where its channels may be, likeliest first."""
+    """Return an array's view (N,H,W,C), and the way back; `axes`: where channels may be, likeliest first."""
     axis = next((a for a in axes if array.ndim in (3, 4) and array.shape[a] in channels), None)
     if not array.size or array.ndim != 2 and axis is None:
         raise ReportError(f"an image of shape {array.shape}: expected {SHAPES}, and at least one pixel.")

@@ -1,4 +1,4 @@
-"""Every snippet of README, CONTRIBUTING and docs runs as it is printed: Python is executed, shell lines are parsed."""
+"""Every snippet of README, CONTRIBUTING and docs: Python is executed, shell lines are parsed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_snippets_say_their_language(name):
 
 @pytest.fixture
 def reader(results, tmp_path, monkeypatch):
-    """A reader's folder with photographs, and a study of the smallest size; what they register is forgotten."""
+    """A reader's folder with photographs, and a small study; what they register is forgotten."""
     shrink(monkeypatch, n_train=64, n_val=12, epochs=1, seeds=2)
     rng = np.random.default_rng(0)
     (tmp_path / "photographs").mkdir()

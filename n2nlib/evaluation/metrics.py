@@ -44,12 +44,18 @@ def psnr(clean, image, data_range: float) -> np.ndarray:
 
 
 def global_psnr(clean, image, data_range: float) -> float:
-    """PSNR in dB of the squared error averaged over all images: lower than the mean of `psnr`, never mixed with it."""
+    """PSNR in dB of the squared error averaged over all images.
+
+    Lower than the mean of `psnr`, and never mixed with it.
+    """
     return float(-10 * np.log10(max(mse(clean, image, data_range).mean(), MSE_FLOOR)))
 
 
 def ssim(clean, image, data_range: float) -> np.ndarray:
-    """Structural similarity of each image (Wang et al. 2004, scikit-image's 7x7 window): (N,3,H,W) twice -> (N,)."""
+    """Structural similarity of each image: (N,3,H,W) twice -> (N,).
+
+    Wang et al. (2004), with scikit-image's 7x7 window.
+    """
     from skimage.metrics import structural_similarity
 
     pairs = zip(*_comparable(clean, image), strict=True)
@@ -57,7 +63,7 @@ def ssim(clean, image, data_range: float) -> np.ndarray:
 
 
 def to_uint8(prediction) -> np.ndarray:
-    """Cut predictions on a [0, 1] scale to 8 bits as the authors do: times 255, clipped, truncated (not rounded)."""
+    """Quantise predictions in [0, 1] to 8 bits as the authors do: clipped and truncated."""
     if isinstance(prediction, torch.Tensor):
         return (prediction.detach().float() * 255).clamp(0, 255).to(torch.uint8).cpu().numpy()
     return np.clip(np.asarray(prediction, dtype=np.float64) * 255, 0, 255).astype(np.uint8)
@@ -65,7 +71,7 @@ def to_uint8(prediction) -> np.ndarray:
 
 @contextmanager
 def judging(network: nn.Module) -> Iterator[torch.device]:
-    """Hold a network in eval mode and in fp32, without gradients, and give its device; its mode comes back."""
+    """Hold a network in eval mode and fp32, without gradients; give its device."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     was_training = network.training
     network.eval()

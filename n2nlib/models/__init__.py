@@ -32,8 +32,8 @@ __all__ = ["NETWORKS", "BaseNet", "SmallNet", "TNet", "UNet", "build", "count_pa
 def build(name: str, seed: int | None = None, **options) -> nn.Module:
     """Build a network by name, with PyTorch's default initialisation drawn from `seed`.
 
-    The global random state is left as it was. Raises ReportError for an unknown network, and for an option that the
-    network does not have or cannot be built with.
+    The global random state is left as it was. Raises ReportError for an unknown network, and for an option
+    that the network does not have or cannot be built with.
     """
     own_options(name, options)
     network = NETWORKS[name]
@@ -48,7 +48,9 @@ def build(name: str, seed: int | None = None, **options) -> nn.Module:
 
 
 def own_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that differ from the network's defaults: those that only repeat one name the same network.
+    """Return the options that differ from the network's defaults.
+
+    Those that only repeat a default name the same network.
 
     Raises ReportError for an unknown network or option, or a value that is not of the constructor's type.
     """

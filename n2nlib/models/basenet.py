@@ -6,10 +6,10 @@ from torch import nn
 
 
 class BaseNet(nn.Module):
-    """Six convolutions to a vector of 8 numbers and six transposed ones back: (B,3,32,32) -> (B,3,32,32) in [0, 1].
+    """Six convolutions to 8 numbers and six back: (B,3,32,32) -> (B,3,32,32) in [0, 1].
 
-    166,923 parameters. ReLU follows every layer, the last included, so that an output may die at zero. The size is
-    fixed: other heights and widths raise ValueError.
+    166,923 parameters. ReLU follows every layer, the last included, so that an output may die at zero. The
+    size is fixed: other heights and widths raise ValueError.
     """
 
     side = 32

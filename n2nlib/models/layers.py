@@ -37,11 +37,12 @@ class Upsample(nn.Module):
 
 
 class ConvAfterDoubling(nn.Conv2d):
-    """A 3x3 convolution whose input is doubled in size first; both together are cheaper than one after the other.
+    """A 3x3 convolution whose input is doubled in size first: together cheaper than in turn.
 
-    Convolution is linear: that of doubled pixels equals four small ones of the pixels as they were, and that of a
-    concatenation equals a sum, so in training neither the doubled map nor the concatenation is ever made. The numbers
-    are the same within rounding. In eval mode, and where `textbook` is set, it takes the published steps.
+    Convolution is linear: that of doubled pixels equals four small ones of the pixels as they were, and
+    that of a concatenation equals a sum, so in training neither the doubled map nor the concatenation is
+    ever made. The numbers are the same within rounding. In eval mode, and where `textbook` is set, it takes
+    the published steps.
     """
 
     textbook = False
@@ -69,7 +70,7 @@ class ConvAfterDoubling(nn.Conv2d):
 
 
 def doubled(kernel: torch.Tensor, dim: int) -> torch.Tensor:
-    """Return what a kernel's line (a,b,c) along `dim` does to pixels before they are doubled: (...) -> (2,...).
+    """Return what a kernel's line (a,b,c) along `dim` does before doubling: (...) -> (2,...).
 
     The first of two equal pixels has itself behind it, the second itself before it: (a,b+c,0) and (0,a+b,c).
     """
@@ -102,9 +103,10 @@ class Dropout(nn.Module):
 
 
 class AnySize(nn.Module):
-    """A network for images whose sides are multiples of `multiple`, opened to every size by padding and cropping.
+    """A network for sides that are multiples of `multiple`, padded and cropped for any size.
 
-    Subclasses write `denoise(x)`. Padding repeats the border, at the bottom and right: (B,3,H,W) -> (B,3,H,W).
+    Subclasses write `denoise(x)`. Padding repeats the border, at the bottom and right: (B,3,H,W) ->
+    (B,3,H,W).
     """
 
     multiple = 32

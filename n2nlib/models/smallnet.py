@@ -16,11 +16,12 @@ UPS = ("nearest", "bilinear", "transposed")
 class SmallNet(AnySize):
     """A U-Net of 41,607 parameters that says how to correct its input: (B,3,H,W) -> (B,3,H,W) in [0, 1].
 
-    Its options are the named space that `n2nlib.tools.search` looks through. `width`: channels at full size, `deep`: below
-    it; `levels` of halved size; `convs`: convolutions a level, on the way down and again on the way up; `activation`;
-    `down`, `up`: how the size is halved and doubled. `correction`: the output is added to the input. `kernel`: beside
-    three channels to add, predict for each pixel how far to move towards each of its `kernel` x `kernel` neighbours
-    (kernel prediction: Mildenhall et al. 2018, here of differences, so that flat areas stay as they are); 0 is none.
+    Its options are the named space that `n2nlib.tools.search` looks through. `width`: channels at full
+    size, `deep`: below it; `levels` of halved size; `convs`: convolutions a level, on the way down and
+    again on the way up; `activation`; `down`, `up`: how the size is halved and doubled. `correction`: the
+    output is added to the input. `kernel`: beside three channels to add, predict for each pixel how far to
+    move towards each of its `kernel` x `kernel` neighbours (kernel prediction: Mildenhall et al. 2018, here
+    of differences, so that flat areas stay as they are); 0 is none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a network does to an image, step by step: recorded while an image passes through, not written down by hand."""
+"""What a network does to an image, step by step, recorded while an image passes through."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
 
 @dataclass(frozen=True)
 class Step:
-    """One use of a layer on one image; `inputs` are the numbers of the steps whose outputs it takes, 0 is the image.
+    """One use of a layer on one image; `inputs`: steps whose outputs it takes, 0 is the image.
 
-    name: the layer's name in the network; kind: input | convolution | normalisation | pooling | upsampling |
-    activation | dropout | concatenation | other; text: the same for readers, as "convolution 3×3, 16 → 32";
-    shape: (C,H,W) of the output; parameters: trainable ones, 0 when an earlier step has counted them (`again`).
+    name: the layer's name in the network; kind: input | convolution | normalisation | pooling | upsampling
+    | activation | dropout | concatenation | other; text: the same for readers, as "convolution 3×3, 16 →
+    32"; shape: (C,H,W) of the output; parameters: trainable ones, 0 when an earlier step has counted them
+    (`again`).
     """
 
     name: str
@@ -41,9 +42,10 @@ class Step:
 def trace(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> list[Step]:
     """Pass one image of that shape (C,H,W) through a network and return every step in the order it was taken.
 
-    Layers are seen by hooks, functions between them (a concatenation, a sum) by a function mode, and who feeds whom
-    by the tensors themselves; so a network that somebody adds is recorded without a word about it. Identities leave no
-    step. The network is used in eval mode, without gradient, and left in the mode it was in.
+    Layers are seen by hooks, functions between them (a concatenation, a sum) by a function mode, and who
+    feeds whom by the tensors themselves; so a network that somebody adds is recorded without a word about
+    it. Identities leave no step. The network is used in eval mode, without gradient, and left in the mode
+    it was in.
     """
     recorder = _Recorder(network)
     was_training = network.training
@@ -59,7 +61,7 @@ def trace(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> list
 
 
 def multiply_adds(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> int:
-    """Return the multiply-adds of one image of that shape (C,H,W), a block that is used again counted at each use."""
+    """Return the multiply-adds of one image (C,H,W), a block counted at each of its uses."""
     return sum(step.multiply_adds for step in trace(network, shape))
 
 
@@ -203,7 +205,7 @@ def _size(kernel) -> str:
 
 
 def _multiply_adds(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> int:
-    """Return the multiply-adds of one image (batch 1): products with weights, biases and activations left out."""
+    """Return the multiply-adds of one image (batch 1), without biases and activations."""
     if isinstance(module, _CONVOLUTIONS):
         return y.numel() * math.prod(
             module.weight.shape[1:]

@@ -12,12 +12,15 @@ ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU}
 
 
 class TNet(AnySize):
-    """A denoising autoencoder of 43,064 parameters, 43,486 with batch normalisation: (B,3,H,W) -> (B,3,H,W) in [0, 1].
+    """A denoising autoencoder of 43,064 parameters: (B,3,H,W) -> (B,3,H,W) in [0, 1].
 
-    `batch_norm`: the +BN row of Table 2. `dropout`: probability behind each of x1..x5. `embedding`: channels of the
-    latent vector (32 in the paper). For the ablation of section 2.2: `skips=False` leaves the concatenations out,
-    `pool` replaces max pooling by an average or by a depthwise strided convolution (kernel = stride, so that the
-    number of parameters grows by less than 3 %), `activation="relu"` replaces LeakyReLU(0.1).
+    With batch normalisation it has 43,486.
+
+    `batch_norm`: the +BN row of Table 2. `dropout`: probability behind each of x1..x5. `embedding`:
+    channels of the latent vector (32 in the paper). For the ablation of section 2.2: `skips=False` leaves
+    the concatenations out, `pool` replaces max pooling by an average or by a depthwise strided convolution
+    (kernel = stride, so that the number of parameters grows by less than 3 %), `activation="relu"` replaces
+    LeakyReLU(0.1).
     """
 
     def __init__(
@@ -37,8 +40,8 @@ class TNet(AnySize):
         at_least_one(embedding=embedding)
         self.skips = skips
         self.textbook = False
-        #: The activation never decreases, so it commutes with the maximum: pooled first, it works on 4 to 16 times
-        #: fewer values and gives the same numbers.
+        #: The activation never decreases, so it commutes with the maximum: pooled first, it works on 4 to
+        #: 16 times fewer values and gives the same numbers.
         self.pool_first = pool == "max"
         skip = 1 if skips else 0
 
@@ -93,5 +96,5 @@ class TNet(AnySize):
         return self.sigma(pool(x)) if self.pool_first and not self.textbook else pool(self.sigma(x))
 
     def join(self, x, skip):
-        """Return x with the skip connection's channels behind its own, or x alone without skip connections."""
+        """Return x with the skip connection's channels behind its own, or x alone without them."""
         return torch.cat([x, skip], dim=1) if self.skips else x

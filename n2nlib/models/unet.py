@@ -16,9 +16,9 @@ def conv(inputs: int, outputs: int) -> nn.Sequential:
 class UNet(AnySize):
     """Five levels of 48 channels down, 96 up: (B,3,H,W) -> (B,3,H,W) in [0, 1].
 
-    991,203 parameters when each decoder block has its own weights. `shared_decoder=True` calls one block three times,
-    as the implementation does that the paper cites (Tsinghua University 2020): 576,099 parameters, although a
-    summary that counts a layer at each use also prints 991,203.
+    991,203 parameters when each decoder block has its own weights. `shared_decoder=True` calls one block
+    three times, as the implementation does that the paper cites (Tsinghua University 2020): 576,099
+    parameters, although a summary that counts a layer at each use also prints 991,203.
     """
 
     def __init__(self, shared_decoder: bool = False):

@@ -1,8 +1,8 @@
 """The trained networks that come with the package: weights of stored runs, and where they are from.
 
-`manifest.json` has an entry per network: run, spec, training images, validation PSNR, SHA-256 of the file. The weights
-are stored as 16-bit floating-point numbers, half the size at a cost of less than 0.001 dB, and used in 32 bits.
-`n2n pretrained` writes manifest and weights from the store.
+`manifest.json` has an entry per network: run, spec, training images, validation PSNR, SHA-256 of the file.
+The weights are stored as 16-bit floating-point numbers, half the size at a cost of less than 0.001 dB, and
+used in 32 bits. `n2n pretrained` writes manifest and weights from the store.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def manifest() -> dict[str, dict[str, Any]]:
 def load_pretrained(name: Name = "tnet") -> nn.Module:
     """Return a trained network on the CPU, in eval mode: (N,3,H,W) to (N,3,H,W) in [0, 1].
 
-    name: tnet, smallnet, basenet (32x32 pixels only) or unet, in capitals or not. All were trained on imagenet-sample:
-    they remove the aliasing of sub-sampled photographs, not every noise. Raises ReportError for an unknown name and
-    for weights that are missing or altered.
+    name: tnet, smallnet, basenet (32x32 pixels only) or unet, in capitals or not. All were trained on
+    imagenet-sample: they remove the aliasing of sub-sampled photographs, not every noise. Raises
+    ReportError for an unknown name and for weights that are missing or altered.
 
     >>> network = load_pretrained("tnet")
     >>> sum(p.numel() for p in network.parameters())
@@ -58,7 +58,7 @@ def load_pretrained(name: Name = "tnet") -> nn.Module:
 
 
 def named(name: str) -> str:
-    """Return the name of a pretrained network as the manifest spells it; raises ReportError for an unknown one."""
+    """Return a name as the manifest spells it; raises ReportError for an unknown one."""
     known = manifest()
     if str(name).lower() not in known:
         raise unknown_name("pretrained network", str(name).lower(), known)

@@ -11,8 +11,9 @@ from n2nlib import paths, pretrained
 from n2nlib.errors import StoreError
 from n2nlib.runs.store import Run, RunStore, json_text
 
-#: Name -> run: the first seed of the longest training that is stored for each network. SmallNet is augmented, with a
-#: cosine schedule; UNet and BaseNet have the paper's recipe, but 80,000 training images instead of 2,500,000.
+#: Name -> run: the first seed of the longest training that is stored for each network. SmallNet is
+#: augmented, with a cosine schedule; UNet and BaseNet have the paper's recipe, but 80,000 training images
+#: instead of 2,500,000.
 RUNS = {
     "tnet": "9c3976dc5c9cba4f",
     "smallnet": "8b63e19faaf1a314",
@@ -22,7 +23,7 @@ RUNS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Write each network's file of weights and the manifest; raises StoreError for a run that is not stored."""
+    """Write weights and manifest; raises StoreError for a run that is not stored."""
     argparse.ArgumentParser(prog="n2n pretrained", description=__doc__).parse_args(arguments)
     stored = {run.id: run for run in RunStore().all()}
     manifest = {}
