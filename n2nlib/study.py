@@ -21,7 +21,7 @@ from n2nlib.analysis.measurements import Measurement, validation_images
 from n2nlib.analysis.stats import Interval, MeanSD
 from n2nlib.data import Corpus, Pairs, open_corpus
 from n2nlib.device import resolve
-from n2nlib.display import figures
+from n2nlib.display import alternatives, figures
 from n2nlib.environment import environment
 from n2nlib.errors import ReportError
 from n2nlib.experiments import all_runs, possible
@@ -276,10 +276,12 @@ class Study:
         show_markdown(markdown, {"kind": "table", "name": name, "caption": words})
         show_markdown(f"*Table {name}.* {caption}", {"kind": "caption"})
 
-    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None, absent: str = "") -> None:
+    def figure(self, fig, name: str, caption: str, *, of: Comparison | None = None, absent: str = "",
+               alt: str = "") -> None:  # fmt: skip
         """Show a matplotlib figure, write it as PDF and PNG, and close it; its caption is completed.
 
-        None, from a function that has nothing to draw, marks the section as absent, as an empty table does.
+        alt: what is seen, for who does not see it; made from the drawing if left out. None, from a function that
+        has nothing to draw, marks the section as absent, as an empty table does.
         """
         if fig is None:
             nothing = f"*Figure {name} has nothing to show: no run of it is stored, or no image qualifies.*"
@@ -290,8 +292,9 @@ class Study:
 
         words = " ".join(filter(None, [*caption.split(), of.sample if of is not None else ""]))
         _, png = figures.save(fig, paths.figures(self.dataset.name, self.profile.name) / name)
+        mark = {"kind": "figure", "name": name, "caption": words, "alt": alt or alternatives.describe(fig)}
         plt.close(fig)
-        display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": words}})
+        display(Image(png.read_bytes()), metadata={"n2n": mark})
         show_markdown(f"*Figure {name}.* {words} {self._made_of(self.title)}", {"kind": "caption"})
 
     def say(self, text: str) -> None:

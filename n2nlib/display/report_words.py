@@ -9,19 +9,16 @@ import numpy as np
 from n2nlib import paper
 from n2nlib.analysis.claims import (
     COMPATIBLE,
-    CONTRADICTED,
     DIRECTION,
     INCOMPATIBLE,
     LISTED,
     NO_DATA,
     NO_RUN,
-    NOT_REPRODUCED,
     REPRODUCED,
     TOO_FEW,
     TOO_SMALL,
     UNTESTED,
     VERDICTS,
-    Judged,
 )
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger, reason
@@ -31,48 +28,6 @@ from n2nlib.profiles import Profile
 
 #: Fewer photographs than this give wide intervals.
 FEW_PHOTOGRAPHS = 30
-
-
-def abstract(found: Ledger, rows: Comparison, profile: Profile, dataset: str) -> str:
-    """The abstract of the report: what was trained, what came out, and how the claims fared."""
-    return " ".join(filter(None, [
-        "We reproduce a student report that presents TNet, a Noise2Noise denoiser of "
-        f"{paper.value('abstract.parameters'):,} parameters for 32×32 images. The authors' images are not "
-        f"public; ours come from the dataset {dataset}, with noise made as theirs seems to have been, by "
-        "sampling one pixel from each cell of a photograph.",
-        tnet(found, rows, profile),
-        against_unet(found),
-        findings(found, rows),
-        verdict_counts(found),
-        arithmetic_in_brief(rows),
-    ]))  # fmt: skip
-
-
-def tnet(found: Ledger, rows: Comparison, profile: Profile) -> str:
-    """How TNet was trained, and the PSNR that it reaches."""
-    if "TNet" not in rows.rows:
-        return "No run of TNet is stored at this size."
-    level, share = rows.level("TNet"), 100 * found.evidence.images / paper.images()
-    part = f" ({share:.2g} % of the training images that each of the paper's runs saw)"
-    part = "" if found.full_size else part
-    return (
-        f"TNet, trained from {level.n} {plural(level.n, 'seed', 'seeds')} on {profile.n_train:,} noisy pairs "
-        f"for {profile.epochs} epochs{part}, reaches {level} dB; its noisy input has {rows.noisy.mean():.2f} "
-        "dB."
-    )
-
-
-def against_unet(found: Ledger) -> str:
-    """Whether TNet outperforms UNet, by the verdict on that claim."""
-    outcome = {
-        REPRODUCED: "TNet ends above UNet by about the published amount",
-        DIRECTION: "TNet ends above UNet, though not by the published amount",
-        NOT_REPRODUCED: "the runs do not decide whether TNet or UNet ends higher",
-        CONTRADICTED: "UNet ends above TNet, unlike in the paper",
-        NO_RUN: "whether TNet outperforms UNet is open: UNet has no run at this size",
-        TOO_FEW: "whether TNet outperforms UNet is open: there are too few runs for an interval",
-    }.get(found["tnet-outperforms-unet"].verdict, "whether TNet outperforms UNet is not tested at this size")
-    return f"With each network at the paper's learning rate, {outcome}."
 
 
 def findings(found: Ledger, rows: Comparison) -> str:
@@ -116,29 +71,6 @@ def verdict_counts(found: Ledger) -> str:
 def lower_precision(rows: Comparison) -> str:
     """The precisions below fp32 in which rows were trained, as words."""
     return listed(sorted(rows.arithmetic - {"fp32"}))
-
-
-def arithmetic_in_brief(rows: Comparison) -> str:
-    """In which precision networks were trained; nothing where all were in fp32."""
-    lower = lower_precision(rows)
-    return f"Networks were trained in {lower}; chapter 04 compares them with fp32." if lower else ""
-
-
-def in_short(found: Ledger) -> str:
-    """The claims by verdict, as a list; those that were not tested are only counted."""
-    lines = []
-    for verdict in (v for v in VERDICTS if found.of(v)):
-        judged = found.of(verdict)
-        note = "; the runs decide neither way" if verdict == NOT_REPRODUCED else ""
-        named = "" if verdict in UNTESTED else f": {'; '.join(map(clause, judged))}"
-        lines.append(f"- **{verdict.capitalize()}** ({len(judged)}{note}){named}.")
-    return "\n".join(lines)
-
-
-def clause(judged: Judged) -> str:
-    """A claim's sentence as a part of a list: without its full stop, its article in lower case."""
-    says = judged.claim.says.removesuffix(".")
-    return re.sub("^(The|An?) ", lambda article: article[0].lower(), says)
 
 
 def small_runs(found: Ledger) -> str:

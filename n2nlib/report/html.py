@@ -11,7 +11,7 @@ from pathlib import Path
 
 from n2nlib.report import pandoc, tree
 from n2nlib.report.crosslinks import Crosslinks
-from n2nlib.report.document import Block, Code, Document, Figure, Prose, Table, level, sections
+from n2nlib.report.document import Block, Code, Document, Figure, Prose, Shown, Table, level, sections
 from n2nlib.report.markdown import one_line
 from n2nlib.report.pictures import for_page
 from n2nlib.report.provenance import provenance
@@ -108,10 +108,14 @@ class _Writer:
         """The sections before the first chapter, one of them in two columns."""
         out: list[Node] = []
         for section in sections(blocks, (1,)):
-            nodes = self.all(section)
             if level(section[0]) and plain(section[0].blocks[0]).strip().lower() == SUMMARY:
-                nodes = [raw('<section class="summary">', "html"), *nodes, raw("</section>", "html")]
-            out += nodes
+                words = [block for block in section if isinstance(block, Prose)]
+                shown = [block for block in section if isinstance(block, Shown)]
+                code = [block for block in section if isinstance(block, Code)]
+                nodes = self.all([*words, *shown, *code])
+                out += [raw('<section class="summary">', "html"), *nodes, raw("</section>", "html")]
+            else:
+                out += self.all(section)
         return out
 
     def all(self, blocks: list[Block]) -> list[Node]:

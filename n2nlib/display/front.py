@@ -1,0 +1,268 @@
+"""The front page of the report: abstract, reproducibility summary, one picture, and every claim in one graphic."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from n2nlib import paper
+from n2nlib.analysis.claims import (
+    COMPATIBLE,
+    CONTRADICTED,
+    DIRECTION,
+    INCOMPATIBLE,
+    NO_DATA,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    Judged,
+)
+from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.ledger import Ledger
+from n2nlib.display.figures import COLUMN, PAGE, picture_grid
+from n2nlib.display.report_words import lower_precision
+from n2nlib.display.words import plural
+from n2nlib.evaluation import metrics
+
+#: Verdict -> colour and marker of the graphic; any other verdict is a grey circle.
+LOOKS = {
+    REPRODUCED: ("#0072B2", "o"),
+    DIRECTION: ("#009E73", "^"),
+    NOT_REPRODUCED: ("#E69F00", "s"),
+    CONTRADICTED: ("#D55E00", "X"),
+}
+#: The same for levels that are judged by a prediction.
+PREDICTED = {COMPATIBLE: ("#0072B2", "D"), INCOMPATIBLE: ("#D55E00", "D")}
+OTHER = ("#777777", "o")
+#: What the graphic shows of its standardised axis; a value beyond is an arrow at the edge.
+LIMITS = (-1.5, 2.5)
+
+
+# Sentences
+
+
+def abstract(found: Ledger, dataset: str) -> str:
+    """The abstract: what was done, the main outcomes by verdict, and how the claims fared; few numbers."""
+    return " ".join(filter(None, [
+        "We reproduce a student report that presents TNet, a Noise2Noise denoiser of "
+        f"{paper.value('abstract.parameters'):,} parameters for 32×32 images. The authors' images are not "
+        f"public; ours are made from the dataset {dataset}, by sampling one pixel from each cell of a "
+        "photograph.",
+        _unet(found),
+        _exchange(found),
+        _filter(found),
+        _fared(found),
+    ]))  # fmt: skip
+
+
+def _unet(found: Ledger) -> str:
+    return {
+        REPRODUCED: "TNet ends above UNet by about the published amount.",
+        DIRECTION: "TNet ends above UNet, though not by the published amount.",
+        NOT_REPRODUCED: "Our runs do not decide whether TNet or UNet ends higher.",
+        CONTRADICTED: "UNet ends above TNet, unlike in the paper.",
+    }.get(found["tnet-outperforms-unet"].verdict, "TNet and UNet are not yet compared at this size.")
+
+
+def _exchange(found: Ledger) -> str:
+    return {
+        REPRODUCED: "TNet with an L1 loss ends above TNet with batch normalisation, as printed.",
+        DIRECTION: "TNet with an L1 loss ends above TNet with batch normalisation, as printed.",
+        CONTRADICTED: "An L1 loss costs more than batch normalisation: Table 2 prints the other order.",
+    }.get(found["l1-above-bn"].verdict, "")
+
+
+def _filter(found: Ledger) -> str:
+    return {
+        REPRODUCED: "TNet beats tuned Gaussian filters.",
+        DIRECTION: "TNet beats tuned Gaussian filters, by little.",
+        CONTRADICTED: "A tuned Gaussian filter beats TNet.",
+    }.get(found["filters-gaussian"].verdict, "")
+
+
+def _fared(found: Ledger) -> str:
+    n = {verdict: len(found.of(verdict)) for verdict in LOOKS}
+    total = len(found.paper)
+    others = total - sum(n.values())
+    rest = f"; the other {others} are levels that depend on the images, or lack runs" if others else ""
+    return (
+        f"Of {total} claims, {n[REPRODUCED]} are reproduced and {n[DIRECTION]} in direction only, "
+        f"{n[CONTRADICTED]} contradicted, {n[NOT_REPRODUCED]} left undecided by the runs{rest}."
+    )
+
+
+def scope(found: Ledger) -> str:
+    """What the report tests."""
+    return (
+        f"We test {len(found.paper)} claims of the paper: the numbers of its two tables; that TNet denoises "
+        f"at least as well as UNet with {paper.value('abstract.times_fewer')} times fewer parameters; what "
+        "learning rate, L1 loss, batch normalisation and parts of the network change; and what its gradients "
+        "say about noise, objects and background. Each claim has bounds and ends with a verdict."
+    )
+
+
+def methodology(rows: Comparison, profile, dataset: str) -> str:
+    """How the claims are tested: networks, runs, intervals, and what makes the report."""
+    lower = lower_precision(rows)
+    precision = f" Networks were trained in {lower}; chapter 04 compares them with fp32." if lower else ""
+    return (
+        "The networks are written from the paper's text and the authors' notebooks, and trained with the "
+        f"paper's optimiser on {profile.n_train:,} noisy pairs of the dataset {dataset} for {profile.epochs} "
+        f"epochs. PSNR is measured on {rows.validation} that no network was trained on; Figure `front_picture` shows two. Differences have 95 % "
+        "confidence intervals over seeds crossed with photographs; the tests are adjusted together. One "
+        f"command rebuilds every table and figure from stored runs.{precision}"
+    )
+
+
+# Figures
+
+
+def picture(found: Mapping[str, Any], windows: Sequence[int] = (1, 4)) -> Figure | None:
+    """Draw some windows of `measurements.examples` noisy, denoised by TNet, and clean, with PSNR."""
+    if not found or "TNet" not in found["arrays"]:
+        return None
+    columns = ("noisy", "TNet", "clean")
+    arrays = [found["arrays"][name] for name in columns]
+    psnr = [metrics.psnr(arrays[-1], x, data_range=255) for x in arrays]
+    return picture_grid(
+        [[x[i] for x in arrays] for i in windows],
+        columns,
+        psnr=[[float(p[i]) for p in psnr[:-1]] + [None] for i in windows],
+        width=COLUMN,
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim on the standardised axis: it holds above 0, and 1 is the claimed value (`claimed`)."""
+
+    judged: Judged
+    value: float
+    low: float | None
+    high: float | None
+    claimed: float | None
+
+
+def standardised(judged: Judged) -> Row | None:
+    """Put a claim's effect on the axis that all claims share; None where nothing comparable was measured.
+
+    0 is the bound at which the claim begins to hold. 1 is the claimed value or, where the paper prints none, the
+    smallest effect that the words stand for, else twice the bound, or the gain that the paper prints for TNet
+    over UNet where the bound is 0. A claim of equality is at 1 in the middle of its bounds.
+    """
+    claim, ours = judged.claim, judged.ours
+    if ours is None or judged.verdict == NO_DATA:
+        return None
+    to = log if claim.scale == "log" else float
+    above, below, printed, least = (
+        None if x is None else to(x) for x in (claim.above, claim.below, claim.published, claim.least)
+    )
+    if above is below is None:
+        if printed is None:
+            return None
+        above, below = printed - (claim.tolerance or 0.5), printed + (claim.tolerance or 0.5)
+    if above is not None and below is not None:
+        middle, half = (above + below) / 2, (below - above) / 2
+
+        def place(x: float) -> float:
+            return 1 - abs(x - middle) / half
+    else:
+        bound, sign = (above, 1) if above is not None else (below, -1)
+        gain = paper.value("table2.TNet.psnr") - paper.value("table2.UNet.psnr")
+        sizes = [sign * (x - bound) for x in (printed, least) if x is not None]
+        unit = next((size for size in sizes if size > 0), abs(bound) or gain)
+
+        def place(x: float) -> float:
+            return sign * (x - bound) / unit
+
+    low = high = None
+    if ours.low is not None and ours.low < ours.high:
+        ends = [to(x) for x in (ours.low, ours.high)]
+        places = [place(x) for x in ends]
+        if above is not None and below is not None and ends[0] <= (above + below) / 2 <= ends[1]:
+            places.append(1.0)
+        low, high = min(places), max(places)
+    return Row(judged, place(to(ours.value)), low, high, None if printed is None else place(printed))
+
+
+def rows_of(found: Ledger) -> list[Row]:
+    """Return the claims of the graphic, by verdict and then in the order of the ledger."""
+    order = {verdict: i for i, verdict in enumerate([*LOOKS, *PREDICTED])}
+    rows = [row for row in map(standardised, found.paper) if row is not None]
+    return sorted(rows, key=lambda row: order.get(row.judged.verdict, len(order)))
+
+
+def overview(found: Ledger) -> Figure | None:
+    """Draw a row per claim: our effect with its interval beside the claimed value, on one axis.
+
+    Colour and marker are the verdict. None where no claim has a measured value.
+    """
+    rows = rows_of(found)
+    if not rows:
+        return None
+    half = (len(rows) + 1) // 2
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.185 * half), sharex=True)
+    for ax, part in zip(axes, (rows[:half], rows[half:]), strict=True):
+        for i, row in enumerate(part):
+            _draw(ax, i, row)
+        ax.set_yticks(
+            range(len(part)), [short(row.judged.claim.says) for row in part], fontsize=5.8, linespacing=0.9
+        )
+        ax.set(xlim=(LIMITS[0] - 0.15, LIMITS[1] + 0.15), ylim=(half - 0.4, -0.6))
+        ax.set(xticks=[-1, 0, 1, 2], xlabel="fails ← 0 → holds")
+        ax.axvline(0, color="#444444", lw=0.6)
+        ax.tick_params(axis="y", length=0)
+    _legend(fig, rows)
+    return fig
+
+
+def _draw(ax: Axes, i: int, row: Row) -> None:
+    colour, marker = (LOOKS | PREDICTED).get(row.judged.verdict, OTHER)
+    inside = LIMITS[0] <= row.value <= LIMITS[1]
+    if row.low is not None:
+        ends = [min(max(end, LIMITS[0]), LIMITS[1]) for end in (row.low, row.high)]
+        ax.plot(ends, [i, i], color=colour, lw=1.2, zorder=2)
+    if row.claimed is not None and LIMITS[0] <= row.claimed <= LIMITS[1]:
+        ax.plot(row.claimed, i, "|", color="black", ms=7, mew=1.2, zorder=3)
+    face = colour if row.judged.verdict in LOOKS else "white"
+    if inside:
+        ax.plot(row.value, i, marker, color=colour, mfc=face, ms=4.5, mew=0.9, zorder=4)
+    else:
+        edge, arrow = (LIMITS[1], ">") if row.value > 0 else (LIMITS[0], "<")
+        ax.plot(edge, i, arrow, color=colour, mfc=face, ms=4.5, zorder=4)
+
+
+def _legend(fig: Figure, rows: Sequence[Row]) -> None:
+    verdicts = dict.fromkeys(row.judged.verdict for row in rows)
+    handles = [
+        plt.Line2D([], [], ls="", marker=marker, color=colour, mfc=colour if v in LOOKS else "white", label=v)
+        for v in verdicts
+        for colour, marker in [(LOOKS | PREDICTED).get(v, OTHER)]
+    ]
+    handles.append(plt.Line2D([], [], ls="", marker="|", color="black", ms=7, label="claimed"))
+    fig.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=7, handletextpad=0.3)
+
+
+def short(says: str) -> str:
+    """Return a claim for the side of the graphic: without remarks in brackets, on at most two lines."""
+    words = re.sub(r"\s*\([^)]*\)", "", says).strip().removesuffix(".")
+    lines = textwrap.wrap(words, 46, max_lines=2, placeholder=" …")
+    return "\n".join(lines)
+
+
+def overview_alt(found: Ledger) -> str:
+    """What the graphic shows, in words: the claims by verdict, and on which side of the bound they are."""
+    rows = rows_of(found)
+    told = []
+    for verdict in dict.fromkeys(row.judged.verdict for row in rows):
+        mine = [row for row in rows if row.judged.verdict == verdict]
+        right = sum(row.value > 0 for row in mine)
+        told.append(f"{len(mine)} {verdict}, {right} of them right of the bound")
+    return f"A forest plot of {len(rows)} {plural(len(rows), 'claim', 'claims')}: {'; '.join(told)}."
