@@ -1,4 +1,4 @@
-"""README and RESULTS show what was measured, and only that."""
+"""README and RESULTS show measured results only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 import pytest
 
 from n2nlib import paths
+from n2nlib.analysis.claims import COMPATIBLE, INCOMPATIBLE, NO_DATA, NOT_REPRODUCED
 from n2nlib.errors import ReportError
-from n2nlib.tools.readme import BLOCKS, DOCUMENTS, MARK, filled, tally
+from n2nlib.tools.readme import BLOCKS, DOCUMENTS, MARK, filled, findings, tally
 
 TEXTS = {name: (paths.root() / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 
@@ -30,7 +31,7 @@ def test_every_block_is_shown_somewhere():
 
 
 def test_a_missing_result_or_an_unknown_mark_says_so(tmp_path):
-    with pytest.raises(ReportError, match="is not there: make that report"):
+    with pytest.raises(ReportError, match="does not exist: make that report"):
         filled(TEXTS["README.md"], tmp_path)
     with pytest.raises(ReportError, match="unknown mark <!-- sped -->"):
         filled("<!-- sped -->\n<!-- end -->", tmp_path)
@@ -41,6 +42,44 @@ def test_the_tally_counts_verdicts():
     assert tally({"claims": claims}).endswith(
         "Of 3 claims of the paper, judged on runs of its own size: 2 reproduced, 1 contradicted."
     )
+
+
+def test_the_tally_leaves_out_own_questions_and_listed_statements():
+    claims = [{"verdict": "reproduced", "topic": topic} for topic in ("levels", "own", "listed")]
+    assert "Of 1 claims of the paper" in tally({"claims": claims})
+
+
+def ledger(l1: str, bn: str, high: float = 25.4, gain: float = 0.5) -> dict:
+    def claim(name, verdict, value, low, high, published=None):
+        ours = {"value": value, "low": low, "high": high, "n": 3, "method": "test"}
+        return {"id": name, "verdict": verdict, "ours": ours, "published": published}
+
+    return {
+        "claims": [
+            claim("psnr-l1", l1, 24.55, 24.15, 24.94, 25.29),
+            claim("psnr-bn", bn, 25.3, 25.14, high, 24.45),
+            claim("filters-gaussian", "reproduced", gain, gain - 0.1, gain + 0.1),
+            claim("noisy-targets-suffice", "reproduced", -0.05, -0.07, -0.04),
+        ]
+    }
+
+
+def test_findings_have_their_intervals():
+    rows, gaussian, targets = findings(ledger(INCOMPATIBLE, INCOMPATIBLE)).splitlines()
+    assert "24.55 [24.15, 24.94] dB on their validation images for TNet+L1 (Table 2: 25.29)" in rows
+    assert "25.30 [25.14, 25.40] dB for TNet+BN (Table 2: 24.45)" in rows and "seem to be exchanged" in rows
+    assert "TNet is better than a Gaussian" in gaussian and gaussian.endswith("+0.50 [+0.40, +0.60] dB.")
+    assert targets.endswith("train TNet about as well as clean ones: -0.05 [-0.07, -0.04] dB.")
+
+
+def test_findings_claim_no_more_than_the_intervals():
+    for found in (ledger(COMPATIBLE, INCOMPATIBLE), ledger(INCOMPATIBLE, INCOMPATIBLE, high=25.2)):
+        assert "do not show that the two rows are exchanged" in findings(found)
+    assert "not been measured" in findings(ledger(NO_DATA, NO_DATA))
+    open_ = ledger(NO_DATA, NO_DATA)
+    open_["claims"][-1]["verdict"] = NOT_REPRODUCED
+    assert "against clean ones, both with TNet: -0.05" in findings(open_)
+    assert "not significantly better" in findings(ledger(NO_DATA, NO_DATA, gain=0.05))
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, "CONTRIBUTING.md"])

@@ -1,4 +1,4 @@
-"""The tables in README.md and RESULTS.md: copied from results between two marks, so that no number is typed by hand."""
+"""The tables and sentences that README.md and RESULTS.md copy from results, between two marks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections import Counter
 from pathlib import Path
 
 from n2nlib import paths
+from n2nlib.analysis.claims import COMPATIBLE, INCOMPATIBLE, REPRODUCED
+from n2nlib.analysis.stats import Interval
 from n2nlib.errors import ReportError
 
 DOCUMENTS = ("README.md", "RESULTS.md")
 #: Name of a mark -> the file under `results/` that stands there.
 BLOCKS = {
     "tally": "imagenet-sample-paper-bf16/claims.json",
+    "findings": "imagenet-sample-paper-bf16/claims.json",
     "speed": "bench/cpu.json",
     "headline": "imagenet-sample-overnight/tables/headline.md",
     "paper size": "imagenet-sample-paper-bf16/tables/headline.md",
@@ -25,14 +28,17 @@ MARK = re.compile(r"(<!-- (?P<name>[\w ,-]+) -->\n)(.*?)(<!-- end -->)", re.DOTA
 
 
 def filled(text: str, results: Path) -> str:
-    """Return a document with each block's present content; raises ReportError for an unknown mark or a missing file."""
+    """Return a document with the present content of its blocks.
+
+    Raises ReportError for an unknown mark or a missing file.
+    """
 
     def content(mark: re.Match) -> str:
         if mark["name"] not in BLOCKS:
             raise ReportError(f"unknown mark <!-- {mark['name']} -->: choose one of {', '.join(BLOCKS)}.")
         source = results / BLOCKS[mark["name"]]
         if not source.exists():
-            raise ReportError(f"a document shows {source}, which is not there: make that report first.")
+            raise ReportError(f"a document shows {source}, which does not exist: make that report first.")
         written = source.read_text(encoding="utf-8")
         shown = SENTENCES[mark["name"]](json.loads(written)) if mark["name"] in SENTENCES else written.strip()
         return f"{mark[1]}{shown}\n{mark[4]}"
@@ -41,14 +47,58 @@ def filled(text: str, results: Path) -> str:
 
 
 def tally(ledger: dict) -> str:
-    """Return how many claims have which verdict, as one sentence."""
-    counts = Counter(claim["verdict"] for claim in ledger["claims"])
+    """Return how many of the paper's tested claims have which verdict, as one sentence."""
+    tested = [claim for claim in ledger["claims"] if claim.get("topic") not in ("own", "listed")]
+    counts = Counter(claim["verdict"] for claim in tested)
     parts = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
     return f"Of {counts.total()} claims of the paper, judged on runs of its own size: {parts}."
 
 
+def findings(ledger: dict) -> str:
+    """Return the three findings of README as a list, each with its confidence interval."""
+    claims = {claim["id"]: claim for claim in ledger["claims"]}
+    found = (_rows(claims["psnr-l1"], claims["psnr-bn"]), _filter(claims), _targets(claims))
+    return "\n".join(f"- {text}" for text in found)
+
+
+def _rows(l1: dict, bn: dict) -> str:
+    """Compare the printed levels of TNet+L1 and TNet+BN with the predictions from the public pairs."""
+    title = "**L1 and batch normalisation.**"
+    if not {l1["verdict"], bn["verdict"]} <= {COMPATIBLE, INCOMPATIBLE}:
+        return f"{title} The two rows have not been measured on the authors' public pairs."
+    a, b = (Interval(**claim["ours"]) for claim in (l1, bn))
+    exchanged = l1["verdict"] == bn["verdict"] == INCOMPATIBLE and (
+        a.low <= bn["published"] <= a.high and b.low <= l1["published"] <= b.high
+    )
+    meaning = (
+        "Each interval contains the value printed for the other row: the two rows of Table 2 seem to be "
+        "exchanged."
+        if exchanged
+        else "The intervals do not show that the two rows are exchanged."
+    )
+    return (
+        f"{title} From eleven public pairs of the authors we predict {a} dB on their validation images for "
+        f"TNet+L1 (Table 2: {l1['published']:.2f}) and {b} dB for TNet+BN (Table 2: {bn['published']:.2f}). "
+        f"{meaning}"
+    )
+
+
+def _filter(claims: dict) -> str:
+    gain = Interval(**claims["filters-gaussian"]["ours"]).signed()
+    order = "TNet is better than" if gain and gain.low > 0 else "TNet is not significantly better than"
+    return f"**Classical filters.** {order} a Gaussian filter tuned on noisy pairs: {gain} dB."
+
+
+def _targets(claims: dict) -> str:
+    claim = claims["noisy-targets-suffice"]
+    cost = Interval(**claim["ours"]).signed()
+    as_well = claim["verdict"] == REPRODUCED
+    meaning = "train TNet about as well as clean ones" if as_well else "against clean ones, both with TNet"
+    return f"**Noisy targets.** Noisy targets {meaning}: {cost} dB."
+
+
 def speed(record: dict) -> str:
-    """Return how fast the engine trains TNet on one core beside the textbook loop on one thread, as one sentence."""
+    """Return how fast the engine trains TNet beside the textbook loop, on one thread each."""
     rate = {
         (row["loop"], row["runs"], row["precision"]): row["images/s"]
         for row in record["training"]
@@ -56,13 +106,13 @@ def speed(record: dict) -> str:
     }
     ratio = rate["engine", 1, "fp32"] / rate["plain, 1 thread", 1, "as PyTorch"]
     return (
-        f"On one core of a machine with {record['machine']} the engine trains TNet {ratio:.1f} times as fast as a textbook PyTorch loop, "
-        "with the same numbers in fp32."
+        f"On one core of a machine with {record['machine']} the engine trains TNet {ratio:.1f} times as fast "
+        "as a textbook PyTorch loop, with the same numbers in fp32."
     )
 
 
 #: Blocks that are a sentence made from a JSON file.
-SENTENCES = {"tally": tally, "speed": speed}
+SENTENCES = {"tally": tally, "findings": findings, "speed": speed}
 
 
 def update() -> list[str]:
