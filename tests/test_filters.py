@@ -13,7 +13,7 @@ from n2nlib import paper
 from n2nlib.analysis import detail
 from n2nlib.analysis.filters import Filters
 from n2nlib.analysis.stats import Interval
-from n2nlib.display import figures_filters, tables, words
+from n2nlib.display import figures_filters, filter_tables, filter_words
 from n2nlib.evaluation import classical
 
 ENOUGH = paper.value("calibration.gaussian_passed_at")
@@ -77,12 +77,13 @@ def test_a_slow_filter_is_compared_on_its_own_images():
     found = filters(bm3d=24.0, absent={})
     assert found.slow == ["bm3d"] and "bm3d" not in found.compared and "bm3d" not in found.gains(networks())
     here = np.mean(24.9 + IMAGES[:4])
-    assert words.slow_filters(found).startswith(
+    assert filter_words.slow_filters(found).startswith(
         f"BM3D takes about 2.0 s per image and was run on 4 of them: {np.mean(24 + IMAGES[:4]):.2f} dB, where the Gaussian reaches {here:.2f} dB"
     )
     assert (
-        words.slow_filters(filters()) == ""
-        and words.slow_filters(filters(absent={"bm3d": "bm3d is not installed."})) == "bm3d is not installed."
+        filter_words.slow_filters(filters()) == ""
+        and filter_words.slow_filters(filters(absent={"bm3d": "bm3d is not installed."}))
+        == "bm3d is not installed."
     )
 
 
@@ -93,7 +94,7 @@ def test_the_table_of_baselines_has_filters_before_networks():
     rows = networks()
     for run in rows.runs:
         run.metrics["psnr_global"] = 24.5
-    table = tables.baselines(
+    table = filter_tables.baselines(
         filters(absent={"bm3d": "?"}), rows, untrained, {"TNet": [{"ms": 1.0}, {"ms": 3.0}, {"ms": 2.0}]}
     )
     assert list(table["method"]) == [
@@ -122,7 +123,7 @@ def test_the_table_of_baselines_has_filters_before_networks():
 
 
 def test_tables_of_tuning():
-    table = tables.tuned_parameters(filters())
+    table = filter_tables.tuned_parameters(filters())
     assert table.to_dict("records")[1] == {
         "filter": "Gaussian",
         "parameter": "sigma",
@@ -131,7 +132,7 @@ def test_tables_of_tuning():
         "highest tried": 0.4,
         "at a limit": None,
     }
-    kernel = tables.linear_kernel(filters())
+    kernel = filter_tables.linear_kernel(filters())
     assert (
         kernel.shape == (5, 6)
         and kernel["-2"][0] == 100
@@ -142,21 +143,21 @@ def test_tables_of_tuning():
 def test_gains_are_judged_only_after_enough_images():
     early, late = (comparison({"TNet": runs((25.5, 25.6, 25.7), epochs=epochs)}) for epochs in (1, 50))
     assert early.images < ENOUGH <= late.images
-    table = tables.gains_over_filters(filters(), early)
+    table = filter_tables.gains_over_filters(filters(), early)
     assert list(table["result"]) == ["TNet is ahead", *["not tested at this size"] * 3] and table[
         "seed 2 (dB)"
     ][2] == pytest.approx(0.8)
-    assert list(tables.gains_over_filters(filters(), late)["result"]) == ["TNet is ahead"] * 4
-    assert tables.gains_over_filters(filters(), comparison({})).empty
-    assert words.gain_over_filters(filters(), early).startswith(
+    assert list(filter_tables.gains_over_filters(filters(), late)["result"]) == ["TNet is ahead"] * 4
+    assert filter_tables.gains_over_filters(filters(), comparison({})).empty
+    assert filter_words.gain_over_filters(filters(), early).startswith(
         "**Not tested at this size.** TNet minus the mean filter: +2.10 ["
     )
-    text = words.gain_over_filters(filters(), late)
+    text = filter_words.gain_over_filters(filters(), late)
     assert (
         text.endswith("Against the Gaussian: **TNet is ahead**. Against the mean: **TNet is ahead**.")
         and "(5x5 linear, fitted): +0.60 [" in text
     )
-    assert words.gain_over_filters(filters(), comparison({})) == ""
+    assert filter_words.gain_over_filters(filters(), comparison({})) == ""
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,8 @@ def test_gains_are_judged_only_after_enough_images():
 )
 def test_sides(d, text):
     assert (
-        tables.ahead("TNet", d) == text and tables.ahead("TNet", d, judged=False) == "not tested at this size"
+        filter_tables.ahead("TNet", d) == text
+        and filter_tables.ahead("TNet", d, judged=False) == "not tested at this size"
     )
 
 
@@ -178,11 +180,11 @@ def test_tuning_tells_limits():
     found = filters()
     kernel = " The fitted kernel has 1.00 at its centre, and its weights sum to 5.000."
     assert (
-        words.tuning(found)
+        filter_words.tuning(found)
         == f"Of 2 parameters, 2 have their optimum strictly inside the range that was tried.{kernel}"
     )
     found.found["mean"]["at_limit"] = {"size": "the identity"}
-    assert words.tuning(found) == (
+    assert filter_words.tuning(found) == (
         "Of 2 parameters, 1 have their optimum strictly inside the range that was tried. At a limit, where "
         f"the filter becomes another one: Mean, size = 0.3: the identity.{kernel}"
     )
@@ -194,7 +196,9 @@ def basenets(*lines):
 
 def test_basenet_is_nearer_to_one_of_two():
     published = paper.value("table2.BaseNet.psnr")
-    text = words.basenet(basenets((0, published, 15.0, 0), (1, published, 9.0, 2)), zero=6.0, noisy=20.0)
+    text = filter_words.basenet(
+        basenets((0, published, 15.0, 0), (1, published, 9.0, 2)), zero=6.0, noisy=20.0
+    )
     assert (
         text.startswith("BaseNet reaches 9.00 to 15.00 dB here after training")
         and "A black image has 6.00 dB, the noisy image 20.00 dB." in text
@@ -203,29 +207,29 @@ def test_basenet_is_nearer_to_one_of_two():
         "1 of 2 seeds has a dead output channel, and 1 stayed more than 3 dB below the best." in text
         and "nearer to an untrained BaseNet" in text
     )
-    text = words.basenet(basenets((0, published - 5, published, 0)), zero=6.0, noisy=20.0)
+    text = filter_words.basenet(basenets((0, published - 5, published, 0)), zero=6.0, noisy=20.0)
     assert "0 of 1 seeds have a dead output channel. " in text and "nearer to a trained BaseNet" in text
-    assert words.basenet(basenets(), zero=6.0, noisy=20.0) == ""
+    assert filter_words.basenet(basenets(), zero=6.0, noisy=20.0) == ""
 
 
 def test_the_table_of_basenet_pairs_runs_with_their_start():
     rows = comparison({"BaseNet": runs((15.0, 9.0), network="BaseNet")})
     untrained = [{"arrays": {"psnr": level + IMAGES}} for level in (6.0, 7.0, 8.0)]
     outputs = [{"dead_channels": 0, "same": False}, {"dead_channels": 3, "same": True}]
-    table = tables.basenet(rows, untrained, outputs)
+    table = filter_tables.basenet(rows, untrained, outputs)
     assert table["untrained (dB)"].tolist() == pytest.approx([6, 7, 8]) and table["trained (dB)"].tolist()[
         :2
     ] == pytest.approx([15, 9])
     assert list(table["same output for every image"]) == ["no", "yes", None]
-    without = tables.basenet(comparison({}), untrained, [])
+    without = filter_tables.basenet(comparison({}), untrained, [])
     assert (
         without["untrained (dB)"].tolist() == pytest.approx([6, 7, 8])
         and without["trained (dB)"].isna().all()
     )
-    assert words.basenet(table, zero=6.0, noisy=20.0).startswith(
+    assert filter_words.basenet(table, zero=6.0, noisy=20.0).startswith(
         "BaseNet reaches 9.00 to 15.00 dB here after training, and 6.00 to 7.00 dB before."
     )
-    assert words.basenet(without, zero=6.0, noisy=20.0) == ""
+    assert filter_words.basenet(without, zero=6.0, noisy=20.0) == ""
 
 
 class Errors(detail.ErrorByDetail):
@@ -259,28 +263,28 @@ UP, DOWN, NONE, OPEN = (1.0, 0.5, 1.5), (-1.0, -1.5, -0.5), (0.0, -0.5, 0.5), (1
     ],
 )
 def test_gain_by_detail(given, text):
-    told = words.gain_by_detail(Errors(*given), networks())
+    told = filter_words.gain_by_detail(Errors(*given), networks())
     assert told.startswith(
         "The most detailed fifth of the pixels carries 20 % of the Gaussian's squared error."
     ) and told.endswith(text)
     early = comparison({"TNet": runs((25.5,), epochs=1)})
-    assert words.gain_by_detail(Errors(*given), early).endswith("**not tested at this size**.")
+    assert filter_words.gain_by_detail(Errors(*given), early).endswith("**not tested at this size**.")
 
 
 def test_gain_by_detail_without_tnet_or_without_error():
     nothing = detail.ErrorByDetail.of({"gaussian": np.zeros((4, 10)), "pixels": np.ones((4, 10))})
     assert (
-        words.gain_by_detail(nothing, comparison({})) == ""
+        filter_words.gain_by_detail(nothing, comparison({})) == ""
         and figures_filters.error_by_detail(nothing) is None
     )
     flat = detail.ErrorByDetail.of(
         {"gaussian": np.zeros((4, 10)), "TNet": np.ones((3, 4, 10)), "pixels": np.ones((4, 10))}
     )
-    assert "carries none of the Gaussian's squared error" in words.gain_by_detail(flat, networks())
+    assert "carries none of the Gaussian's squared error" in filter_words.gain_by_detail(flat, networks())
 
 
 def test_ranking():
-    assert words.ranking(filters()) == (
+    assert filter_words.ranking(filters()) == (
         "From the best to the worst filter: 5x5 linear, fitted, Gaussian, Mean. The fitted kernel is "
         "+0.10 [+0.10, +0.10] dB from the one-parameter Gaussian, and the best filter +4.30 dB from the noisy image."
     )

@@ -14,7 +14,7 @@ from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.generalisation import Judged, Transfer, WholePhotographs
 from n2nlib.analysis.stats import crossed, mean_interval
 from n2nlib.data import open_corpus
-from n2nlib.display import curves, tables, words
+from n2nlib.display import beyond_tables, beyond_words, curves
 from n2nlib.errors import ReportError
 from n2nlib.profiles import PROFILES
 from n2nlib.runs.store import RunStore
@@ -51,7 +51,7 @@ def test_transfer_is_compared_with_networks_trained_there():
         ("a", "b"): "+1.00 [+1.00, +1.00]",
     }
     assert both.sample == "After 2,500,000 training images." and both.pairing == ""
-    table = tables.transfer(both)
+    table = beyond_tables.transfer(both)
     assert table[["trained on", "judged on"]].to_numpy().tolist() == [
         ["a", "a"],
         ["b", "a"],
@@ -69,25 +69,25 @@ def test_transfer_is_compared_with_networks_trained_there():
 
 def test_transfer_in_words():
     lost = Transfer({"a": target("a", "b")})
-    assert words.transfer(lost) == (
+    assert beyond_words.transfer(lost) == (
         "Significant losses in transfer: trained on b, judged on a (-0.50 [-0.50, -0.50] dB). Everywhere the output is better than the noisy image."
     )
-    assert words.transfer(Transfer({"a": target("a", "b", others=(25.0, 25.2, 25.4))})).startswith(
+    assert beyond_words.transfer(Transfer({"a": target("a", "b", others=(25.0, 25.2, 25.4))})).startswith(
         "No loss in transfer is significant."
     )
     few = Transfer({"a": target("a", "b", levels=(25.0,), others=(20.0,))})
-    assert words.transfer(few) == (
+    assert beyond_words.transfer(few) == (
         "Fewer than 3 seeds or photographs give no confidence interval, so no loss is called one. Below the noisy image itself: b on a."
     )
     assert (
-        words.transfer(Transfer({})) == ""
-        and tables.transfer(Transfer({})).empty
+        beyond_words.transfer(Transfer({})) == ""
+        and beyond_tables.transfer(Transfer({})).empty
         and not Transfer({})
         and Transfer({}).sample == ""
     )
     assert (
-        "23.2 grey levels" in words.equal_noise("gaussian:23.2", lost)
-        and words.equal_noise("gaussian:23.2", Transfer({})) == ""
+        "23.2 grey levels" in beyond_words.equal_noise("gaussian:23.2", lost)
+        and beyond_words.equal_noise("gaussian:23.2", Transfer({})) == ""
     )
 
 
@@ -102,8 +102,8 @@ def study(corpus="folder:/a/<b>", stored=False, **answers):
 
     here = SimpleNamespace(name=corpus, fingerprint="a" * 16, at_hand=True)
     there = SimpleNamespace(name="imagenet-sample", fingerprint="b" * 16, at_hand=stored)
-    return SimpleNamespace(corpus=here, profile=PROFILES["overnight"], said=said, absent=said.append, measure=measure,
-                           store=SimpleNamespace(has=lambda spec: stored), open_corpus=lambda *names: there,
+    return SimpleNamespace(dataset=here, profile=PROFILES["overnight"], said=said, absent=said.append, measure=measure,
+                           store=SimpleNamespace(has=lambda spec: stored), open_dataset=lambda *names: there,
                            prepare=lambda specs: [SimpleNamespace(spec=s, id=s.id) for s in specs if stored])  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def test_whole_photographs_have_intervals_over_what_varies():
 
 
 def test_whole_photographs_as_table_and_words():
-    table = tables.whole_photographs(whole())
+    table = beyond_tables.whole_photographs(whole())
     assert (
         table["method"].tolist() == ["noisy", "Gaussian", "TNet"] * 2
         and table["n"].tolist() == [None, None, 3] * 2
@@ -167,13 +167,13 @@ def test_whole_photographs_as_table_and_words():
     assert [d is None for d in table["minus noisy (dB)"]] == [True, False, False] * 2 and table[
         "SSIM minus noisy"
     ][1].digits == 3
-    text = words.whole_photographs(whole())
+    text = beyond_words.whole_photographs(whole())
     assert text.count("\n\n") == 1 and text.startswith(
         "Cells of 4 pixels, from the best PSNR to the worst: TNet; Gaussian; noisy."
     )
     assert "TNet minus Gaussian: +1." in text and "no confidence interval" not in text
-    assert "(no confidence interval)" in words.whole_photographs(whole(seeds=2))
-    assert "minus" not in words.whole_photographs(whole(networks=("SmallNet",)))
+    assert "(no confidence interval)" in beyond_words.whole_photographs(whole(seeds=2))
+    assert "minus" not in beyond_words.whole_photographs(whole(networks=("SmallNet",)))
 
 
 def test_whole_photographs_are_drawn():
@@ -201,10 +201,10 @@ def test_nothing_measured_shows_nothing():
         not nothing
         and nothing.cells == []
         and nothing.sample == ""
-        and tables.whole_photographs(nothing).empty
+        and beyond_tables.whole_photographs(nothing).empty
     )
     assert (
-        words.whole_photographs(nothing) == ""
+        beyond_words.whole_photographs(nothing) == ""
         and curves.whole_photographs(nothing) is None
         and curves.whole_pictures(nothing) is None
     )

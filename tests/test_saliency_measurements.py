@@ -17,7 +17,7 @@ from n2nlib.analysis.measurements import KINDS
 from n2nlib.analysis.saliency_measurements import Filter, Network
 from n2nlib.analysis.stats import Interval
 from n2nlib.data import open_corpus
-from n2nlib.display import saliency_figures, tables
+from n2nlib.display import saliency_figures, saliency_tables
 from n2nlib.evaluation import smoothgrad
 from n2nlib.models import build
 
@@ -184,11 +184,14 @@ def test_without_tnet_there_is_nothing_to_measure_or_draw():
     assert figures == (None,) * 5
     empty = ImageStatistics({})
     assert (
-        tables.noise_found(empty).empty
-        and tables.output_gradients(empty).empty
-        and tables.own_side(empty).empty
+        saliency_tables.noise_found(empty).empty
+        and saliency_tables.output_gradients(empty).empty
+        and saliency_tables.own_side(empty).empty
     )
-    assert tables.section3(empty, empty).empty and tables.smoothgrad_sensitivity({(1, 0.0): empty}).empty
+    assert (
+        saliency_tables.section3(empty, empty).empty
+        and saliency_tables.smoothgrad_sensitivity({(1, 0.0): empty}).empty
+    )
     assert (
         empty.ledger("TNet", "change_auc") is None
         and empty.told("TNet", "change_auc") == "no image qualifies"
@@ -328,25 +331,27 @@ def test_tables_hold_intervals():
     found = ImageStatistics(
         {"TNet": subject(seeds=3), "bilateral": {"change_auc": np.full((1, 20), 0.9), "photo": PHOTO}}
     )
-    noise = tables.noise_found(found)
+    noise = saliency_tables.noise_found(found)
     assert (
         isinstance(noise["AUC of the change"][0], Interval) and noise["AUC of the loss gradient"][1] is None
     )
     assert noise["images"].tolist() == [20, 20]
-    assert tables.output_gradients(found)[""].tolist() == ["TNet"]  # the other has no gradient
-    sides = tables.own_side(
+    assert saliency_tables.output_gradients(found)[""].tolist() == ["TNet"]  # the other has no gradient
+    sides = saliency_tables.own_side(
         ImageStatistics({"TNet": subject(), "mean, 3x3": subject()}),
         {"mean, 3x3": [Filter("mean", {"size": 3})]},
     )
     assert sides["tuned to"].fillna("–").tolist() == ["–", "size 3"]
     assert sides["edge pixels"].tolist() == [60, 60]
-    by_draws = tables.smoothgrad_sensitivity({(1, 0.0): found, (16, 0.1): found})
+    by_draws = saliency_tables.smoothgrad_sensitivity({(1, 0.0): found, (16, 0.1): found})
     assert by_draws["σ"].tolist() == [0.0, 0.1] and by_draws["samples"].tolist() == [1, 16]
 
 
 def test_the_summary_has_a_line_for_each_sentence_of_section_3():
     statements = {k: v for k, v in subject(seeds=3).items() if k not in ("weights", "edges")}
-    summary = tables.section3(ImageStatistics({"TNet": statements}), ImageStatistics({"TNet": subject()}))
+    summary = saliency_tables.section3(
+        ImageStatistics({"TNet": statements}), ImageStatistics({"TNet": subject()})
+    )
     assert len(summary) == 5 and summary["TNet"][4].value == pytest.approx(1.2, abs=0.02)
     assert summary["Gaussian"].isna().all()
 

@@ -12,8 +12,9 @@ from scipy import stats as sps
 
 from n2nlib import experiments, paper
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.precision import precision_effects
 from n2nlib.analysis.stats import PValue
-from n2nlib.display import curves, tables
+from n2nlib.display import beyond_tables, curves, data_tables, tables
 from n2nlib.models import build, count_parameters
 from n2nlib.profiles import PROFILES
 from n2nlib.runs.store import RunStore
@@ -115,7 +116,7 @@ def test_equivalence_is_shown_only_within_the_margin(tmp_path, shift, outcome):
     store = RunStore(tmp_path)
     stored(store, "fp32", FP32)
     stored(store, "bf16", np.array([24.635, 24.625, 24.675, 24.485, 24.56]) + shift)
-    table = tables.equivalences(tables.precision_effects(store))
+    table = tables.equivalences(precision_effects(store))
     (row,) = table.to_dict("records")
     assert row["run"] == "TNet" and row["precision"] == "bf16"
     assert row["n"] == 5 and row["training images"] == 64
@@ -131,7 +132,7 @@ def test_equivalences_are_adjusted_as_the_ledgers_tests_are(tmp_path):
     for loss in ("L2", "L1"):
         stored(store, "fp32", FP32, loss=loss)
         stored(store, "bf16", np.array(FP32) + np.array([0.02, 0.07, -0.03, 0.08, 0.01]), loss=loss)
-    effects = tables.precision_effects(store)
+    effects = precision_effects(store)
     alone = [row["p, adjusted"] for one in effects for row in tables.equivalences([one]).to_dict("records")]
     together = tables.equivalences(effects)["p, adjusted"].tolist()
     assert together == pytest.approx([2 * min(alone)] * 2)
@@ -141,15 +142,15 @@ def test_two_seeds_show_no_equivalence(tmp_path):
     store = RunStore(tmp_path)
     stored(store, "fp32", FP32[:2])
     stored(store, "bf16", FP32[:2])
-    assert tables.equivalences(tables.precision_effects(store)).empty
-    assert tables.precision_effects(store, []) == [] and tables.equivalences([]).empty
+    assert tables.equivalences(precision_effects(store)).empty
+    assert precision_effects(store, []) == [] and tables.equivalences([]).empty
 
 
 def test_a_kind_of_run_is_named_by_what_sets_it_apart(tmp_path):
     store = RunStore(tmp_path)
     for precision, n in (("bf16", 5), ("fp32", 3)):
         stored(store, precision, FP32[:n], network="UNet", options={"shared_decoder": True}, lr=1e-3)
-    (row,) = tables.equivalences(tables.precision_effects(store)).to_dict("records")
+    (row,) = tables.equivalences(precision_effects(store)).to_dict("records")
     assert row["run"] == "UNet, shared_decoder True, lr 0.001" and row["n"] == 3
 
 
@@ -309,7 +310,7 @@ def test_data_sizes_are_those_with_both_targets():
     photo = np.array([2, 0, 1, 0, 1, 0, 2, 2])
     noisy = comparison(sized({2: (24.0, 24.1, 24.2), 4: (24.5, 24.6, 24.7), 8: (25.0, 25.1, 25.2)}), None)
     clean = comparison(sized({2: (24.5, 24.6, 24.7), 8: (25.1, 25.2, 25.3)}, "noise2clean"), None)
-    frame = tables.data_sizes(noisy, clean, photo)
+    frame = beyond_tables.data_sizes(noisy, clean, photo)
     assert frame["pairs"].tolist() == [2, 8] and frame["photographs"].tolist() == [1, 3]
     assert [round(d.value, 6) for d in frame["gap (dB)"]] == [
         0.5,
@@ -321,9 +322,9 @@ def test_data_sizes_are_those_with_both_targets():
         "8",
     ]  # not 4, which has one target only
     plt.close(fig)
-    one = tables.data_sizes(noisy, clean.select("2"), photo)
+    one = beyond_tables.data_sizes(noisy, clean.select("2"), photo)
     assert one.empty and "gap (dB)" in one and curves.data_sizes(one, noisy, clean) is None
-    assert tables.data_sizes(comparison({}, None), comparison({}, None), photo).empty
+    assert beyond_tables.data_sizes(comparison({}, None), comparison({}, None), photo).empty
 
 
 def test_rows_are_drawn_with_a_line_at_the_reference():
@@ -348,10 +349,13 @@ def test_the_best_trials_show_what_differs():
         }
     )
     best = tried.iloc[::-1]
-    assert tables.shared_options(best) == {"width": 16} and tables.shared_options(best.head(1)) == {}
-    frame = tables.trials(tried, best)
+    assert (
+        beyond_tables.shared_options(best) == {"width": 16}
+        and beyond_tables.shared_options(best.head(1)) == {}
+    )
+    frame = beyond_tables.trials(tried, best)
     assert list(frame) == ["parameters", "lr", "PSNR (dB)"] and frame["PSNR (dB)"].tolist() == [25.0, 24.9]
-    assert tables.trials(tried.head(0), best.head(0)).empty
+    assert beyond_tables.trials(tried.head(0), best.head(0)).empty
 
 
 # --- chapter 01 ---
@@ -373,7 +377,7 @@ def noise_found(**changes):
 
 
 def test_noise_stands_beside_the_authors():
-    table = tables.noise(noise_found()).map(lambda value: cell(value, 2)).set_index("of the noise")
+    table = data_tables.noise(noise_found()).map(lambda value: cell(value, 2)).set_index("of the noise")
     ours = table["this dataset"].to_dict()
     assert (
         ours["mean error"] == "0.05 ± 0.02"
@@ -387,14 +391,14 @@ def test_noise_stands_beside_the_authors():
         ours["kurtosis (Gaussian: 3)"] == "10.2" and ours["correlation between the two copies' errors"] == "–"
     )
     assert list(table["the authors' data"][:5]) == ["20.72", "19.8", "–", "none seen", "0.85"]
-    none = tables.noise(noise_found(kurtosis=None, neighbours=None, channels={"RG": None})).map(
+    none = data_tables.noise(noise_found(kurtosis=None, neighbours=None, channels={"RG": None})).map(
         lambda value: cell(value, 2)
     )
     assert list(none["this dataset"][4:8]) == ["–"] * 4
 
 
 def test_numbers_of_images_without_noise_are_none():
-    numbers = tables.noise_numbers(noise_found(kurtosis=None, neighbours=None, channels={"RG": None}))
+    numbers = data_tables.noise_numbers(noise_found(kurtosis=None, neighbours=None, channels={"RG": None}))
     assert (
         numbers["kurtosis"]
         is numbers["channel_correlation_low"]
@@ -414,7 +418,7 @@ def test_other_noises_are_compared_with_the_datasets_own():
         "kurtosis": 3.0,
         "psnr": 18.3,
     }
-    table = tables.other_noises(noise_found(), {"impulse:0.1": one}, {"impulse:0.1": "impulse"}).map(
+    table = data_tables.other_noises(noise_found(), {"impulse:0.1": one}, {"impulse:0.1": "impulse"}).map(
         lambda value: cell(value, 2)
     )
     assert table.to_numpy().tolist() == [
@@ -424,7 +428,10 @@ def test_other_noises_are_compared_with_the_datasets_own():
 
 
 def test_windows_and_datasets():
-    assert tables.windows()["windows"].tolist() == ["tried"] * 3 + ["chosen", "the authors' validation set"]
+    assert data_tables.windows()["windows"].tolist() == ["tried"] * 3 + [
+        "chosen",
+        "the authors' validation set",
+    ]
     recipe = {
         "train": [(0, 0, "a"), (1, 0, "a"), (2, 0, "b")],
         "val": [(3, 0, "c")],
@@ -432,15 +439,15 @@ def test_windows_and_datasets():
         "n_val": 12,
         "windows": (0.47, 0.95),
     }
-    lines = tables.dataset(SimpleNamespace(recipe=recipe, noise="subpixel")).to_dict("records")
+    lines = data_tables.dataset(SimpleNamespace(recipe=recipe, noise="subpixel")).to_dict("records")
     assert (
         [line["photographs"] for line in lines] == [2, 1]
         and lines[0]["files"] == 3
         and lines[1]["largest window side"] == 0.95
     )
-    lines = tables.dataset(SimpleNamespace(recipe={"n_train": 64, "n_val": 12}, noise="subpixel")).to_dict(
-        "records"
-    )
+    lines = data_tables.dataset(
+        SimpleNamespace(recipe={"n_train": 64, "n_val": 12}, noise="subpixel")
+    ).to_dict("records")
     assert lines[0]["photographs"] is lines[0]["smallest window side"] is None and lines[0]["pairs"] == 64
 
 

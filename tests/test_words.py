@@ -12,7 +12,7 @@ from test_comparison import comparison, runs
 from n2nlib import paper
 from n2nlib.analysis.image_statistics import ImageStatistics
 from n2nlib.analysis.stats import Interval
-from n2nlib.display import words
+from n2nlib.display import beyond_words, data_words, saliency_words, words
 from n2nlib.profiles import PROFILES
 
 
@@ -179,10 +179,12 @@ def test_windows_of_figure_2(noise, says):
 
 def test_rows_below_the_noisy_image_are_named():
     rows = comparison({"TNet": runs((25.0, 25.1)), "BaseNet": runs((20.0,)), "worse": runs((19.0,))})
-    assert words.below_noisy(rows) == "The noisy images have 20.70 dB; BaseNet and worse end below that."
-    assert words.below_noisy(rows.select("TNet", "BaseNet")).endswith("BaseNet ends below that.")
-    assert words.below_noisy(rows.select("TNet")).endswith("every row ends above that.")
-    assert words.below_noisy(comparison({})) == ""
+    assert (
+        beyond_words.below_noisy(rows) == "The noisy images have 20.70 dB; BaseNet and worse end below that."
+    )
+    assert beyond_words.below_noisy(rows.select("TNet", "BaseNet")).endswith("BaseNet ends below that.")
+    assert beyond_words.below_noisy(rows.select("TNet")).endswith("every row ends above that.")
+    assert beyond_words.below_noisy(comparison({})) == ""
 
 
 def sizes_of(first, last, photographs=1):
@@ -193,43 +195,45 @@ def sizes_of(first, last, photographs=1):
 
 def test_gap():
     few, sure = Interval(0.5, -0.1, 1.1, 3, "t"), Interval(0.02, 0.01, 0.03, 3, "t")
-    assert words.gap(sizes_of(few, sure)) == (
+    assert beyond_words.gap(sizes_of(few, sure)) == (
         "With 80 pairs from 1 photograph the gap is +0.50 [-0.10, +1.10] dB; with all 8,000 pairs from 900 photographs it is "
         "+0.02 [+0.01, +0.03] dB. With the whole set, clean targets are significantly better, by 0.03 dB at most."
     )
-    assert words.gap(sizes_of(few, few)).endswith(
+    assert beyond_words.gap(sizes_of(few, few)).endswith(
         "clean targets are not significantly better; the interval allows 1.10 dB."
     )
-    assert words.gap(sizes_of(few, Interval(-0.2, -0.3, -0.1, 3, "t"))).endswith(
+    assert beyond_words.gap(sizes_of(few, Interval(-0.2, -0.3, -0.1, 3, "t"))).endswith(
         "the interval allows 0.00 dB."
     )
-    assert words.gap(sizes_of(few, Interval(0.1, None, None, 1, "t"), 2)).endswith(
+    assert beyond_words.gap(sizes_of(few, Interval(0.1, None, None, 1, "t"), 2)).endswith(
         "nothing is said of a trend."
     )
-    assert "from 2 photographs" in words.gap(sizes_of(few, sure, 2))
-    assert words.gap(sizes_of(few, sure).head(0)) == ""
+    assert "from 2 photographs" in beyond_words.gap(sizes_of(few, sure, 2))
+    assert beyond_words.gap(sizes_of(few, sure).head(0)) == ""
 
 
 def test_schedules_are_not_judged_from_short_runs():
     short = comparison(
         {"TNet": runs((25.0,), epochs=2), "cosine": runs((25.0,), epochs=2, schedule="cosine")}
     )
-    assert words.schedule_note(short).startswith("These are effects after 100,000 training images.")
-    assert words.schedule_note(comparison({"TNet": runs((25.0,)), "cosine": runs((25.0,))})) == ""
-    assert words.schedule_note(comparison({})) == ""
+    assert beyond_words.schedule_note(short).startswith("These are effects after 100,000 training images.")
+    assert beyond_words.schedule_note(comparison({"TNet": runs((25.0,)), "cosine": runs((25.0,))})) == ""
+    assert beyond_words.schedule_note(comparison({})) == ""
 
 
 def test_best_single_change():
     rows = {"TNet": runs((25.0, 25.1, 25.2)), "swap": runs((25.1, 25.2, 25.3)), "mix": runs((25.05, 25.15, 25.25)),
             "all": runs((25.3, 25.4, 25.5))}  # fmt: skip
-    assert words.best_single(comparison(rows), "all") == (
+    assert beyond_words.best_single(comparison(rows), "all") == (
         "The largest significant gain of a single change is *swap* with +0.10 dB; the row *all* has +0.30 dB."
     )
     assert (
-        words.best_single(comparison(rows | {"swap": runs((24.0, 25.1, 27.0))}), "all") == ""
+        beyond_words.best_single(comparison(rows | {"swap": runs((24.0, 25.1, 27.0))}), "all") == ""
     )  # the largest is not significant
-    assert words.best_single(comparison({k: rows[k] for k in ("TNet", "swap")}), "all") == ""
-    assert words.best_single(comparison({k: v[:2] for k, v in rows.items()}), "all") == ""  # no intervals
+    assert beyond_words.best_single(comparison({k: rows[k] for k in ("TNet", "swap")}), "all") == ""
+    assert (
+        beyond_words.best_single(comparison({k: v[:2] for k, v in rows.items()}), "all") == ""
+    )  # no intervals
 
 
 def test_cost_of_a_network():
@@ -238,10 +242,10 @@ def test_cost_of_a_network():
         "SmallNet": {"parameters": 41607, "MACs (M)": 18.15},
     }
     assert (
-        words.network_cost(sizes)
+        beyond_words.network_cost(sizes)
         == "SmallNet has 41,607 parameters and TNet 43,064; an image costs SmallNet 3.3 times TNet's MACs."
     )
-    assert words.network_cost({"TNet": sizes["TNet"]}) == ""
+    assert beyond_words.network_cost({"TNet": sizes["TNet"]}) == ""
 
 
 def test_small_network():
@@ -249,33 +253,33 @@ def test_small_network():
     steps = {"layout": ("U", "TNet"), "correction": (small, "U")}
     rows = {"TNet": runs((25.0, 25.1, 25.2)), "U": runs((25.1, 25.2, 25.3), network=small, options={"kernel": 0}),
             small: runs((25.5, 25.6, 25.7), network=small), f"{small}, {more}": runs((25.6, 25.7, 25.8), network=small)}  # fmt: skip
-    text = words.small_network(comparison(rows), steps)
+    text = beyond_words.small_network(comparison(rows), steps)
     assert f"SmallNet, {more} ends above SmallNet (+0.10 [+0.10, +0.10] dB)." in text
     assert (
         f"TNet, {more} was not run at this size" in text
         and "Step by step: layout +0.10 [" in text
         and "; correction +0.40 [" in text
     )
-    both = words.small_network(comparison(rows | {f"TNet, {more}": runs((25.0, 25.1, 25.2))}), steps)
+    both = beyond_words.small_network(comparison(rows | {f"TNet, {more}": runs((25.0, 25.1, 25.2))}), steps)
     assert f"SmallNet, {more} ends above TNet, {more} (+0.60 [" in both and "not run" not in both
-    assert words.small_network(comparison({"TNet": rows["TNet"]}), steps) == ""
-    assert f"{paper.peers().parameters[paper.peers().psnr.idxmax()]:,} parameters" in words.peers()
+    assert beyond_words.small_network(comparison({"TNet": rows["TNet"]}), steps) == ""
+    assert f"{paper.peers().parameters[paper.peers().psnr.idxmax()]:,} parameters" in beyond_words.peers()
 
 
 def test_search():
     tried = pd.DataFrame({"state": ["complete", "too large", "pruned", "complete"], "parameters": 1, "width": [16, 24, 8, 16],
                           "lr": [5e-4, 1e-3, 1e-3, 2e-3], "psnr@1": 20.0, "psnr@9": [24.9, None, None, 25.0]})  # fmt: skip
     best = tried[tried["state"] == "complete"].sort_values("psnr@9", ascending=False)
-    assert words.search(tried, best, {"width": 16}) == (
+    assert beyond_words.search(tried, best, {"width": 16}) == (
         "4 trials: 2 trained to the end, 1 stopped early, 1 not trained because they have more parameters than TNet. All of the best "
         "have width = 16. The first trial is SmallNet as it stands, -0.10 dB from the best. With one seed per trial, the order of the "
         "first few is chance."
     )
     late = tried.assign(state=["pruned", "pruned", "pruned", "complete"])
-    assert words.search(late, late.tail(1), {}).endswith(
+    assert beyond_words.search(late, late.tail(1), {}).endswith(
         "The first trial is SmallNet as it stands; it was stopped early."
     )
-    assert words.search(tried.head(0), best.head(0), {}) == ""
+    assert beyond_words.search(tried.head(0), best.head(0), {}) == ""
 
 
 # --- chapter 01 ---
@@ -295,30 +299,30 @@ def noise_found(**changes):
 
 
 def test_noise():
-    text = words.noise(noise_found())
+    text = data_words.noise(noise_found())
     assert (
         text.startswith("The mean error of 1,000 validation images is 2.5 standard errors from zero.")
         and "12 times that in the flattest." in text
         and "tails are heavier" in text
     )
-    text = words.noise(noise_found(by_detail={"sd": [0.0, 48.0]}, kurtosis=2.9))
+    text = data_words.noise(noise_found(by_detail={"sd": [0.0, 48.0]}, kurtosis=2.9))
     assert (
         "48.0 grey levels (standard deviation) and absent from the flattest." in text
         and "tails are no heavier" in text
     )
-    assert words.noise(noise_found(kurtosis=None)).startswith("These images have no noise")
+    assert data_words.noise(noise_found(kurtosis=None)).startswith("These images have no noise")
 
 
 def test_the_authors_noise_is_compared_only_with_another_dataset():
-    text = words.authors_noise(noise_found(), own=False)
+    text = data_words.authors_noise(noise_found(), own=False)
     assert text.startswith(
         "Correlation between channels is 0.83 to 0.92 here and 0.85 to 0.93 in the authors' pairs; kurtosis is 10 here and about 11"
     )
     assert "The noisy images are 0.10 dB better than the authors'." in text
-    assert "1.72 dB worse" in words.authors_noise(noise_found(psnr=19.0), own=False)
+    assert "1.72 dB worse" in data_words.authors_noise(noise_found(psnr=19.0), own=False)
     assert (
-        words.authors_noise(noise_found(), own=True)
-        == words.authors_noise(noise_found(kurtosis=None), own=False)
+        data_words.authors_noise(noise_found(), own=True)
+        == data_words.authors_noise(noise_found(kurtosis=None), own=False)
         == ""
     )
 
@@ -328,11 +332,11 @@ def test_sampling():
         {"draws": [1, 4096], "error": [16.0, 0.25], "expected": [16.0, 0.254], "worst_z": [1.0, 4.2]}
     )
     same = {"share": 0.0250, "expected": 0.0240, "se": 0.0005}
-    text = words.sampling(draws, same, noise_found())
+    text = data_words.sampling(draws, same, noise_found())
     assert text.startswith("After 4,096 draws the mean is 0.25 grey levels") and text.endswith(
         "2.0 standard errors from the 2.40 % of independent uniform draws."
     )
-    assert words.sampling(draws, same, noise_found(pair_correlation=(-0.0001, 0.002))).endswith(
+    assert data_words.sampling(draws, same, noise_found(pair_correlation=(-0.0001, 0.002))).endswith(
         "correlate with +0.000 ± 0.002 over the validation images."
     )
 
@@ -351,13 +355,15 @@ def test_other_noises():
         "bernoulli:0.5": one(0.02, -23.1),
         "impulse:0.1": one(0.9, 0.9, zero_mean=False),
     }
-    text = words.other_noises(found, labels)
+    text = data_words.other_noises(found, labels)
     assert (
         text.startswith("Before clipping, the mean error of impulse noise is more than four")
         and "moves Bernoulli noise most, by -23.1 grey" in text
     )
     del found["impulse:0.1"]
-    assert words.other_noises(found, labels).startswith("Before clipping, no mean error is more than four")
+    assert data_words.other_noises(found, labels).startswith(
+        "Before clipping, no mean error is more than four"
+    )
 
 
 # --- chapter 05 ---
@@ -388,14 +394,14 @@ NAN = Interval(float("nan"), None, None, 0, "no image qualifies")
 
 
 def test_networks_that_are_looked_at():
-    assert words.looked_at(comparison({})) == ""
+    assert saliency_words.looked_at(comparison({})) == ""
     both = comparison({"TNet": runs((25.0, 25.1)), "UNet": runs((26.0,), network="UNet")})
-    assert words.looked_at(both) == (
+    assert saliency_words.looked_at(both) == (
         "Networks: TNet (2 seeds, 25.00 dB for the first) and UNet (26.00 dB), after 2,500,000 training "
         "images. "
         "Pictures show the first TNet."
     )
-    assert "TNet (1 seed, 25.00 dB for the first) (no run of UNet is stored" in words.looked_at(
+    assert "TNet (1 seed, 25.00 dB for the first) (no run of UNet is stored" in saliency_words.looked_at(
         comparison({"TNet": runs((25.0,))})
     )
 
@@ -417,7 +423,7 @@ def test_sides_of_a_reference(d, text):
 
 def test_noisy_pixels():
     def text(change, pixel, ring):
-        return words.noisy_pixels(
+        return saliency_words.noisy_pixels(
             statistics(
                 found={
                     "TNet": {"output_gradient_ratio": pixel, "ring_ratio": ring},
@@ -452,7 +458,7 @@ def test_noisy_pixels():
         interval(0.05), NAN, NAN
     )
     assert "too few photographs" in text(interval(0.05, None), interval(0.9, None), interval(1.1, None))
-    assert words.noisy_pixels(statistics(found={})) == ""
+    assert saliency_words.noisy_pixels(statistics(found={})) == ""
 
 
 def test_what_was_learnt():
@@ -463,7 +469,7 @@ def test_what_was_learnt():
                 "TNet, shuffled weights": {"loss_gradient_auc": shuffled},
             }
         )
-        return words.learnt(np.array([[1.0, 1.0], last]), found)
+        return saliency_words.learnt(np.array([[1.0, 1.0], last]), found)
 
     gone = text([0.0, 0.06], interval(0.505))
     assert (
@@ -479,7 +485,7 @@ def test_what_was_learnt():
     ).endswith("below chance.")
     undefined = text([float("nan"), 0.0], NAN)
     assert "undefined for the loss" in undefined and "nan" not in undefined.replace("undefined", "")
-    assert words.learnt(None, statistics(found={})) == ""
+    assert saliency_words.learnt(None, statistics(found={})) == ""
 
 
 def test_content_awareness():
@@ -487,7 +493,7 @@ def test_content_awareness():
         def at(x):
             return {"same_side": x if isinstance(x, Interval) else interval(x)}
 
-        return words.content_awareness(
+        return saliency_words.content_awareness(
             statistics(
                 found={
                     "TNet": at(tnet),
@@ -507,4 +513,4 @@ def test_content_awareness():
     assert "a value above 1 alone does not show that anything was learnt" in text(1.02, 1.04)
     assert "bilateral is without a value" in text(1.3, bilateral=NAN)
     assert text(NAN).endswith("**not tested on these photographs**.")
-    assert words.content_awareness(statistics(found={})) == ""
+    assert saliency_words.content_awareness(statistics(found={})) == ""

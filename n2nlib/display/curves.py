@@ -242,7 +242,7 @@ def rows_by_seed(rows: Comparison) -> Figure | None:
 def data_sizes(sizes: pd.DataFrame, noisy: Comparison, clean: Comparison) -> Figure | None:
     """PSNR of Noise2Noise and Noise2Clean against the number of training pairs (left), and their gap (right).
 
-    sizes: `tables.data_sizes` of the two comparisons.
+    sizes: `beyond_tables.data_sizes` of the two comparisons.
     """
     if sizes.empty:
         return None

@@ -30,10 +30,11 @@ import pandas as pd
 import torch
 
 from n2nlib import paths
+from n2nlib.analysis.precision import precision_effects
 from n2nlib.data import Pairs, bench_pairs
 from n2nlib.data.bench import bench_plain
 from n2nlib.device import cores, emulates_bf16, resolve
-from n2nlib.display.tables import equivalences, precision_effects
+from n2nlib.display.tables import equivalences
 from n2nlib.environment import commit, processor
 from n2nlib.errors import ReportError
 from n2nlib.evaluation.metrics import denoise
