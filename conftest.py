@@ -21,17 +21,19 @@ os.environ["N2N_REAL"] = str(ROOT / "tests" / "no-real-pairs")
 
 
 def pytest_configure(config):
-    """Send what tests compute to a folder of their own, which reads the stored runs of the checkout."""
+    """Send what tests compute to a folder of their own, which reads the checkout's evidence and built pairs."""
     if "N2N_RESULTS" in os.environ:
         return
     folder = tempfile.TemporaryDirectory(prefix="n2n-tests-")
     config.add_cleanup(folder.cleanup)
-    for layer in ("evidence", "store"):
-        (ROOT / "results" / layer).mkdir(parents=True, exist_ok=True)
-        (Path(folder.name) / layer).symlink_to(ROOT / "results" / layer)
-    os.environ["N2N_RESULTS"] = folder.name
-    os.environ.setdefault("N2N_CACHE", str(ROOT / "results" / ".cache"))
-    config.add_cleanup(lambda: os.environ.pop("N2N_RESULTS"))
+    results, cache = Path(folder.name), Path(os.environ.get("N2N_CACHE") or ROOT / "results" / ".cache")
+    (results / "evidence").symlink_to(ROOT / "results" / "evidence")
+    (results / ".cache" / "corpora").mkdir(parents=True)
+    for built in (*cache.glob("corpora/*"), *cache.glob("imagenet-sample")):
+        (results / ".cache" / built.relative_to(cache)).symlink_to(built.resolve())
+    context = mock.patch.dict(os.environ, N2N_RESULTS=folder.name, N2N_CACHE=str(results / ".cache"))
+    context.start()
+    config.add_cleanup(context.stop)
 
 
 def pytest_ignore_collect(collection_path):

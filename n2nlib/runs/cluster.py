@@ -237,7 +237,8 @@ class _Campaign:
         try:
             return question()
         except (TimeoutError, OSError) as error:
-            if self.client.status != "running":
+            # A connection that breaks is a scheduler that has gone; the client may notice later.
+            if self.client.status != "running" or not isinstance(error, TimeoutError):
                 raise self._lost() from error
             raise ReportError(
                 f"the Dask scheduler at {self.address} does not answer ({type(error).__name__} {error}): "
