@@ -9,13 +9,9 @@ from types import SimpleNamespace
 PARAMETERS = 'dataset = "bundled"\nprofile = "smoke"\ndevice = "auto"\ntrain = True\nexecutor = "local"'
 
 SHOW = """
-import matplotlib.pyplot as plt
 from IPython.display import Image, Markdown, display
 from n2nlib import paths
 from n2nlib.errors import ReportError
-from n2nlib.display.figures import save, style
-
-style()
 
 def say(text):
     display(Markdown(text), metadata={"n2n": {"kind": "prose"}})
@@ -34,6 +30,9 @@ def figure(fig, name, caption):
 """
 
 DRAW = """
+import matplotlib.pyplot as plt
+from n2nlib.display.figures import save, style
+style()
 fig, ax = plt.subplots(figsize={size})
 ax.plot([0, 1, 2], [20.7, 24.0, 25.3], label="TNet")
 ax.set(xlabel="epoch", ylabel="PSNR (dB)")

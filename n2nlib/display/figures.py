@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from n2nlib import paths
 from n2nlib.agreement import pictures_agree
 from n2nlib.errors import ReportError
-from n2nlib.evaluation import metrics
 
 #: Widths in inches of one column and of the full page in report.pdf: figures are drawn at their final size.
 COLUMN, PAGE = 3.35, 6.9
@@ -102,6 +101,8 @@ def denoised_grid(pictures: Mapping[str, Any], labels: Sequence[str]) -> Figure 
     """
     if not pictures:
         return None
+    from n2nlib.evaluation import metrics  # here: saving a figure must not wait for PyTorch
+
     rows = {label: pictures["arrays"][label] for label in labels if label in pictures["arrays"]}
     clean = pictures["arrays"]["clean"]
     psnr = [[None] * len(x) if label == "clean" else metrics.psnr(clean, x, data_range=255).tolist()
