@@ -184,14 +184,21 @@ def compiled(text: str) -> None:
     pdf.typst.compile(f"{template}\n{text}".encode(), format="svg", ignore_system_fonts=True)
 
 
-@pytest.mark.parametrize("source", CELLS)
-def test_no_cell_needs_its_neighbours(source):
-    """Each cell alone is Typst that compiles; what it says is there."""
+@pytest.fixture(scope="module")
+def alone():
+    """Typst of each cell, linked without the others; pandoc starts once for all of them."""
     found = document.Found()
-    (block,) = blocks_.parsed([document.Prose(source, where=document.Where("01_data", "c"))], [{}], found)
-    links.link_up([("01_data", block.blocks)], [], [])
-    (text,) = typeset.written([block], found, {})
-    compiled(text)
+    cells = [document.Prose(source, where=document.Where("01_data", "c")) for source in CELLS]
+    blocks = blocks_.parsed(cells, [{}] * len(cells), found)
+    for block in blocks:
+        links.link_up([("01_data", block.blocks)], [], [])
+    return dict(zip(CELLS, typeset.written(blocks, found, {}), strict=True))
+
+
+@pytest.mark.parametrize("source", CELLS)
+def test_no_cell_needs_its_neighbours(alone, source):
+    """Each cell alone is Typst that compiles."""
+    compiled(alone[source])
 
 
 INLINE = st.sampled_from([*"*_`~#@<>$[](){}|\\/&;:.,-+=!^\"' \n\t", "**", "__", "$$", "```", "![", "](", "](#a)", "<b>", "</b>", "<div>", "</div>", "<!--", "-->", "\n\n", "\n- ",
@@ -199,7 +206,7 @@ INLINE = st.sampled_from([*"*_`~#@<>$[](){}|\\/&;:.,-+=!^\"' \n\t", "**", "__", 
                           "א", "\u200b", "https://a.org", "http:", "---", "...", "\\\\(", "<details>", "<a id='x'>", "<script>"])  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(INLINE, max_size=25).map("".join), min_size=1, max_size=6))
 def test_no_markdown_stops_a_document(sources):
     found = document.Found()
