@@ -32,7 +32,7 @@ $(foreach v,$(filter-out $(KNOWN) MAKE% -%,$(TYPED)),$(error unknown variable $v
     print(f'did you mean {near[0]}?' if near else '')" '$v' $(KNOWN)) Choose one of $(KNOWN)))
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan test test-browser campaign lab bench verify search notebooks clean lock
+.PHONY: help report plan test test-browser test-numbers campaign lab bench verify search notebooks clean lock
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,10 @@ test: $(READY)       ## run the tests: pytest, and nbval over the committed note
 	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
 
 test-browser: $(READY) ## run the tests in Debian's Chromium: JupyterLab and report.html
-	@$(PY) -m pytest -q tests/test_browser.py
 	@$(PY) -m pytest -q -m browser tests
+
+test-numbers: $(READY) ## run the tests whose numbers could depend on the processor, nbval included
+	@$(PY) -m pytest -q -n 2 --dist loadfile --nbval-lax notebooks $(NUMBERS)
 
 campaign: $(READY)   ## run the slow tests: all chapters on many odd folders of photographs
 	@$(PY) -m pytest -q -m campaign tests
@@ -70,6 +72,10 @@ notebooks: $(READY)  ## execute the chapters in place, so that they are committe
 
 clean:               ## remove every report and cache; stored runs stay
 	@$(PYTHON) -m n2nlib clean
+
+NUMBERS := tests/test_training.py tests/test_losses_metrics.py tests/test_schemes.py tests/test_models.py \
+    tests/test_smallnet.py tests/test_semantics.py tests/test_denoising.py tests/test_pretrained.py \
+    tests/test_smoothgrad.py tests/test_saliency.py tests/test_real_images.py
 
 # An environment says in .ready where it was made; in another place it is repaired.
 MOVED := $(shell p=$$(head -n 1 $(READY) 2>/dev/null); \

@@ -75,6 +75,23 @@ def pytest_report_header(config):
     return sentence + ", ".join(saved) if saved else None
 
 
+#: The files of tests that take longest. Whatever begins last should be short, or one worker waits for the other.
+LONGEST = (
+    "test_report_run",
+    "test_odd_photographs",
+    "test_cells",
+    "test_runs",
+    "test_training",
+    "test_cluster",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the chapters and the longest files; xdist hands out files in this order."""
+    order = {stem: i for i, stem in enumerate(LONGEST)}
+    items.sort(key=lambda i: -1 if i.path.suffix == ".ipynb" else order.get(i.path.stem, len(LONGEST)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Keep the tests of a file on one worker, and all chapters: the last reads what the others wrote."""
@@ -84,4 +101,5 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid):
             return "chapters" if ".ipynb" in nodeid else super()._split_scope(nodeid)
 
+    config.option.loadscopereorder = False
     return Chapters(config, log)

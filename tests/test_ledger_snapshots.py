@@ -1,18 +1,17 @@
 """Reviewed verdicts: every claim of a report that is here must still be measured, and get the verdict that somebody has looked at.
 
-After looking at what changed, `python -m n2nlib.analysis.ledger results/<corpus>-<profile>` takes the new verdicts as reviewed.
+After looking at what changed, `n2n accept results/<corpus>-<profile>` takes the new verdicts as reviewed.
 """
 
 import json
-from pathlib import Path
 
 import pytest
 
+from n2nlib import paths
 from n2nlib.analysis import ledger
 from n2nlib.runs.store import RunStore
 
-ROOT = Path(__file__).resolve().parent.parent
-SNAPSHOTS = sorted((ROOT / "tests" / "ledger").glob("*.json"))
+SNAPSHOTS = sorted((paths.root() / "tests" / "ledger").glob("*.json"))
 
 
 class ReadOnly(RunStore):
@@ -32,7 +31,7 @@ def test_verdicts_are_the_reviewed_ones(file, monkeypatch):
     reviewed = json.loads(file.read_text(encoding="utf-8"))
     judged = {j.claim.id: j for j in ledger.judge_again(reviewed["corpus"], reviewed["profile"], ReadOnly())}
     assert judged.keys() == reviewed["verdicts"].keys(), "claims came or went: review the ledger again"
-    made = (ROOT / "results" / file.stem / "claims.json").exists()
+    made = (paths.root() / "results" / file.stem / "claims.json").exists()
     if (
         not made
     ):  # not every report is tracked: then its runs are not here, and only what needs none is judged
