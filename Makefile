@@ -79,7 +79,7 @@ NUMBERS := tests/test_training.py tests/test_losses_metrics.py tests/test_scheme
 
 # An environment says in .ready where it was made; in another place it is repaired.
 MOVED := $(shell p=$$(head -n 1 $(READY) 2>/dev/null); \
-    [ "$$p" = "$$(pwd)/$(VENV)" ] || [ "$$p" = "$(VENV)" ] || echo FORCE)
+    [ "$$p" = "$$(cd "$(VENV)" 2>/dev/null && pwd -P)" ] || echo FORCE)
 $(READY): requirements.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -m n2nlib.install $(VENV)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -53,6 +54,8 @@ def train(
     ):
         if not isinstance(value, kind):
             raise ReportError(f"{name} is a {type(value).__name__}: expected {kind.__name__}.")
+        if kind is Pairs:
+            check_pairs(value, name)
     if validation.clean is None:
         raise ReportError(
             f"{validation.name} holds no clean images, which the PSNR needs: choose other pairs."
@@ -113,6 +116,19 @@ class Model:
         if test_input.dtype == torch.uint8:
             return denoise(test_input, self.network)
         return denoise(test_input.float() / 255, self.network).mul(255).to(test_input.dtype)
+
+
+def check_pairs(pairs: Pairs, name: str) -> None:
+    """Raise ReportError unless all images of the pairs are uint8 (N,3,H,W) of one shape, with N > 0."""
+    for key in ("a", "b", "clean"):
+        images = getattr(pairs, key)
+        if images is None and key != "a":
+            continue
+        shape, dtype = tuple(np.shape(images)), getattr(images, "dtype", type(images).__name__)
+        if dtype not in (np.uint8, torch.uint8) or len(shape) != 4 or shape[1] != 3 or not shape[0]:
+            raise ReportError(f"{name}.{key} is {dtype} {shape}: expected uint8 (N, 3, H, W).")
+        if shape != np.shape(pairs.a):
+            raise ReportError(f"{name}.a {tuple(pairs.a.shape)} and {name}.{key} {shape} differ in shape.")
 
 
 def check(images: torch.Tensor, name: str) -> None:

@@ -35,7 +35,8 @@ def main(venv: str = ".venv") -> int:
             f"({_dotted(OLDEST)} to {_dotted(NEWEST)}).",
             file=sys.stderr,
         )
-    folder, root = Path(venv).absolute(), Path(__file__).absolute().parent.parent
+    # A linked environment belongs to where the link leads: its scripts are not this checkout's to rewrite.
+    folder, root = Path(venv).resolve(), Path(__file__).absolute().parent.parent
     try:
         place, wanted = made_at(folder)
         if place not in (None, folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -32,10 +33,17 @@ def test_train_is_the_engine(dataset):
     )
     assert not network.training and history.loss.tolist() == [row["loss"] for row in rows]
     assert history.loss[0] == pytest.approx(np.mean(losses[:2]), rel=1e-4)
+    train_ = dataset.train
     for arguments, says in (
         ((spec, dataset.train, None), "validation is a NoneType: expected Pairs"),
         (("TNet", dataset.train, dataset.val), "spec is a str: expected RunSpec"),
         ((spec.replace(n_train=65), dataset.train, dataset.val), "fewer than the 65"),
+        ((spec, replace(train_, a=train_.a / 255), dataset.val), "pairs.a is float64 .*expected uint8"),
+        (
+            (spec, replace(train_, b=train_.b[:63]), dataset.val),
+            r"pairs.a .64.* pairs.b .63.* differ in shape",
+        ),
+        ((spec, train_, dataset.val.subset(0)), r"validation.a is uint8 .0, 3.*expected uint8"),
     ):
         with pytest.raises(ReportError, match=says):
             train(*arguments, device="cpu")

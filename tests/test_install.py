@@ -78,6 +78,19 @@ def test_a_new_list_is_installed_and_the_same_list_is_not(tmp_path, monkeypatch)
     assert len(made) == 2
 
 
+def test_a_linked_environment_is_left_as_it_is(tmp_path, monkeypatch):
+    """Two checkouts may share an environment; neither makes the other's scripts its own."""
+    venv, link = tmp_path / "venv", tmp_path / "link"
+    venv.mkdir()
+    link.symlink_to(venv)
+    ready = f"{venv}\n{install.wanted_by(paths.root())}\n"
+    (venv / ".ready").write_text(ready)
+    for name in ("make", "repair"):
+        monkeypatch.setattr(install, name, lambda *_: pytest.fail("a linked environment was changed"))
+    assert install.main(str(link)) == 0
+    assert (venv / ".ready").read_text() == ready
+
+
 def test_the_place_of_an_environment_of_an_earlier_version_is_known(tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "activate").write_text('# a comment\n    VIRTUAL_ENV="/some where/.venv"\n')

@@ -204,7 +204,7 @@ def averaging(
     if given_a is None or not given_a["x"]:
         right.set_axis_off()
         why = (
-            "this corpus holds one noisy image\nfor each clean one"
+            "this dataset holds one noisy image\nfor each clean one"
             if given_a is None
             else "nearly all errors of a are zero:\nthey make no classes"
         )
