@@ -21,7 +21,7 @@ from n2nlib.analysis.measurements import Measurement, validation_images
 from n2nlib.analysis.stats import Interval, MeanSD
 from n2nlib.data import Corpus, Pairs, open_corpus
 from n2nlib.device import resolve
-from n2nlib.display import alternatives, figures
+from n2nlib.display import alternatives, style
 from n2nlib.environment import environment
 from n2nlib.errors import ReportError
 from n2nlib.experiments import all_runs, possible
@@ -90,7 +90,7 @@ class Study:
         check_executor(executor)
         size = profile_of(profile)
         opened = open_corpus(dataset, n_train=size.n_train, n_val=size.n_val)
-        figures.style()
+        style.use()
         return cls(chapter, opened, size, resolve(device), RunStore(), train=train, executor=executor)
 
     def __repr__(self) -> str:
@@ -291,7 +291,7 @@ class Study:
         from matplotlib import pyplot as plt
 
         words = " ".join(filter(None, [*caption.split(), of.sample if of is not None else ""]))
-        _, png = figures.save(fig, paths.figures(self.dataset.name, self.profile.name) / name)
+        _, png = style.save(fig, paths.figures(self.dataset.name, self.profile.name) / name)
         mark = {"kind": "figure", "name": name, "caption": words, "alt": alt or alternatives.describe(fig)}
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": mark})

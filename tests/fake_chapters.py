@@ -24,15 +24,15 @@ def table(text, name, caption):
     display(Markdown(text), metadata={"n2n": {"kind": "table", "name": name, "caption": caption}})
 
 def figure(fig, name, caption):
-    _, png = save(fig, paths.figures(dataset, profile) / name)
+    _, png = style.save(fig, paths.figures(dataset, profile) / name)
     plt.close(fig)
     display(Image(png.read_bytes()), metadata={"n2n": {"kind": "figure", "name": name, "caption": caption}})
 """
 
 DRAW = """
 import matplotlib.pyplot as plt
-from n2nlib.display.figures import save, style
-style()
+from n2nlib.display import style
+style.use()
 fig, ax = plt.subplots(figsize={size})
 ax.plot([0, 1, 2], [20.7, 24.0, 25.3], label="TNet")
 ax.set(xlabel="epoch", ylabel="PSNR (dB)")

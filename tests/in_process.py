@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from n2nlib import paths, profiles
-from n2nlib.display import figures
+from n2nlib.display import style
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.plan import Settings, chapters
 
@@ -69,7 +69,7 @@ def execute(settings: Settings, monkeypatch, names: list[str] | None = None) -> 
         shown.texts.append((*here, sep.join(map(str, values))))
 
     monkeypatch.setattr(IPython.display, "display", display)
-    monkeypatch.setattr(figures, "save", save)
+    monkeypatch.setattr(style, "save", save)
     for name in names or chapters():
         space = {"__name__": "__main__", "print": show_text, "__builtins__": builtins}
         for cell in load_notebook(paths.notebooks() / f"{name}.ipynb")["cells"]:

@@ -146,9 +146,10 @@ def test_other_noises_keep_their_promise_unclipped():
 
 
 def test_pictures_are_drawn(tmp_path):
-    from n2nlib.display import data_figures, figures
+    from n2nlib.display import data as data_figures
+    from n2nlib.display import style
 
-    figures.style()
+    style.use()
     corpus = open_corpus("bundled", 20, 12)
     found, image = measure.summary(corpus.val), corpus.photographs("val")[0].load()
     table, means = measure.averaged_draws(image, [1, 4])
@@ -166,6 +167,6 @@ def test_pictures_are_drawn(tmp_path):
         ),
     ]
     for i, fig in enumerate(drawn):
-        pdf, png = figures.save(fig, tmp_path / str(i))
+        pdf, png = style.save(fig, tmp_path / str(i))
         assert png.stat().st_size > 10_000 and pdf.read_bytes().startswith(b"%PDF")
         plt.close(fig)

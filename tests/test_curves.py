@@ -15,7 +15,7 @@ from test_comparison import comparison, runs
 
 from n2nlib import paper
 from n2nlib.analysis import stats
-from n2nlib.display import curves, figures
+from n2nlib.display import curves, style
 
 PAIRS = {"as in Table 2": ("TNet", "UNet"), "both at 1e-3": ("TNet at 1e-3", "UNet")}
 
@@ -23,7 +23,7 @@ PAIRS = {"as in Table 2": ("TNet", "UNet"), "both at 1e-3": ("TNet at 1e-3", "UN
 @pytest.fixture(autouse=True)
 def styled():
     with matplotlib.rc_context():
-        figures.style()
+        style.use()
         yield
     plt.close("all")
 
@@ -106,15 +106,15 @@ def test_equal_values_are_drawn_without_warnings(tmp_path):
     rows = comparison({"TNet": runs((80.0,) * 5), "TNet, ReLU": runs((80.0,) * 5), "UNet": unet})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figures.save(curves.around_reference(rows), tmp_path / "around")
-        figures.save(curves.pair_differences(rows, PAIRS, stats.printed(0.08)), tmp_path / "pairs")
+        style.save(curves.around_reference(rows), tmp_path / "around")
+        style.save(curves.pair_differences(rows, PAIRS, stats.printed(0.08)), tmp_path / "pairs")
 
 
 def test_the_same_data_give_the_same_picture(tmp_path):
     rows = comparison(
         {"TNet": runs((25.0, 25.0, 25.2)), "TNet, ReLU": runs((24.9, 24.91)), "far": runs((19.0, 19.2))}
     )
-    one, two = (figures.save(curves.around_reference(rows), tmp_path / name)[1] for name in ("one", "two"))
+    one, two = (style.save(curves.around_reference(rows), tmp_path / name)[1] for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
 

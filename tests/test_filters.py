@@ -13,7 +13,8 @@ from n2nlib import paper
 from n2nlib.analysis import detail
 from n2nlib.analysis.filters import Filters
 from n2nlib.analysis.stats import Interval
-from n2nlib.display import figures_filters, filter_tables, filter_words
+from n2nlib.display import filter_tables, filter_words
+from n2nlib.display import filters as filter_figures
 from n2nlib.evaluation import classical
 
 ENOUGH = paper.value("calibration.gaussian_passed_at")
@@ -275,7 +276,7 @@ def test_gain_by_detail_without_tnet_or_without_error():
     nothing = detail.ErrorByDetail.of({"gaussian": np.zeros((4, 10)), "pixels": np.ones((4, 10))})
     assert (
         filter_words.gain_by_detail(nothing, comparison({})) == ""
-        and figures_filters.error_by_detail(nothing) is None
+        and filter_figures.error_by_detail(nothing) is None
     )
     flat = detail.ErrorByDetail.of(
         {"gaussian": np.zeros((4, 10)), "TNet": np.ones((3, 4, 10)), "pixels": np.ones((4, 10))}
@@ -291,19 +292,19 @@ def test_ranking():
 
 
 def test_figures():
-    fig = figures_filters.tuning(filters())
+    fig = filter_figures.tuning(filters())
     assert [ax.get_xlabel() for ax in fig.axes if ax.axison] == ["size", "σ"]
-    fig = figures_filters.error_by_detail(errors())
+    fig = filter_figures.error_by_detail(errors())
     assert len(fig.axes) == 3 and [
         line.get_ydata()[0] for line in fig.axes[0].lines if len(line.get_ydata()) == 10
     ] == pytest.approx([25.5, 25.5])
     found = errors()
     found.pixels[:, 3] = 0  # no photograph has such pixels
-    assert len(figures_filters.error_by_detail(found).axes) == 3
+    assert len(filter_figures.error_by_detail(found).axes) == 3
     images = {
         name: np.full((5, 3, 32, 32), value, np.uint8)
         for name, value in (("clean", 100), ("TNet", 101), ("gaussian", 110))
     }
-    fig = figures_filters.pictures(images)
+    fig = filter_figures.pictures(images)
     assert [ax.get_title() for ax in fig.axes[:3]] == ["Gaussian", "TNet", "clean"] and len(fig.axes) == 15
     plt.close("all")

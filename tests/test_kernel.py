@@ -14,9 +14,9 @@ from n2nlib.report import kernel
 
 CODE = """
 import matplotlib, os, sys, n2nlib
-from n2nlib.display import figures
+from n2nlib.display import style
 before = {k: matplotlib.rcParams[k] for k in ("text.usetex", "image.origin")}
-figures.style()
+style.use()
 print([before, {k: matplotlib.rcParams[k] for k in before}, "started" in globals(), os.environ.get("STARTED"),
        matplotlib.get_backend(), sys.flags.utf8_mode, sys.flags.optimize, n2nlib.__file__])
 """
@@ -106,7 +106,7 @@ def test_the_library_is_that_of_the_notebooks_own_checkout(tmp_path):
 def test_figures_begin_from_matplotlibs_defaults(monkeypatch):
     import matplotlib
 
-    from n2nlib.display import figures
+    from n2nlib.display import style
 
     for key, value in {
         "text.usetex": True,
@@ -115,6 +115,6 @@ def test_figures_begin_from_matplotlibs_defaults(monkeypatch):
         "axes.facecolor": "red",
     }.items():
         monkeypatch.setitem(matplotlib.rcParams, key, value)
-    figures.style()
+    style.use()
     assert not matplotlib.rcParams["text.usetex"] and matplotlib.rcParams["image.origin"] == "upper"
     assert matplotlib.rcParams["axes.facecolor"] == "white" and matplotlib.rcParams["figure.dpi"] != 17.0

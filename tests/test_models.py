@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch.utils.flop_counter import FlopCounterMode
 
-from n2nlib.display.figures_network import diagram, network_figure
+from n2nlib.display.network import diagram, network_figure
 from n2nlib.errors import ReportError
 from n2nlib.models import BaseNet, TNet, UNet, build, count_parameters
 from n2nlib.models.layers import ConvAfterDoubling, Upsample

@@ -302,7 +302,7 @@ def test_a_plan_reads_each_file_once(made, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.update([path]) or before(path))
     build = Build(made)
     assert not any(build.steps().values()) and not any(build.steps().values())
-    assert {"figures.py", "01_data.csv", "report.html"} <= {path.name for path in read}
+    assert {"style.py", "01_data.csv", "report.html"} <= {path.name for path in read}
     assert set(read.values()) == {1}
 
 

@@ -17,7 +17,8 @@ from n2nlib.analysis.measurements import KINDS
 from n2nlib.analysis.saliency_measurements import Filter, Network
 from n2nlib.analysis.stats import Interval
 from n2nlib.data import open_corpus
-from n2nlib.display import saliency_figures, saliency_tables
+from n2nlib.display import saliency as saliency_figures
+from n2nlib.display import saliency_tables
 from n2nlib.evaluation import smoothgrad
 from n2nlib.models import build
 

@@ -14,7 +14,8 @@ from n2nlib import paper
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.generalisation import WholePhotographs
 from n2nlib.analysis.stats import Interval
-from n2nlib.display.figures import PAGE, colour, picture_grid
+from n2nlib.display.pictures import picture_grid
+from n2nlib.display.style import PAGE, colour
 from n2nlib.display.tables import published_difference
 from n2nlib.evaluation import metrics
 from n2nlib.evaluation.classical import FILTERS

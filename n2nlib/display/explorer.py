@@ -240,13 +240,13 @@ class Explorer(w.VBox):
         """Return a picture of what is shown, as PNG, for where no kernel runs."""
         from matplotlib import pyplot as plt
 
-        from n2nlib.display import figures
+        from n2nlib.display import pictures, style
 
         names = (self.first.value, self.second.value)
         images = [self.scene.a, *(s.denoised(n, self.scene) for n in names), self.scene.clean]
         quality = [float(psnr(self.scene.clean, i, data_range=255)[0]) for i in images[:3]]
-        figures.style()
-        fig = figures.picture_grid([[i[0] for i in images]], ["noisy", *names, "clean"], [[*quality, None]])
+        style.use()
+        fig = pictures.picture_grid([[i[0] for i in images]], ["noisy", *names, "clean"], [[*quality, None]])
         content = io.BytesIO()
         fig.savefig(content, format="png", dpi=110, metadata={"Software": None})
         plt.close(fig)

@@ -26,8 +26,9 @@ from n2nlib.analysis.claims import (
 )
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger
-from n2nlib.display.figures import COLUMN, PAGE, picture_grid
+from n2nlib.display.pictures import picture_grid
 from n2nlib.display.report_words import lower_precision
+from n2nlib.display.style import COLUMN, PAGE
 from n2nlib.display.words import plural
 from n2nlib.evaluation import metrics
 

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from n2nlib.display.figures import COLUMN
+from n2nlib.display.style import COLUMN
 from n2nlib.spec import RunSpec
 
 

@@ -14,7 +14,7 @@ from n2nlib.analysis.stats import Interval, MeanSD
 from n2nlib.data import authors, measure
 from n2nlib.data.authors import COUNT
 from n2nlib.display.data_tables import measured
-from n2nlib.display.figures import COLOURS, PAGE
+from n2nlib.display.style import COLOURS, PAGE
 from n2nlib.display.words import listed
 
 #: Statistic of `analysis.real_images.Noise` -> its name in the table, and decimals.

@@ -8,27 +8,26 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from n2nlib.display import figures
+from n2nlib.display import style
+from n2nlib.display.pictures import denoised_grid, picture_grid
 from n2nlib.errors import ReportError
 
 
 @pytest.fixture(autouse=True)
 def styled():
     with matplotlib.rc_context():
-        figures.style()
+        style.use()
         yield
     plt.close("all")
 
 
 def draw():
     ramp = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
-    return figures.picture_grid(
-        [[ramp, (ramp * 255).astype(np.uint8)]], ["float", "8-bit"], psnr=[[21.5, None]]
-    )
+    return picture_grid([[ramp, (ramp * 255).astype(np.uint8)]], ["float", "8-bit"], psnr=[[21.5, None]])
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):
-    first, second = (figures.save(draw(), tmp_path / name) for name in ("one", "two"))
+    first, second = (style.save(draw(), tmp_path / name) for name in ("one", "two"))
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes()
     pdf = first[0].read_bytes()
@@ -36,7 +35,7 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path):
 
 
 def test_a_stem_may_hold_a_dot(tmp_path):
-    assert [p.name for p in figures.save(draw(), tmp_path / "lr_0.5")] == ["lr_0.5.pdf", "lr_0.5.png"]
+    assert [p.name for p in style.save(draw(), tmp_path / "lr_0.5")] == ["lr_0.5.pdf", "lr_0.5.png"]
 
 
 def test_pictures_share_one_range_and_carry_their_psnr():
@@ -48,20 +47,20 @@ def test_pictures_share_one_range_and_carry_their_psnr():
 
 def test_every_picture_needs_a_title():
     with pytest.raises(ReportError, match="1 titles, but rows of \\[2\\]"):
-        figures.picture_grid([[np.zeros((3, 8, 8))] * 2], ["noisy"])
+        picture_grid([[np.zeros((3, 8, 8))] * 2], ["noisy"])
 
 
 def test_a_variant_has_its_networks_colour():
-    assert figures.colour("TNet, strided convolution") == figures.COLOURS["TNet"]
-    assert figures.colour("UNet (shared decoder)") != figures.colour("UNet") == figures.colour("UNet at 5e-4")
-    assert figures.colour("median") == "#777777"
-    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
+    assert style.colour("TNet, strided convolution") == style.COLOURS["TNet"]
+    assert style.colour("UNet (shared decoder)") != style.colour("UNet") == style.colour("UNet at 5e-4")
+    assert style.colour("median") == "#777777"
+    assert len(set(style.COLOURS.values())) == len(style.COLOURS)
 
 
 def test_denoised_windows_have_a_row_for_what_is_there():
     clean = np.full((2, 3, 8, 8), 100, np.uint8)
     pictures = {"names": ["a", "b"], "arrays": {"clean": clean, "noisy": clean + 10, "TNet": clean + 1}}
-    axes = figures.denoised_grid(pictures, ("noisy", "UNet", "TNet", "clean")).axes
+    axes = denoised_grid(pictures, ("noisy", "UNet", "TNet", "clean")).axes
     assert [ax.get_ylabel() for ax in axes[::2]] == ["noisy", "TNet", "clean"]
     assert [ax.get_xlabel() for ax in axes[::2]] == ["28.13 dB", "48.13 dB", ""]
-    assert figures.denoised_grid({}, ("noisy",)) is None
+    assert denoised_grid({}, ("noisy",)) is None

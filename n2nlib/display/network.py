@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 from matplotlib.path import Path
 from torch import nn
 
-from n2nlib.display.figures import PAGE
+from n2nlib.display.style import PAGE
 from n2nlib.models.summary import Step, trace
 
 #: Steps that work on each value where it is: they belong to the block that they work on.

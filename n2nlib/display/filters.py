@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from n2nlib.analysis.detail import PARTS, ErrorByDetail
 from n2nlib.analysis.filters import Filters
-from n2nlib.display import figures
-from n2nlib.display.figures import PAGE, colour
+from n2nlib.display.pictures import picture_grid
+from n2nlib.display.style import PAGE, colour
 from n2nlib.evaluation import classical, metrics
 
 #: Method -> how a narrow column or a legend calls it.
@@ -118,7 +118,7 @@ def pictures(images: Mapping[str, np.ndarray]) -> Figure:
         "clean",
     ]
     reached = {name: metrics.psnr(clean, images[name], data_range=255) for name in columns}
-    return figures.picture_grid(
+    return picture_grid(
         [[images[name][i] for name in columns] for i in range(len(clean))],
         [SHORT.get(name, name) for name in columns],
         psnr=[[None if name == "clean" else reached[name][i] for name in columns] for i in range(len(clean))],

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from n2nlib.data import Photograph, measure, sampling
-from n2nlib.display.figures import COLOURS, PAGE, show
+from n2nlib.display.pictures import show
+from n2nlib.display.style import COLOURS, PAGE
 
 _WINDOW = "#F0E442"  # yellow reads on dark and on light photographs
 _DRAWS = ("#D55E00", "#0072B2")

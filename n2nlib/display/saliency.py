@@ -16,7 +16,8 @@ from matplotlib.patches import Rectangle
 
 from n2nlib.analysis import saliency
 from n2nlib.analysis.image_statistics import ImageStatistics
-from n2nlib.display.figures import COLUMN, PAGE, colour, show
+from n2nlib.display.pictures import show
+from n2nlib.display.style import COLUMN, PAGE, colour
 
 Arrays = Mapping[str, np.ndarray]
 
