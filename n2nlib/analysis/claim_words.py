@@ -21,7 +21,10 @@ def describe(claim: Claim) -> str:
 
 
 def condition(claim: Claim) -> str:
-    """Return when a claim holds, as the ledger prints it; after "in full" what its words or its number add."""
+    """Return when a claim holds, as the ledger prints it.
+
+    After "in full": what its words or its number add.
+    """
     if claim.kind == "statement":
         return "–"
     unit = _unit(claim)
@@ -53,7 +56,10 @@ def value_text(x: float | Interval, claim: Claim) -> str:
 
 
 def number_format(claim: Claim) -> str:
-    """Return how a claim's values are printed: counts whole or in tenths, dB to two digits, ratios to three."""
+    """Return how a claim's values are printed.
+
+    Counts whole or in tenths, dB to two digits, ratios to three.
+    """
     if claim.kind == "count":
         return ".1f" if claim.b or claim.unit == "thousand" or claim.metric.startswith("adam") else ",.0f"
     ratio = claim.scale == "log" or claim.kind in ("number", "spread") and not claim.unit

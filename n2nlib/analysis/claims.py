@@ -1,4 +1,4 @@
-"""What a ledger of claims is made of: the evidence, the verdicts, and a judged claim. The rules are in `verdicts`."""
+"""What a ledger of claims is made of: evidence, verdicts, judged claims. `verdicts` has the rules."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Evidence:
     """What a ledger is judged from.
 
     runs: finished runs by row; numbers: what chapters measured, by name; noisy (N,): PSNR (dB) of the noisy
-    validation images; photo (N,): the photograph of each; images: training images of a whole run at this size;
+    validation images; photo (N,): the photograph of each; images: training images of a whole run at this
+    size;
     authors_data: whether the dataset is the authors' own.
     """
 
@@ -47,7 +48,10 @@ class Evidence:
     authors_data: bool = False
 
     def number(self, name: str) -> Interval | None:
-        """Return a number that a chapter kept, a plain one without an interval; None where it was not measured."""
+        """Return a number that a chapter kept, a plain one without an interval.
+
+        None where it was not measured.
+        """
         kept = self.numbers.get(name)
         if kept is None:
             return None

@@ -16,10 +16,10 @@ from n2nlib.runs.store import Run
 class Comparison:
     """Rows of finished runs that saw equally many training images, judged on the same validation images.
 
-    A row is a list of runs that differ in their seed only. One row may be the `reference`, from which the others'
-    differences are taken. `photo` (N,) numbers the photograph of each validation image, `noisy` (N,) is the PSNR in dB
-    of the images before denoising. A comparison without any row is false, and its tables are empty.
-    `absent` are the labels of rows that were asked for and have no run.
+    A row is a list of runs that differ in their seed only. One row may be the `reference`, from which the
+    others' differences are taken. `photo` (N,) numbers the photograph of each validation image, `noisy` (N,)
+    is the PSNR in dB of the images before denoising. A comparison without any row is false, and its tables
+    are empty. `absent` are the labels of rows that were asked for and have no run.
     """
 
     def __init__(self, rows: Mapping[str, Sequence[Run]], reference: str | None, photo, noisy, *,
@@ -116,7 +116,8 @@ class Comparison:
         """One line a run, as seaborn wants it: row, seed, network, psnr, minus reference (dB)."""
         zero = self.level(self.reference).mean if self.reference else np.nan
         return pd.DataFrame([
-            {"row": label, "seed": run.spec.seed, "network": run.spec.network, "psnr": value, "minus reference": value - zero}
+            {"row": label, "seed": run.spec.seed, "network": run.spec.network, "psnr": value,
+             "minus reference": value - zero}
             for label, runs in self.rows.items() for run, value in zip(runs, self.values(label), strict=True)
         ])  # fmt: skip
 
@@ -142,7 +143,10 @@ class Comparison:
 
     @property
     def sample(self) -> str:
-        """What was measured on what, for a caption: training images, validation images and photographs, seeds."""
+        """What was measured on what, for a caption.
+
+        Training images, validation images and photographs, seeds.
+        """
         if not self.rows:
             return ""
         counts = sorted({len(runs) for runs in self.rows.values()})
@@ -164,7 +168,8 @@ class Comparison:
                 key = len(partners), f"{MeanSD.of([run.psnr.mean() for run in partners]).mean:.2f}"
                 groups.setdefault(key, []).append(label)
         return " ".join(
-            f"{', '.join(labels)}: compared with the same {n} seed{'s' * (n > 1)} of {self.reference}, whose mean is {level} dB."
+            f"{', '.join(labels)}: compared with the same {n} seed{'s' * (n > 1)} of {self.reference}, "
+            f"whose mean is {level} dB."
             for (n, level), labels in groups.items()
         )
 
@@ -175,7 +180,10 @@ class Comparison:
 
 
 def validation_sample(photo: np.ndarray, photos_known: bool = True) -> str:
-    """How many validation images there are, and of how many photographs; `photo` (N,) numbers each image's photograph."""
+    """How many validation images there are, and of how many photographs.
+
+    `photo` (N,) numbers each image's photograph.
+    """
     n = len(np.unique(photo))
     photographs = (f"of {n:,} photograph{'' if n == 1 else 's'}" if photos_known else
                    "(photographs unknown: intervals take images as independent)")  # fmt: skip

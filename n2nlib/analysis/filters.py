@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 
 def measured(study: Study, name: str) -> dict[str, Any]:
-    """Return a filter tuned on noisy training pairs, as many as there are validation images: `measurements.tuned_filter`.
+    """Return a filter tuned on noisy training pairs, as many as there are validation images.
 
-    A slow filter sees `profile.slow` images. Raises MissingPackage for a filter whose package is not installed.
+    `measurements.tuned_filter`.
+    A slow filter sees `profile.slow` images. Raises MissingPackage for a filter whose package is not
+    installed.
     """
     size = study.profile
     return study.measure(
@@ -37,8 +39,8 @@ def tuned(study: Study, name: str) -> dict[str, Any]:
 class Filters:
     """Every classical filter, tuned on noisy training pairs and measured on the validation images.
 
-    found: name -> what `measurements.tuned_filter` returned, in the order of the tables; absent: name -> why it could not
-    be measured. `photo` (N,) numbers the photograph of each validation image.
+    found: name -> what `measurements.tuned_filter` returned, in the order of the tables; absent: name -> why
+    it could not be measured. `photo` (N,) numbers the photograph of each validation image.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Filters:
 
     @property
     def compared(self) -> list[str]:
-        """Names of what TNet is compared with: the noisy image and the filters that were run on all images."""
+        """What TNet is compared with: the noisy image and the filters that were run on all images."""
         return [name for name in self.found if name != "zero" and len(self.psnr(name)) == len(self.photo)]
 
     @property
@@ -95,7 +97,10 @@ class Filters:
         return {name: self.found[name]["parameters"] for name in names}
 
     def curve(self, name: str) -> pd.DataFrame:
-        """Return every point that tuning tried: one column per parameter, and `mse` against the second noisy copy."""
+        """Return every point that tuning tried.
+
+        One column per parameter, and `mse` against the second noisy copy.
+        """
         return pd.DataFrame(self.found[name]["curve"])
 
     def mean(self, name: str) -> Interval:
@@ -107,7 +112,10 @@ class Filters:
         return self._over_photographs(self.psnr(a) - self.psnr(b)).signed()
 
     def gains(self, networks: Comparison, label: str = "TNet") -> dict[str, Interval]:
-        """Return name -> PSNR (dB) of a row of networks minus the filter's, over seeds and photographs; empty without the row."""
+        """Return name -> PSNR (dB) of a row of networks minus the filter's, over seeds and photographs.
+
+        Empty without the row.
+        """
         if label not in networks.rows:
             return {}
         runs = np.stack([run.psnr for run in networks.rows[label]])  # (seeds, images)
@@ -117,7 +125,10 @@ class Filters:
 
     @property
     def numbers(self) -> dict[str, dict]:
-        """What the ledger keeps of each filter: mean PSNR with its interval, global PSNR, and parameters but for the kernel."""
+        """What the ledger keeps of each filter.
+
+        Mean PSNR with its interval, global PSNR, and parameters but for the kernel.
+        """
         return {
             name: {
                 **self.mean(name).to_dict(),
@@ -131,7 +142,10 @@ class Filters:
     def sample(self) -> str:
         """What the filters were tuned and measured on, for a caption."""
         pairs = self.found["noisy"]["pairs"]
-        return f"Tuned on {pairs:,} noisy training pairs, measured on {validation_sample(self.photo, self.photos_known)}."
+        return (
+            f"Tuned on {pairs:,} noisy training pairs, measured on "
+            f"{validation_sample(self.photo, self.photos_known)}."
+        )
 
     #: Filters have no seeds to pair; a caption asks for it.
     pairing = ""

@@ -117,8 +117,16 @@ class WholePhotographs:
     training images that each network saw; pictures: arrays of `measurements.whole_pictures`.
     """
 
-    def __init__(self, found: Mapping | None = None, *, filters: Sequence[str] = (), networks: Sequence[str] = (),
-                 dataset: str = "", images: int = 0, pictures: Mapping[str, np.ndarray] | None = None):  # fmt: skip
+    def __init__(
+        self,
+        found: Mapping | None = None,
+        *,
+        filters: Sequence[str] = (),
+        networks: Sequence[str] = (),
+        dataset: str = "",
+        images: int = 0,
+        pictures: Mapping[str, np.ndarray] | None = None,
+    ):
         found = found or {"shapes": {}, "arrays": {}}
         self.shapes = {int(cell): np.array(sizes) for cell, sizes in found["shapes"].items() if sizes}
         self.methods, self.networks = ["noisy", *filters, *networks], list(networks)

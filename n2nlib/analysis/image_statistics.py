@@ -44,8 +44,8 @@ class ImageStatistics:
     """Statistics of each validation image by subject, with averages, differences and their intervals.
 
     found: label -> arrays (seeds,N,...) by name, and `photo` (N,), the photograph of each image.
-    `STATISTICS` says which statistics are made of them; logarithms of ratios are averaged geometrically. Two of
-    these objects of different subjects are joined by `|`; one without any is false.
+    `STATISTICS` says which statistics are made of them; logarithms of ratios are averaged geometrically. Two
+    of these objects of different subjects are joined by `|`; one without any is false.
     """
 
     sample = (
@@ -79,7 +79,10 @@ class ImageStatistics:
         return combine(*(found[name] for name in arrays)) if set(arrays) <= found.keys() else None
 
     def average(self, label: str, statistic: str) -> Interval | None:
-        """Return the mean over images with its interval, clipped to [0, 1] for a share; None if not measured."""
+        """Return the mean over images with its interval; None if not measured.
+
+        A share is clipped to [0, 1].
+        """
         values = self.values(label, statistic)
         if values is None:
             return None
@@ -91,8 +94,8 @@ class ImageStatistics:
     def difference(self, label: str, other: str, statistic: str) -> Interval | None:
         """Return one subject minus another on the images of both: shares or logarithms.
 
-        Seeds are paired where both have as many (a control has those of what it controls), else the other's mean is
-        taken.
+        Seeds are paired where both have as many (a control has those of what it controls), else the other's
+        mean is taken.
         """
         a, b = self.values(label, statistic), self.values(other, statistic)
         if a is None or b is None:

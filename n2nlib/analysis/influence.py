@@ -1,11 +1,15 @@
-"""What TNet does to noisy pixels, and which side of an edge weighs more: three more statements of the paper's section 3.
+"""What TNet does to noisy pixels, and which side of an edge weighs more.
 
-- `smoothgrad.change_share`: the share of the change |f(a) - a| that falls on the noisy pixels (the noisiest 5 %).
-- `smoothgrad.towards_surroundings`: the share of noisy pixels whose grey value ends nearer to the mean of their quiet
-  neighbours in the noisy image than it was.
-- `smoothgrad.background_ratio`: |SmoothGrad of the output| within 3 pixels of an edge pixel, the mean on the side of the
-  background over that on the side of the object, summed over the edge pixels of an image, averaged over images
-  geometrically. **Background** is the side whose grey value is nearer to that of the border of the image.
+Three more statements of the paper's section 3.
+
+- `smoothgrad.change_share`: the share of the change |f(a) - a| that falls on the noisy pixels (the
+  noisiest 5 %).
+- `smoothgrad.towards_surroundings`: the share of noisy pixels whose grey value ends nearer to the mean of
+  their quiet neighbours in the noisy image than it was.
+- `smoothgrad.background_ratio`: |SmoothGrad of the output| within 3 pixels of an edge pixel, the mean on the
+  side of the background over that on the side of the object, summed over the edge pixels of an image,
+  averaged over images geometrically. **Background** is the side whose grey value is nearer to that of the
+  border of the image.
 """
 
 from __future__ import annotations
@@ -41,7 +45,10 @@ def change(noisy: np.ndarray, clean: np.ndarray, denoised: np.ndarray) -> dict[s
 
 
 def background(clean: np.ndarray, influence: np.ndarray) -> np.ndarray:
-    """Return the logarithm of background over object for each image: uint8 (N,3,H,W), (N,H,W) -> (N,), NaN without edges."""
+    """Return the logarithm of background over object for each image.
+
+    uint8 (N,3,H,W), (N,H,W) -> (N,), NaN without edges.
+    """
     light = grey(clean)
     inside = np.zeros(light.shape[1:], bool)
     inside[BORDER:-BORDER, BORDER:-BORDER] = True

@@ -1,5 +1,6 @@
-"""The claims ledger on disk: gather what a report measured, judge it, write `claims.json`, keep reviewed verdicts.
+"""The claims ledger on disk.
 
+Gather what a report measured, judge it, write `claims.json`, keep reviewed verdicts.
 `n2n accept FOLDER` takes the verdicts of a report's claims.json, once they have been looked at, as the
 ones that the tests hold from then on (tests/ledger/<corpus>-<profile>.json).
 """
@@ -47,7 +48,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class Ledger:
-    """A report's judged claims, those of the paper and our own, and the evidence that they were judged from."""
+    """A report's judged claims, the paper's and our own, and the evidence behind them."""
 
     judged: list[Judged]
     evidence: Evidence
@@ -57,7 +58,7 @@ class Ledger:
 
     @property
     def paper(self) -> list[Judged]:
-        """The claims of the paper that a test could judge: without our own questions and what is listed only."""
+        """The paper's claims that a test could judge, without those that are listed only."""
         return [j for j in self.judged if not j.claim.own and j.verdict != LISTED]
 
     def of(self, verdict: str) -> list[Judged]:
@@ -94,13 +95,14 @@ def judge_report(study) -> Ledger:
 def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
     """Collect every stored run of a corpus and size, and the numbers that chapters left in a report's folder.
 
-    corpus: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing: a row of a table has
-    the initialisations that are there.
+    corpus: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing: a row of a
+    table has the initialisations that are there.
     """
     rows = experiments.judged(size, corpus.fingerprint)
     runs = {label: [store.get(s) for s in specs if store.has(s)] for label, specs in rows.items()}
     images = validation_images(corpus, store)
-    return Evidence({label: found for label, found in runs.items() if found}, numbers(folder), images["noisy"], images["photo"], size.n_train * size.epochs,
+    return Evidence({label: found for label, found in runs.items() if found}, numbers(folder),
+                    images["noisy"], images["photo"], size.n_train * size.epochs,
                     authors_data=getattr(corpus, "authentic", False))  # fmt: skip
 
 
@@ -141,13 +143,14 @@ def read(folder: Path) -> dict:
         ) from error
     if values.get("schema") != SCHEMA:
         raise ReportError(
-            f"{file} has schema {values.get('schema')!r}, this version reads {SCHEMA}: make that report again."
+            f"{file} has schema {values.get('schema')!r}, this version reads {SCHEMA}: make that report "
+            "again."
         )
     return values
 
 
 def table(judged: list[Judged]) -> pd.DataFrame:
-    """The ledger for readers: claim (and its place), when it holds, the paper's value, ours, unit, verdict."""
+    """The ledger: claim (and its place), when it holds, the paper's value, ours, unit, verdict."""
     return pd.DataFrame([
         {
             "claim": f"{j.claim.says} ({j.claim.place})",
@@ -169,7 +172,7 @@ def listed(judged: list[Judged]) -> pd.DataFrame:
 
 
 def reason(judged: Judged) -> str:
-    """Return a claim, the table or figure or else the chapter that shows it, and why it is judged as it is (Markdown)."""
+    """Return a claim, where it is shown, and why it is judged as it is (Markdown)."""
     chapter, _, anchor = judged.claim.shown.partition("#")
     kind, _, name = anchor.partition("-")
     where = f"{kind.title()} `{name}`" if name else f"chapter {chapter[:2]}"

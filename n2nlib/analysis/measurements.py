@@ -1,7 +1,8 @@
 """Expensive results that are computed once and stored: each kind is one function with a declared version.
 
-A measurement's identity is its kind, its version and its arguments. Whoever changes what a function computes raises
-its version, and the stored answers of the old one are no longer found (tests/test_measurements.py watches the source).
+A measurement's identity is its kind, its version and its arguments. Whoever changes what a function computes
+raises its version, and the stored answers of the old one are no longer found (tests/test_measurements.py
+watches the source).
 """
 
 from __future__ import annotations
@@ -43,15 +44,19 @@ class Measurement:
         return {name: identity(value) for name, value in arguments.items()} | version
 
     def stored(self, store: RunStore, **arguments) -> dict[str, Any]:
-        """Return the result for these arguments, computed once: JSON values, and NumPy arrays by name under "arrays"."""
+        """Return the result for these arguments, computed once.
+
+        JSON values, and NumPy arrays by name under "arrays".
+        """
         return store.measurement(self.kind, self.inputs(arguments), lambda: self.function(**arguments))
 
 
 def measurement(kind: str, version: int = 1, *, explicit: bool = False) -> Callable[[Callable], Measurement]:
-    """Register a module-level function as a kind of measurement; `explicit`: its stored answers name version 1 too.
+    """Register a module-level function as a kind of measurement.
 
-    The function takes keyword arguments (runs, datasets, plain values) and returns JSON values, with NumPy arrays by
-    name under "arrays". Everything its result depends on must be an argument.
+    `explicit`: its stored answers name version 1 too.
+    The function takes keyword arguments (runs, datasets, plain values) and returns JSON values, with NumPy
+    arrays by name under "arrays". Everything its result depends on must be an argument.
     """
 
     def register(function: Callable) -> Measurement:
@@ -76,8 +81,9 @@ def identity(value: Any) -> Any:
 
 @measurement("validation-images")
 def validation_images(*, corpus: Corpus) -> dict[str, Any]:
-    """The validation images before denoising: `photo` (N,), and PSNR in dB of `noisy` (N,) and of black images, `zero` (N,).
+    """The validation images before denoising.
 
+    `photo` (N,), and PSNR in dB of `noisy` (N,) and of black images, `zero` (N,).
     Stored, so that a ledger can be judged again without the photographs.
     """
     val = corpus.val
@@ -181,7 +187,8 @@ def _models(runs: Mapping[str, Sequence[Run]]) -> dict[str, list]:
 def noise(*, corpus: Corpus) -> dict[str, Any]:
     """The noise of the validation images: `corpus.measure.summary`, and their PSNR in dB.
 
-    psnr and psnr_sd: mean and standard deviation over images; psnr_global: of the squared error over all images.
+    psnr and psnr_sd: mean and standard deviation over images; psnr_global: of the squared error over all
+    images.
     """
     val = corpus.val
     of_images = metrics.psnr(val.clean, val.a, data_range=255)
@@ -193,7 +200,10 @@ def noise(*, corpus: Corpus) -> dict[str, Any]:
 
 @measurement("other noises", measure.VERSION, explicit=True)
 def other_noises(*, corpus: Corpus, noises: Sequence[str]) -> dict[str, Any]:
-    """Other noises around the clean validation images, by name: `corpus.measure.other_noise`, and `psnr` in dB once stored."""
+    """Other noises around the clean validation images, by name.
+
+    `corpus.measure.other_noise`, and `psnr` in dB once stored.
+    """
     found = {name: measure.other_noise(corpus.val.clean, name) for name in noises}
     return {
         name: one | {"psnr": metrics.psnr(corpus.val.clean, one.pop("stored"), data_range=255).mean()}
@@ -205,8 +215,8 @@ def other_noises(*, corpus: Corpus, noises: Sequence[str]) -> dict[str, Any]:
 def tuned_filter(*, corpus: Corpus, name: str, pairs: int) -> dict[str, Any]:
     """A filter tuned on the first `pairs` noisy training pairs and applied to as many validation images.
 
-    parameters, at_limit, curve (columns as lists) and pairs as in `classical.Tuned`; ms: milliseconds per image; global:
-    PSNR (dB) of the squared error over all images; arrays: psnr (n,) in dB.
+    parameters, at_limit, curve (columns as lists) and pairs as in `classical.Tuned`; ms: milliseconds per
+    image; global: PSNR (dB) of the squared error over all images; arrays: psnr (n,) in dB.
     Raises ReportError for an unknown filter, MissingPackage for one whose package is not installed.
     """
     classical.require(name)  # before a dataset is built that nothing will use
@@ -230,8 +240,8 @@ def tuned_filter(*, corpus: Corpus, name: str, pairs: int) -> dict[str, Any]:
 def trained_network(*, corpus: Corpus, run: Run) -> dict[str, Any]:
     """A trained network on the validation images: its speed and its dead outputs.
 
-    ms: milliseconds per image on this processor; dead_channels: output channels that never change; same: whether every
-    image gives the same output.
+    ms: milliseconds per image on this processor; dead_channels: output channels that never change; same:
+    whether every image gives the same output.
     """
     noisy, network = corpus.val.a, run.model()
     metrics.denoise(network, noisy[:32])  # the first call also allocates
@@ -260,9 +270,9 @@ def untrained_network(*, corpus: Corpus, network: str, seed: int) -> dict[str, A
 def error_by_detail(*, corpus: Corpus, filters: Mapping[str, Mapping], runs: Sequence[Run]) -> dict[str, Any]:
     """Squared error in tenths of the validation pixels, ranked by the local deviation of the clean image.
 
-    filters: name -> parameters. Returns `middle`, the median deviation of each tenth, and arrays: `pixels` (photographs,
-    tenths), and sums of squared error on [0, 1] data, for a filter (photographs, tenths) and for a network, by its name,
-    (seeds, photographs, tenths).
+    filters: name -> parameters. Returns `middle`, the median deviation of each tenth, and arrays: `pixels`
+    (photographs, tenths), and sums of squared error on [0, 1] data, for a filter (photographs, tenths) and
+    for a network, by its name, (seeds, photographs, tenths).
     """
     val = corpus.val
     ranked = detail.local_deviation(val.clean)
@@ -286,8 +296,8 @@ def filter_pictures(
 ) -> dict[str, Any]:
     """Five validation windows of the bundled photographs: clean, and denoised by filters and by a network.
 
-    filters: name -> parameters, tuned on `corpus`. Arrays by name, each uint8 (5, 3, 32, 32): one window per photograph, then a
-    second one. The network's name is that of its run; None leaves it out.
+    filters: name -> parameters, tuned on `corpus`. Arrays by name, each uint8 (5, 3, 32, 32): one window per
+    photograph, then a second one. The network's name is that of its run; None leaves it out.
     """
     pairs = bundled.val
     first = np.unique(pairs.photo, return_index=True)[1]

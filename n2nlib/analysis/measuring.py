@@ -35,9 +35,9 @@ MANY = 10
 class Measured:
     """A claim's quantity before the verdict.
 
-    ours: for readers; tested: what the test is made on (a logarithm where the claim is about a ratio); also: a second
-    quantity that must be above 0; values: one per seed; missing: why there is no quantity; images: training images
-    of the runs; what: a name for the quantity in place of the claim's own.
+    ours: for readers; tested: what the test is made on (a logarithm where the claim is about a ratio); also:
+    a second quantity that must be above 0; values: one per seed; missing: why there is no quantity; images:
+    training images of the runs; what: a name for the quantity in place of the claim's own.
     """
 
     claim: Claim
@@ -63,8 +63,8 @@ class Measured:
     def sides(self, strict: bool = False) -> tuple[float, float] | None:
         """Return the p values for and against the claim; None without an interval.
 
-        One bound is tested two-sided (each side's p value doubled), two bounds by TOST: the larger of two one-sided p
-        values. strict: with n - 1 degrees of freedom, the fewest that any part of the error has.
+        One bound is tested two-sided (each side's p value doubled), two bounds by TOST: the larger of two
+        one-sided p values. strict: with n - 1 degrees of freedom, the fewest that any part of the error has.
         """
         if self.tested is None or self.tested.low is None:
             return None
@@ -130,7 +130,8 @@ def _runs(claim: Claim, evidence: Evidence) -> Measured:
         levels = np.stack([run.psnr - evidence.noisy for run in a])
         return _of_runs(claim, crossed(levels, photo=evidence.photo), levels.mean(axis=1), a)
     if not claim.b:
-        # Only training varies: a level is decided on the authors' own validation set, whose mean is what they print.
+        # Only training varies: a level is decided on the authors' own validation set, whose mean is what they
+        # print.
         values = [_value(run, claim.metric) for run in a]
         return _of_runs(claim, mean_interval(values), values, a)
     return _difference(claim, a, evidence.runs[claim.b], evidence)
@@ -272,7 +273,10 @@ def _adam(name: str):
 
 
 def adam_bound() -> float:
-    """Return the largest step of Adam over its learning rate (Kingma and Ba 2015, section 2.1), default moments."""
+    """Return the largest step of Adam over its learning rate, for default moments.
+
+    Kingma and Ba 2015, section 2.1.
+    """
     beta1, beta2 = _adam("betas")
     return (1 - beta1) / math.sqrt(1 - beta2)
 

@@ -28,7 +28,10 @@ IMAGES = 6
 
 
 def evidence() -> Evidence:
-    """Return the authors' runs of Tables 1 and 2 as evidence; where only mean and sd are printed, runs that have these."""
+    """Return the authors' runs of Tables 1 and 2 as evidence.
+
+    Where only mean and sd are printed, runs that have these.
+    """
     rows = {row: _runs(row, psnr) for row, psnr in _psnr().items()}
     for row, values in paper.table1().iterrows():
         rows[row] = _runs(row, _spread(values.psnr, values.psnr_sd), _spread(values.loss, values.loss_sd))

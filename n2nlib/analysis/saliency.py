@@ -2,25 +2,26 @@
 
 Definitions, used by chapter 05 and by the claims ledger:
 
-- A pixel is one of the H*W places of an image; its error is the mean over channels of |noisy - clean|, and the
-  **noisy pixels** of an image are its noisiest 5 % (51 of 1,024). Maps of a network are means over channels of
-  absolute values: |f(a) - a| (the change), |SmoothGrad of the loss|, |SmoothGrad of the output|.
-- `smoothgrad.change_auc`, `smoothgrad.loss_gradient_auc`: area under the ROC curve with which that map finds the noisy
-  pixels, averaged over images. 0.5 is chance, 1 is perfect.
-- A **quiet pixel of equal detail** is, for a noisy pixel, the pixel of the same image with an error up to the median and
-  the most similar detail (standard deviation of the clean grey values in 5x5), within 25 %; without one, the
-  noisy pixel is left out.
-- `smoothgrad.output_gradient_ratio`: output gradient at noisy pixels over that at their quiet partners; below 1, noisy
-  pixels have less influence. `smoothgrad.ring_ratio`: the same ratio for the mean over the eight neighbours (the
-  noisiest 5 % left out); above 1, the surroundings of a noisy pixel have more. `smoothgrad.pixel_to_ring`: the first
-  divided by the second. Each is a ratio of means in one image, averaged over images geometrically.
-- An **edge pixel** stands between two sides: Otsu's threshold splits the clean grey values within 3 pixels of it into
-  two groups of at least 6, whose means differ by at least 0.15 and which explain at least 80 % of the variance (a ramp
-  explains 75 %), and among its four direct neighbours both sides occur.
-- `smoothgrad.same_side.NAME`: in the Jacobian row of an edge pixel, the absolute weight on pixels of its own side over
-  that on pixels of the other side, compared at equal distance (up to 3 pixels, only distances at which both sides
-  occur, each counted with its number of pixels), summed over the edge pixels of an image, averaged over images
-  geometrically. A filter whose weights depend on the distance alone has exactly 1.
+- A pixel is one of the H*W places of an image; its error is the mean over channels of |noisy - clean|, and
+  the **noisy pixels** of an image are its noisiest 5 % (51 of 1,024). Maps of a network are means over
+  channels of absolute values: |f(a) - a| (the change), |SmoothGrad of the loss|, |SmoothGrad of the output|.
+- `smoothgrad.change_auc`, `smoothgrad.loss_gradient_auc`: area under the ROC curve with which that map finds
+  the noisy pixels, averaged over images. 0.5 is chance, 1 is perfect.
+- A **quiet pixel of equal detail** is, for a noisy pixel, the pixel of the same image with an error up to the
+  median and the most similar detail (standard deviation of the clean grey values in 5x5), within 25 %;
+  without one, the noisy pixel is left out.
+- `smoothgrad.output_gradient_ratio`: output gradient at noisy pixels over that at their quiet partners; below
+  1, noisy pixels have less influence. `smoothgrad.ring_ratio`: the same ratio for the mean over the eight
+  neighbours (the noisiest 5 % left out); above 1, the surroundings of a noisy pixel have more.
+  `smoothgrad.pixel_to_ring`: the first divided by the second. Each is a ratio of means in one image, averaged
+  over images geometrically.
+- An **edge pixel** stands between two sides: Otsu's threshold splits the clean grey values within 3 pixels of
+  it into two groups of at least 6, whose means differ by at least 0.15 and which explain at least 80 % of the
+  variance (a ramp explains 75 %), and among its four direct neighbours both sides occur.
+- `smoothgrad.same_side.NAME`: in the Jacobian row of an edge pixel, the absolute weight on pixels of its own
+  side over that on pixels of the other side, compared at equal distance (up to 3 pixels, only distances at
+  which both sides occur, each counted with its number of pixels), summed over the edge pixels of an image,
+  averaged over images geometrically. A filter whose weights depend on the distance alone has exactly 1.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ DISTANCES = np.sqrt(np.unique(_SQUARED))
 _COUNTS = np.array([np.sum(_SQUARED == d) for d in np.unique(_SQUARED)])
 
 
-# --- what is in the image --------------------------------------------------------------------------------------------
+# --- what is in the image -------------------------------------------------------------------------
 
 
 def error_map(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
@@ -69,7 +70,10 @@ def error_map(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
 
 
 def noisiest(error: np.ndarray) -> np.ndarray:
-    """Mark the noisiest 5 % of each image's pixels: (N,H,W) -> bool (N,H,W); none where fewer have any error."""
+    """Mark the noisiest 5 % of each image's pixels: (N,H,W) -> bool (N,H,W).
+
+    None is marked where fewer pixels have any error.
+    """
     flat = error.reshape(len(error), -1)
     k = round(NOISIEST * flat.shape[1])
     chosen = np.zeros(flat.shape, dtype=bool)
@@ -80,7 +84,10 @@ def noisiest(error: np.ndarray) -> np.ndarray:
 
 
 def auc(score: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve of each image, ties counted half: (N,H,W), bool (N,H,W) -> (N,), NaN without positives."""
+    """Area under the ROC curve of each image, ties counted half.
+
+    (N,H,W), bool (N,H,W) -> (N,), NaN without positives.
+    """
     score, positive = score.reshape(len(score), -1), positive.reshape(len(score), -1)
     n = positive.sum(1)
     ranks = (stats.rankdata(score, axis=1) * positive).sum(1)
@@ -94,10 +101,11 @@ def grey(images: np.ndarray) -> np.ndarray:
 
 
 def matched(error: np.ndarray, clean: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pair the noisy pixels of each image with quiet pixels of equal detail: (N,H,W), uint8 (N,3,H,W) -> index pairs.
+    """Pair the noisy pixels of each image with quiet pixels of equal detail.
 
-    Indices are into the flattened H*W pixels; the outermost two rows and columns are left out, where the windows of
-    detail are not whole and every convolution meets its padding.
+    (N,H,W), uint8 (N,3,H,W) -> index pairs.
+    Indices are into the flattened H*W pixels; the outermost two rows and columns are left out, where the
+    windows of detail are not whole and every convolution meets its padding.
     """
     # A thousandth (a quarter of a grey level) keeps the ratio of two flat surroundings finite.
     detail = np.log(local_deviation(clean) + 1e-3)
@@ -157,10 +165,11 @@ def edge_pixels(clean: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 def noisiest_edges(
     noisy: np.ndarray, clean: np.ndarray, photo: np.ndarray, n: int
 ) -> list[tuple[int, tuple[int, int]]]:
-    """Choose n images to show, without a look at any network: (number of the image, row and column of its pixel).
+    """Choose n images to show, without a look at any network.
 
-    The pixel is the noisiest edge pixel of its image; images come in order of that pixel's error, the first of every
-    photograph before the second of any.
+    (number of the image, row and column of its pixel).
+    The pixel is the noisiest edge pixel of its image; images come in order of that pixel's error, the first
+    of every photograph before the second of any.
     """
     found = []
     for i, (error, (pixels, _)) in enumerate(zip(error_map(noisy, clean), edge_pixels(clean), strict=True)):
@@ -175,14 +184,14 @@ def noisiest_edges(
     return [(i, pixel) for _, _, i, pixel in sorted(order)[:n]]
 
 
-# --- what a network or filter does with it ---------------------------------------------------------------------------
+# --- what a network or filter does with it --------------------------------------------------------
 
 
 def statements(noisy, clean, denoised, of_loss=None, of_output=None) -> dict[str, np.ndarray]:
     """Return the numbers of each image that statements 1 to 3 average, (N,) each and NaN where there is none.
 
-    `noisy`, `clean`: uint8 (N,3,H,W); `denoised`: f(noisy) on a [0, 1] scale; the gradients (N,3,H,W), or None. Keys:
-    `change_auc`, `loss_auc`, and as logarithms `pixel`, `ring` (see the top of this file).
+    `noisy`, `clean`: uint8 (N,3,H,W); `denoised`: f(noisy) on a [0, 1] scale; the gradients (N,3,H,W), or
+    None. Keys: `change_auc`, `loss_auc`, and as logarithms `pixel`, `ring` (see the top of this file).
     """
     error = error_map(noisy, clean)
     positive = noisiest(error)
@@ -237,11 +246,12 @@ def linear_statements(matrix: np.ndarray, noisy, clean) -> dict[str, np.ndarray]
 
 
 def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.ndarray]:
-    """Compare Jacobian weights on both sides of edges: `rows_of(image uint8 (3,H,W), pixels (K,2))` gives (K,H,W).
+    """Compare Jacobian weights on both sides of edges.
 
-    Returns `weights` (N,6,2): for each image and distance, the absolute weight of one pixel on the edge pixel's own
-    side and on the other, summed over the edge pixels that have both at that distance; `edges` (N,): how many edge
-    pixels were used. `log_same_side` turns the weights into one number for each image.
+    `rows_of(image uint8 (3,H,W), pixels (K,2))` gives (K,H,W).
+    Returns `weights` (N,6,2): for each image and distance, the absolute weight of one pixel on the edge
+    pixel's own side and on the other, summed over the edge pixels that have both at that distance; `edges`
+    (N,): how many edge pixels were used. `log_same_side` turns the weights into one number for each image.
     """
     weights, edges = np.zeros((len(noisy), len(DISTANCES), 2)), np.zeros(len(noisy))
     for i, (image, (pixels, same)) in enumerate(zip(noisy, edge_pixels(clean), strict=True)):
@@ -265,7 +275,10 @@ def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.nda
 
 
 def log_same_side(weights: np.ndarray) -> np.ndarray:
-    """Return the logarithm of own side over other side for each image: (...,N,6,2) -> (...,N), NaN without edge pixels."""
+    """Return the logarithm of own side over other side for each image.
+
+    (...,N,6,2) -> (...,N), NaN without edge pixels.
+    """
     own, other = np.moveaxis((weights * _COUNTS[:, None]).sum(-2), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where((own > 0) & (other > 0), np.log(own / other), np.nan)
@@ -279,11 +292,14 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
 
 
-# --- filters ---------------------------------------------------------------------------------------------------------
+# --- filters --------------------------------------------------------------------------------------
 
 
 def filter_matrix(name: str, height: int, width: int, **parameters) -> np.ndarray:
-    """Return a linear filter of `n2nlib.evaluation.classical` as a matrix (H*W,H*W); row p holds the weights of output pixel p."""
+    """Return a linear filter of `n2nlib.evaluation.classical` as a matrix (H*W,H*W).
+
+    Row p holds the weights of output pixel p.
+    """
     size = height * width
     impulses = np.repeat(np.eye(size).reshape(size, 1, height, width), 3, axis=1)
     offset = classical.filter_float(name, np.zeros((1, 3, height, width)), **parameters)
@@ -304,10 +320,12 @@ def matrix_rows(matrix: np.ndarray):
 def filter_rows(
     name: str, image: np.ndarray, pixels: np.ndarray, radius: int = RADIUS, **parameters
 ) -> np.ndarray:
-    """Rows of the Jacobian of a filter without a derivative, by central differences: uint8 (3,H,W), (K,2) -> (K,H,W).
+    """Rows of the Jacobian of a filter without a derivative, by central differences.
 
-    Grey to grey as in `smoothgrad.jacobian_rows`. Input pixels that no output within `radius` pixels can confuse are
-    moved together, which needs about a hundred runs of the filter in place of 2,048; weights further away are left 0.
+    uint8 (3,H,W), (K,2) -> (K,H,W).
+    Grey to grey as in `smoothgrad.jacobian_rows`. Input pixels that no output within `radius` pixels can
+    confuse are moved together, which needs about a hundred runs of the filter in place of 2,048; weights
+    further away are left 0.
     """
     spacing = max(_reach(name, parameters) + radius, 2 * radius) + 1
     height, width = image.shape[1:]

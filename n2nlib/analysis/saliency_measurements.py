@@ -111,7 +111,10 @@ def networks(runs: Comparison, label: str, device: str = "cpu") -> dict[str, lis
 
 
 def controls(tnet: Subjects) -> dict[str, list[Network]]:
-    """Return TNet that has learnt nothing, as often as it was trained: before training, and with shuffled weights."""
+    """Return TNet that has learnt nothing, as often as it was trained.
+
+    Before training, and with shuffled weights.
+    """
     trained = [network for members in tnet.values() for network in members]
     made = {
         "TNet, untrained": [replace(network, untrained=True) for network in trained],
@@ -207,7 +210,10 @@ def changes(
 
 @measurement("smoothgrad-background")
 def background(*, corpus: Corpus, n: int, network: Network, version: int = 1, **draws) -> dict[str, Any]:
-    """`influence.background` of the first n validation images for a network: `background` (n,), and `photo` (n,)."""
+    """`influence.background` of the first n validation images for a network.
+
+    `background` (n,), and `photo` (n,).
+    """
     val = corpus.val.subset(n)
     generator = torch.Generator().manual_seed(0)
     weights = smoothgrad.output_gradient(network.model, val.a, generator=generator, **draws)

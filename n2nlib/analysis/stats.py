@@ -1,8 +1,9 @@
 """Intervals over initialisations and photographs: how sure a difference in PSNR is.
 
-Training is uncertain over initialisations, the validation images over photographs (windows of one photograph are not
-independent), and every initialisation is judged on the same photographs: the two are crossed, not nested.
-No interval is made from fewer than three values. All intervals are two-sided, at 95 % unless told otherwise.
+Training is uncertain over initialisations, the validation images over photographs (windows of one photograph
+are not independent), and every initialisation is judged on the same photographs: the two are crossed, not
+nested. No interval is made from fewer than three values. All intervals are two-sided, at 95 % unless told
+otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Interval:
 
     A value of NaN is printed as a dash: there was nothing to measure.
 
-    `n` counts initialisations (or clusters); `se` and `df` are the standard error and Student's degrees of freedom.
+    `n` counts initialisations (or clusters); `se` and `df` are the standard error and Student's degrees of
+    freedom.
     """
 
     value: float
@@ -41,7 +43,10 @@ class Interval:
     digits: int | None = None
 
     def signed(self, digits: int | None = None) -> Interval:
-        """Return the same interval as one of a difference: a positive value is printed with its sign, perhaps with own digits."""
+        """Return the same interval as one of a difference.
+
+        A positive value is printed with its sign, perhaps with own digits.
+        """
         return replace(self, plus=True, digits=digits)
 
     def __bool__(self) -> bool:
@@ -62,11 +67,11 @@ class Interval:
         return format(self)
 
     def p_above(self, x: float) -> float | None:
-        """Return the one-sided p value for "the truth is above x" (small: shown); None without an interval."""
+        """Return the one-sided p value for "the truth is above x"; None without an interval."""
         return None if self.se is None else float(sps.t.cdf(_standardise(x - self.value, self.se), self.df))
 
     def p_below(self, x: float) -> float | None:
-        """Return the one-sided p value for "the truth is below x" (small: shown); None without an interval."""
+        """Return the one-sided p value for "the truth is below x"; None without an interval."""
         return None if self.se is None else float(sps.t.cdf(_standardise(self.value - x, self.se), self.df))
 
     def to_dict(self) -> dict:
@@ -84,7 +89,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class MeanSD:
-    """A mean over seeds and their sample standard deviation, None for fewer than three; prints as "25.32 ± 0.01"."""
+    """A mean over seeds and their sample standard deviation, None for fewer than three.
+
+    Prints as "25.32 ± 0.01".
+    """
 
     mean: float
     sd: float | None
@@ -111,7 +119,10 @@ class MeanSD:
 
 @dataclass(frozen=True)
 class MeanSE:
-    """A measured value and its standard error, None where it has none; prints as "0.05 ± 0.02" with digits of its own."""
+    """A measured value and its standard error, None where it has none.
+
+    Prints as "0.05 ± 0.02" with digits of its own.
+    """
 
     mean: float
     error: float | None
@@ -146,7 +157,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
 
 
 def welch(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return mean(a) - mean(b) with Welch's interval: two architectures, each with its own initialisations."""
+    """Return mean(a) - mean(b) with Welch's interval, for samples that are not paired."""
     a, b = _values(a), _values(b)
     n, value = min(len(a), len(b)), a.mean() - b.mean()
     if n < FEWEST:
@@ -171,11 +182,12 @@ def paired(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> 
 def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95) -> Interval:
     """Return mean(a) - mean(b) over initialisations crossed with photographs (b None: mean(a)).
 
-    a (n_a, N) and b (n_b, N) hold PSNR (dB) per initialisation and image, `photo` (N,) the photograph of each image.
-    The error variance is the two-way random-effects one, initialisations + photographs - interaction, not less than
-    either part, and Student's t has Satterthwaite's degrees of freedom. `paired`: row i of both shares initialisation
-    and order of data. Simulated with 5 initialisations and 100 photographs, the 95 % interval covers 94 to 97 %
-    (98 % where only their interaction matters); with 3 it covers 93 % where initialisations matter most.
+    a (n_a, N) and b (n_b, N) hold PSNR (dB) per initialisation and image, `photo` (N,) the photograph of each
+    image. The error variance is the two-way random-effects one, initialisations + photographs - interaction,
+    not less than either part, and Student's t has Satterthwaite's degrees of freedom. `paired`: row i of both
+    shares initialisation and order of data. Simulated with 5 initialisations and 100 photographs, the 95 %
+    interval covers 94 to 97 % (98 % where only their interaction matters); with 3 it covers 93 % where
+    initialisations matter most.
 
     Without any image the value is NaN. Raises ReportError when shapes do not fit.
     """
@@ -185,7 +197,8 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
         b = np.atleast_2d(np.asarray(b, float))
         if paired and a.shape != b.shape:
             raise ReportError(
-                f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each initialisation with itself."
+                f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each initialisation with "
+                "itself."
             )
         arms = [a - b] if paired else [a, b]
     photo = np.unique(np.asarray(photo), return_inverse=True)[1]
@@ -220,8 +233,9 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
 def same_start(a, b) -> bool:
     """Return whether two RunSpecs start from the same weights, so that their results may be paired.
 
-    Decided by the tensors, not by the names of options: TNet with batch normalisation, dropout, average pooling or ReLU draws
-    the same weights as TNet without. What one of the two has alone (the scale of a normalisation) must start as a constant.
+    Decided by the tensors, not by the names of options: TNet with batch normalisation, dropout, average
+    pooling or ReLU draws the same weights as TNet without. What one of the two has alone (the scale of a
+    normalisation) must start as a constant.
     """
     if a.network != b.network or a.seed != b.seed:
         return False
@@ -241,8 +255,8 @@ def _same_weights(network: str, options_a, options_b, seed: int) -> bool:
 def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
     """Return the difference in mean PSNR (dB) of two lists of runs judged on the same validation images.
 
-    `partners` says which runs are compared and whether they are paired. `photo` (N,) numbers the photograph of each
-    validation image.
+    `partners` says which runs are compared and whether they are paired. `photo` (N,) numbers the photograph
+    of each validation image.
     """
     runs_a, runs_b, together = partners(runs_a, runs_b)
     a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
@@ -250,7 +264,10 @@ def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
 
 
 def loss_difference(runs_a: Sequence, runs_b: Sequence, metric: str = "published_loss") -> Interval:
-    """Return the difference in a loss of two lists of runs, paired as `psnr_difference` pairs them; over initialisations only."""
+    """Return the difference in a loss of two lists of runs, paired as `psnr_difference` pairs them.
+
+    Over initialisations only.
+    """
     runs_a, runs_b, together = partners(runs_a, runs_b)
     a, b = ([run.metrics[metric] for run in runs] for runs in (runs_a, runs_b))
     return (paired if together else welch)(a, b)
@@ -259,9 +276,9 @@ def loss_difference(runs_a: Sequence, runs_b: Sequence, metric: str = "published
 def partners(runs_a: Sequence, runs_b: Sequence) -> tuple[Sequence, Sequence, bool]:
     """Return the runs to compare, and whether they are paired.
 
-    Runs that start from the same weights stand side by side, and what has no partner is left out: TNet's runs at two learning
-    rates, or with L1 and L2, correlate by 0.8 to 0.9 over seeds. Where none do, equal sets of seeds are compared; where
-    the two have no seed in common, all runs.
+    Runs that start from the same weights stand side by side, and what has no partner is left out: TNet's runs
+    at two learning rates, or with L1 and L2, correlate by 0.8 to 0.9 over seeds. Where none do, equal sets of
+    seeds are compared; where the two have no seed in common, all runs.
     """
     pairs = [(a, b) for a in runs_a for b in runs_b if same_start(a.spec, b.spec)]
     if pairs:
@@ -281,9 +298,9 @@ def cluster_bootstrap(
 ) -> Interval:
     """Return `statistic(index)` on all data, with an interval from resampling whole clusters (photographs).
 
-    `statistic` takes row numbers, so it may be a mean, a ratio or an AUC; `cluster` (N,) numbers the photograph of
-    each row. The interval is the bootstrap standard error times Student's t with clusters - 1 degrees of freedom:
-    percentiles of so few clusters are too narrow.
+    `statistic` takes row numbers, so it may be a mean, a ratio or an AUC; `cluster` (N,) numbers the
+    photograph of each row. The interval is the bootstrap standard error times Student's t with clusters - 1
+    degrees of freedom: percentiles of so few clusters are too narrow.
     """
     cluster = np.unique(np.asarray(cluster), return_inverse=True)[1]
     members = np.split(np.argsort(cluster, kind="stable"), np.cumsum(np.bincount(cluster))[:-1])
@@ -300,14 +317,17 @@ def cluster_bootstrap(
 
 
 def equivalence(interval: Interval, margin: float) -> float | None:
-    """Return the p value of two one-sided tests (TOST) for "the truth is within ±margin"; None without an interval."""
+    """Return the p value of two one-sided tests (TOST) for "the truth is within ±margin".
+
+    None without an interval.
+    """
     if interval.se is None:
         return None
     return max(interval.p_above(-margin), interval.p_below(margin))
 
 
 def equal_means(means: Sequence[float], sds: Sequence[float], n: int) -> PValue:
-    """Return the p value of one-way analysis of variance from printed means and sds of groups of n values each.
+    """Return the p value of one-way analysis of variance from means and sds of groups of n.
 
     Small: the groups differ by more than the values within them do.
     """
@@ -317,7 +337,10 @@ def equal_means(means: Sequence[float], sds: Sequence[float], n: int) -> PValue:
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Return p values adjusted by Holm's method: any false finding in the whole family has the chance of one test."""
+    """Return p values adjusted by Holm's method.
+
+    Any false finding in the whole family has the chance of one test.
+    """
     p = np.asarray(p_values, float)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
@@ -328,7 +351,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SpreadRatio(Interval):
-    """One sample standard deviation over another, of independent normal values: exact by the F distribution."""
+    """Ratio of two standard deviations of independent normal samples, by the F distribution."""
 
     dfs: tuple[int, int] = (1, 1)
 
@@ -340,7 +363,10 @@ class SpreadRatio(Interval):
 
 
 def spread_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> SpreadRatio:
-    """Return sd(a) / sd(b) of one value per seed; NaN, without an interval, where one has fewer than two values."""
+    """Return sd(a) / sd(b) of one value per seed.
+
+    NaN, without an interval, where one has fewer than two values.
+    """
     a, b = _values(a), _values(b)
     n = min(len(a), len(b))
     value = float(a.std(ddof=1) / b.std(ddof=1)) if n > 1 else float("nan")
@@ -380,7 +406,7 @@ def _satterthwaite(terms, total: float | None = None, least: float = 1.0) -> flo
 
 
 def _photo_means(arm: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """Return (n, photographs): each photograph's summed deviation from the arm's mean, scaled so that rows average to
-    the rows' mean deviation (a photograph with more images weighs more)."""
+    """Return (n, photographs): each photograph's summed deviation from the arm's mean, scaled so that rows
+    average to the rows' mean deviation (a photograph with more images weighs more)."""
     sums = np.stack([np.bincount(photo, weights=row - arm.mean()) for row in arm])
     return sums * sums.shape[1] / len(photo)

@@ -2,14 +2,16 @@
 
 Rules, the same for the paper's claims and for questions of our own:
 
-- A claim about trained networks needs runs of the paper's training size (50,000 pairs x 50 epochs). Only a claim
-  whose `size` is a number of training images may be read from smaller runs, and then its order alone.
-- No interval from fewer than three seeds or three photographs, and no verdict against the paper without an interval.
-- An order (one bound) is tested two-sided, an equality (two bounds) by two one-sided t tests (TOST) at 5 %. The p
-  values of all tests that can lead to a verdict are adjusted together by Holm's method.
+- A claim about trained networks needs runs of the paper's training size (50,000 pairs x 50 epochs). Only a
+  claim whose `size` is a number of training images may be read from smaller runs, and then its order alone.
+- No interval from fewer than three seeds or three photographs, and no verdict against the paper without an
+  interval.
+- An order (one bound) is tested two-sided, an equality (two bounds) by two one-sided t tests (TOST) at 5 %.
+  The p values of all tests that can lead to a verdict are adjusted together by Holm's method.
 - What counts as equal is `paper.margin`, for every claim about runs.
-- A level in dB depends on the images. On others than the authors' it is judged by what the runs would reach on theirs,
-  predicted from the public pairs, with an interval that widens outside the range of the calibration.
+- A level in dB depends on the images. On others than the authors' it is judged by what the runs would reach
+  on theirs, predicted from the public pairs, with an interval that widens outside the range of the
+  calibration.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def judge(evidence: Evidence, claims: Sequence[Claim] | None = None) -> list[Jud
 
 
 class _Test:
-    """A claim's adjusted p value, the same with n - 1 degrees of freedom, and how many tests were adjusted."""
+    """A claim's adjusted p value, also with n - 1 degrees of freedom, and the number of tests."""
 
     def __init__(self, p: float, strict: float, tests: int):
         self.p, self.tests = p, tests
@@ -164,7 +166,10 @@ def _level(m: Measured, predicted: Interval | None, evidence: Evidence) -> tuple
     """Judge a printed level by what the runs would reach on the authors' images."""
     claim, name = m.claim, f"authors.level.{m.claim.a}"
     if predicted is None:
-        far = "on the authors' public pairs this row is too far outside the calibrated range to predict its level"
+        far = (
+            "on the authors' public pairs this row is too far outside the calibrated range to "
+            "predict its level"
+        )
         return (
             NO_DATA,
             far if name in evidence.numbers else "the level was not predicted for the authors' images",
@@ -182,8 +187,10 @@ def _level(m: Measured, predicted: Interval | None, evidence: Evidence) -> tuple
         if evidence.numbers[name]["in_range"]
         else ", wider because the row is outside the calibrated range"
     )
-    why = (f"predicted for the authors' validation images {predicted:.2f} dB (95 % prediction interval{wider}); the "
-           f"paper's {claim.published:.2f} dB is {'inside' if inside else 'outside'}")  # fmt: skip
+    why = (
+        f"predicted for the authors' validation images {predicted:.2f} dB (95 % prediction "
+        f"interval{wider}); the paper's {claim.published:.2f} dB is {'inside' if inside else 'outside'}"
+    )
     return (COMPATIBLE if inside else INCOMPATIBLE), why, predicted
 
 

@@ -119,8 +119,11 @@ def _curves(ax: Axes) -> list[str]:
 def _row_values(ax: Axes) -> dict[str, str]:
     """Return row -> where its dots lie on the horizontal axis."""
     points = [np.asarray(part.get_offsets(), float) for part in ax.collections if len(part.get_offsets())]
-    points += [np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float) for line in ax.lines
-               if len(line.get_xdata()) == len(line.get_ydata()) and line.get_marker() not in ("", "None", None)]  # fmt: skip
+    points += [
+        np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float)
+        for line in ax.lines
+        if len(line.get_xdata()) == len(line.get_ydata()) and line.get_marker() not in ("", "None", None)
+    ]
     every = np.concatenate(points) if points else np.empty((0, 2))
     found = {}
     for tick, label in zip(ax.get_yticks(), ax.get_yticklabels(), strict=False):

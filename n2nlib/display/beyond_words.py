@@ -112,7 +112,10 @@ def peers() -> str:
 
 
 def search(tried: pd.DataFrame, best: pd.DataFrame, shared: Mapping[str, object]) -> str:
-    """How many trials a search made, what the best share (`beyond_tables.shared_options`), how good the first is."""
+    """How many trials a search made, what the best share, and how good the first is.
+
+    shared: `beyond_tables.shared_options`.
+    """
     if tried.empty:
         return ""
     states, last = tried["state"].value_counts(), tried.columns[-1]

@@ -1,4 +1,4 @@
-"""Statistical plots of comparisons: learning curves, one dot for each seed, differences with their intervals."""
+"""Statistical plots of comparisons: learning curves, dots for seeds, differences with intervals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ PALE = "#8C8C8C"
 
 
 def learning_curves(rows: Comparison) -> Figure | None:
-    """Training loss (left) and validation PSNR (right) against images seen: thin lines are seeds, thick ones their mean."""
+    """Training loss (left) and validation PSNR (right) against images seen.
+
+    Thin lines are seeds, thick ones their mean.
+    """
     if not rows:
         return None
     history, palette = rows.history(), dict(zip(rows.labels, TRIO, strict=False))
@@ -98,8 +101,9 @@ def dots(
 
 
 def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure | None:
-    """The columns of Table 1 around their mean: the paper's (mean and deviation), and ours (a dot for each seed).
+    """The columns of Table 1 around their mean.
 
+    The paper's (mean and deviation), and ours (a dot for each seed).
     Only trios with all three columns are drawn; without any there is no figure.
     """
     published = paper.table1()
@@ -108,7 +112,8 @@ def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure | None:
         return None
     fig, axes = plt.subplots(1, len(whole) + 1, figsize=(PAGE, 1.7), sharex=True, squeeze=False)
     first, *others = axes[0]
-    first.errorbar(published.psnr - published.psnr.mean(), published.index, xerr=published.psnr_sd, fmt="|", color="black",
+    first.errorbar(published.psnr - published.psnr.mean(), published.index, xerr=published.psnr_sd, fmt="|",
+                   color="black",
                    markersize=13, markeredgewidth=1.6, lw=1)  # fmt: skip
     first.set(title="the paper's Table 1", ylim=(len(published) - 0.4, -0.6))
     for ax, (name, trio) in zip(others, whole.items(), strict=True):

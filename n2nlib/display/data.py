@@ -1,4 +1,4 @@
-"""The pictures of chapter 01: the photographs, how a pair is made, what its noise is like, and what averaging does."""
+"""Figures of the data: photographs, how a pair is made, its noise, and the effect of averaging."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def photographs(train: Sequence[Photograph], val: Sequence[Photograph]) -> Figur
 def pair(
     image: np.ndarray, window: tuple[int, int, int, int], corner: tuple[int, int], seed: int = 0
 ) -> Figure:
-    """Draw how one pair is made: photograph and window, some of its cells with both drawn pixels, and the three results.
+    """Draw how one pair is made: window, cells with both drawn pixels, and the three results.
 
-    image: uint8 (H, W, 3); window: top, left, height, width; corner: row and column of the first of the 5x5 cells shown.
+    image: uint8 (H, W, 3); window: top, left, height, width; corner: row and column of the first of the 5x5
+    cells shown.
     """
     top, left, height, width = window
     rows, columns = sampling.edges([top], [height]), sampling.edges([left], [width])
@@ -123,7 +124,8 @@ def noise(found: dict) -> Figure:
     fig, (tails, detail, space) = plt.subplots(1, 3, figsize=(PAGE, 2.35), width_ratios=[1.1, 1.1, 0.9])
     centres, step = (measure.EDGES[1:] + measure.EDGES[:-1]) / 2, np.diff(measure.EDGES)[0]
     density = found["arrays"]["histogram"] / found["arrays"]["histogram"].sum() / step
-    sns.histplot(x=centres, weights=found["arrays"]["histogram"], bins=list(measure.EDGES), stat="density", color=COLOURS["noisy"],
+    sns.histplot(x=centres, weights=found["arrays"]["histogram"], bins=list(measure.EDGES), stat="density",
+                 color=COLOURS["noisy"],
                  alpha=1, linewidth=0, label="measured", ax=tails)  # fmt: skip
     x, sd = np.linspace(-255, 255, 400), found["sd"]
     if sd:
@@ -166,7 +168,8 @@ def noise(found: dict) -> Figure:
     reach = len(spatial) // 2
     texts = [["–" if np.isnan(value) else f"{value:z.2f}" for value in row] for row in spatial]
     offsets = [f"{d}".replace("-", "−") for d in range(-reach, reach + 1)]
-    sns.heatmap(np.nan_to_num(spatial), cmap="RdBu_r", vmin=-1, vmax=1, square=True, cbar=False, annot=np.array(texts), fmt="",
+    sns.heatmap(np.nan_to_num(spatial), cmap="RdBu_r", vmin=-1, vmax=1, square=True, cbar=False,
+                annot=np.array(texts), fmt="",
                 annot_kws={"fontsize": 6.5}, xticklabels=offsets, yticklabels=offsets, ax=space)  # fmt: skip
     space.set(title="Correlation in space", xlabel="pixels to the right", ylabel="pixels down")
     space.tick_params(axis="y", rotation=0)
@@ -176,10 +179,10 @@ def noise(found: dict) -> Figure:
 def averaging(
     table, means: np.ndarray, clean: np.ndarray, shown: Sequence[int], given_a: dict | None
 ) -> Figure:
-    """Draw means of ever more noisy images beside the clean one, their error, and what one copy's error says of the other's.
+    """Draw means of more and more noisy images, their error, and that of one copy by the other's.
 
-    table and means: from `corpus.measure.averaged_draws`; shown: numbers of draws whose means are pictured; given_a: from
-    `corpus.measure.summary`, None where there is only one noisy image.
+    table and means: from `corpus.measure.averaged_draws`; shown: numbers of draws whose means are pictured;
+    given_a: from `corpus.measure.summary`, None where there is only one noisy image.
     """
     fig = plt.figure(figsize=(PAGE, 4.1))
     above, below = fig.subfigures(2, 1, height_ratios=[1, 1.3])

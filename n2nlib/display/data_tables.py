@@ -12,7 +12,10 @@ from n2nlib.analysis.stats import MeanSE
 
 
 def dataset(corpus) -> pd.DataFrame:
-    """What a dataset's pairs are cut from; None where its files do not say it. Window sides are fractions of the photograph's."""
+    """What a dataset's pairs are cut from; None where its files do not say it.
+
+    Window sides are fractions of the photograph's.
+    """
     recipe = corpus.recipe
     small, large = recipe.get("windows", (None, None))
     return pd.DataFrame(
@@ -33,7 +36,7 @@ def dataset(corpus) -> pd.DataFrame:
 
 
 def windows() -> pd.DataFrame:
-    """Noise and the authors' TNet for several sizes of windows of imagenet-sample, and in the authors' validation set."""
+    """Noise and the authors' TNet by window size, and in the authors' validation set."""
     sides, noisy, tnet = ("smallest side", "largest side"), "noisy images (dB)", "authors' TNet (dB)"
     tried = [
         {
@@ -77,7 +80,10 @@ def noise_numbers(found: Mapping) -> dict[str, float | None]:
 
 
 def noise(found: Mapping) -> pd.DataFrame:
-    """`measurements.noise` beside what is known of the authors' noise; errors in grey levels, ± one standard error."""
+    """`measurements.noise` beside what is known of the authors' noise.
+
+    Errors in grey levels, ± one standard error.
+    """
     numbers, by_detail = noise_numbers(found), found["by_detail"]
     theirs = {
         key: paper.value(f"noise.{key}")
@@ -126,9 +132,12 @@ def noise(found: Mapping) -> pd.DataFrame:
 
 
 def other_noises(subpixel: Mapping, others: Mapping[str, Mapping], labels: Mapping[str, str]) -> pd.DataFrame:
-    """Noises around the same clean images, before and after they are stored: `measurements.noise` and `other_noises`.
+    """Noises around the same clean images, before and after they are stored.
 
-    labels: name of each noise -> how the table calls it. Correlations are means over the three pairs of channels.
+    `measurements.noise` and `other_noises`.
+
+    labels: name of each noise -> how the table calls it. Correlations are means over the three pairs of
+    channels.
     """
     stored = {
         "sub-pixel sampling": subpixel | {"zero_mean": True, "clipped_mean_error": subpixel["mean_error"]}

@@ -16,7 +16,7 @@ from n2nlib.evaluation import classical
 
 
 def tuned_parameters(filters: Filters) -> pd.DataFrame:
-    """The parameters that tuning chose, the range that it tried, and what the filter is where the best value is a limit."""
+    """The parameters that tuning chose, the range tried, and what the filter is at a limit of it."""
     lines = []
     for name, found in filters.found.items():
         curve = filters.curve(name)
@@ -50,7 +50,8 @@ def baselines(
 ) -> pd.DataFrame:
     """Classical filters, untrained networks and trained ones in one table.
 
-    untrained: label -> `measurements.untrained_network` of each seed; speeds: label -> `measurements.trained_network` of each run.
+    untrained: label -> `measurements.untrained_network` of each seed; speeds: label ->
+    `measurements.trained_network` of each run.
     """
     lines = [
         {
@@ -92,7 +93,8 @@ def baselines(
 def basenet(networks: Comparison, untrained: Sequence[Mapping], outputs: Sequence[Mapping]) -> pd.DataFrame:
     """BaseNet before and after training, a line per seed: PSNR and dead outputs; None for a seed without run.
 
-    untrained: `measurements.untrained_network` of each seed; outputs: `measurements.trained_network` of each run.
+    untrained: `measurements.untrained_network` of each seed; outputs: `measurements.trained_network` of each
+    run.
     """
     trained = {
         run.spec.seed: {
@@ -117,7 +119,10 @@ def basenet(networks: Comparison, untrained: Sequence[Mapping], outputs: Sequenc
 
 
 def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
-    """PSNR of TNet minus that of each filter, with each seed, and what the interval shows; empty without TNet."""
+    """PSNR of TNet minus that of each filter, with each seed, and what the interval shows.
+
+    Empty without TNet.
+    """
     lines = []
     for name, d in filters.gains(networks).items():
         seeds = {
@@ -137,7 +142,10 @@ def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
 
 
 def ahead(label: str, d: Interval, judged: bool = True) -> str:
-    """On which side of another method a row ends, as a table cell; `judged`: whether the runs allow saying so."""
+    """On which side of another method a row ends, as a table cell.
+
+    `judged`: whether the runs allow saying so.
+    """
     if not judged:
         return "not tested at this size"
     if not d:

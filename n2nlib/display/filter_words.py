@@ -14,17 +14,23 @@ from n2nlib.display.filter_tables import ahead
 
 
 def tuning(filters: Filters) -> str:
-    """Whether the parameters that were tuned on the same pairs have their optimum inside the range that was tried."""
+    """Whether the tuned parameters have their optimum inside the range that was tried."""
     tuned = [(name, p) for name in filters.fast for p in filters.curve(name).columns if p != "mse"]
     limits = [
         f"{filters.title(name)}, {p} = {filters.found[name]['parameters'][p]:g}: {what}"
         for name in filters.fast
         for p, what in filters.found[name]["at_limit"].items()
     ]
-    text = f"Of {len(tuned)} parameters, {len(tuned) - len(limits)} have their optimum strictly inside the range that was tried"
+    text = (
+        f"Of {len(tuned)} parameters, {len(tuned) - len(limits)} have their optimum strictly inside "
+        "the range that was tried"
+    )
     text += f". At a limit, where the filter becomes another one: {'; '.join(limits)}." if limits else "."
     weights = np.array(filters.found["linear"]["parameters"]["weights"])
-    return f"{text} The fitted kernel has {weights[2, 2]:.2f} at its centre, and its weights sum to {weights.sum():.3f}."
+    return (
+        f"{text} The fitted kernel has {weights[2, 2]:.2f} at its centre, and its weights sum to "
+        f"{weights.sum():.3f}."
+    )
 
 
 def slow_filters(filters: Filters) -> str:
@@ -33,17 +39,18 @@ def slow_filters(filters: Filters) -> str:
     for name in filters.slow:
         n = len(filters.psnr(name))
         told.append(
-            f"{filters.title(name)} takes about {filters.found[name]['ms'] / 1000:.1f} s per image and was run on {n} of them: "
-            f"{filters.psnr(name).mean():.2f} dB, where the Gaussian reaches {filters.psnr('gaussian')[:n].mean():.2f} dB on the same "
-            "images. Its licence allows non-commercial use only."
+            f"{filters.title(name)} takes about {filters.found[name]['ms'] / 1000:.1f} s per image and "
+            f"was run on {n} of them: {filters.psnr(name).mean():.2f} dB, where the Gaussian reaches "
+            f"{filters.psnr('gaussian')[:n].mean():.2f} dB on the same images. Its licence allows "
+            "non-commercial use only."
         )
     return " ".join([*told, *filters.absent.values()])
 
 
 def basenet(lines: pd.DataFrame, zero: float, noisy: float) -> str:
-    """What BaseNet reaches before and after training, and which of the two the paper's number is nearer to: `filter_tables.basenet`.
+    """What BaseNet reaches before and after training, and which the paper's number is nearer to.
 
-    zero, noisy: PSNR (dB) of a black image and of the noisy images.
+    lines: `filter_tables.basenet`; zero, noisy: PSNR (dB) of a black image and of the noisy images.
     """
     lines = lines.dropna(subset=["trained (dB)"])
     if lines.empty:
@@ -58,30 +65,35 @@ def basenet(lines: pd.DataFrame, zero: float, noisy: float) -> str:
         else "a trained BaseNet"
     )
     return (
-        f"BaseNet reaches {after.min():.2f} to {after.max():.2f} dB here after training, and {before.min():.2f} to {before.max():.2f} dB "
-        f"before. A black image has {zero:.2f} dB, the noisy image {noisy:.2f} dB. {dead} of {len(lines)} seeds "
-        f"{'has' if dead == 1 else 'have'} a dead output channel{f', and {stuck} stayed more than 3 dB below the best' if stuck else ''}. "
-        f"The paper prints {published:.2f} ± {sd:.2f} dB, which is nearer to {near}. These are other photographs, so this is a hint and no "
-        "proof; chapter 07 has the runs that test it."
+        f"BaseNet reaches {after.min():.2f} to {after.max():.2f} dB here after training, and "
+        f"{before.min():.2f} to {before.max():.2f} dB before. A black image has {zero:.2f} dB, the noisy "
+        f"image {noisy:.2f} dB. {dead} of {len(lines)} seeds {'has' if dead == 1 else 'have'} a dead "
+        f"output channel{f', and {stuck} stayed more than 3 dB below the best' if stuck else ''}. The "
+        f"paper prints {published:.2f} ± {sd:.2f} dB, which is nearer to {near}. These are other "
+        "photographs, so this is a hint and no proof; chapter 07 has the runs that test it."
     )
 
 
 def gain_over_filters(filters: Filters, networks: Comparison) -> str:
-    """How far TNet is from the mean, the Gaussian and the best filter, and whether that can be judged at this size."""
+    """How far TNet is from the mean, the Gaussian and the best filter, where size allows judging."""
     gains, enough = filters.gains(networks), paper.value("calibration.gaussian_passed_at")
     if not gains:
         return ""
     best = filters.ranking[0]
     facts = (
-        f"TNet minus the mean filter: {gains['mean']} dB; minus the Gaussian: {gains['gaussian']} dB; minus the best filter here "
-        f"({filters.title(best)}): {gains[best]} dB."
+        f"TNet minus the mean filter: {gains['mean']} dB; minus the Gaussian: {gains['gaussian']} dB; "
+        f"minus the best filter here ({filters.title(best)}): {gains[best]} dB."
     )
     if networks.images < enough:
         return (
-            f"**Not tested at this size.** {facts} TNet has seen {networks.images:,} training images here; on photographs like the paper's "
-            f"it passes a tuned Gaussian only after about {enough:,}. These numbers speak neither for nor against the paper's sentence."
+            f"**Not tested at this size.** {facts} TNet has seen {networks.images:,} training images "
+            "here; on photographs like the paper's it passes a tuned Gaussian only after about "
+            f"{enough:,}. These numbers speak neither for nor against the paper's sentence."
         )
-    return f"{facts} Against the Gaussian: **{ahead('TNet', gains['gaussian'])}**. Against the mean: **{ahead('TNet', gains['mean'])}**."
+    return (
+        f"{facts} Against the Gaussian: **{ahead('TNet', gains['gaussian'])}**. Against the mean: "
+        f"**{ahead('TNet', gains['mean'])}**."
+    )
 
 
 def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
@@ -95,8 +107,10 @@ def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
     )
     share = errors.share("gaussian", detail.DETAILED)
     text = (
-        f"The most detailed fifth of the pixels carries {'none' if np.isnan(share) else f'{100 * share:.0f} %'} of the Gaussian's squared error. "
-        f"TNet's gain over the Gaussian is {in_detail} dB there and {in_flat} dB in the flattest fifth; the difference is {contrast} dB."
+        "The most detailed fifth of the pixels carries "
+        f"{'none' if np.isnan(share) else f'{100 * share:.0f} %'} of the Gaussian's squared error. "
+        f"TNet's gain over the Gaussian is {in_detail} dB there and {in_flat} dB in the flattest fifth; "
+        f"the difference is {contrast} dB."
     )
     if networks.images < paper.value("calibration.gaussian_passed_at"):
         return f"{text} TNet is early in its training: **not tested at this size**."
@@ -105,7 +119,10 @@ def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
     if contrast.low > 0 and in_detail.low > 0:
         return f"{text} TNet gains where there is detail, and more than where the image is flat."
     if contrast.low > 0:
-        return f"{text} The gain is larger where there is detail only because TNet loses where the image is flat."
+        return (
+            f"{text} The gain is larger where there is detail only because TNet loses where the "
+            "image is flat."
+        )
     if contrast.high < 0:
         return f"{text} The gain is larger where the image is flat."
     return f"{text} The two gains do not differ significantly."
@@ -115,7 +132,9 @@ def ranking(filters: Filters) -> str:
     """The order of the filters, and what a fitted kernel and the best filter add."""
     best = filters.ranking[0]
     return (
-        f"From the best to the worst filter: {', '.join(filters.title(name) for name in filters.ranking)}. The fitted kernel is "
-        f"{filters.difference('linear', 'gaussian')} dB from the one-parameter Gaussian, and the best filter "
-        f"{filters.psnr(best).mean() - filters.psnr('noisy').mean():+z.2f} dB from the noisy image."
+        "From the best to the worst filter: "
+        f"{', '.join(filters.title(name) for name in filters.ranking)}. The fitted kernel is "
+        f"{filters.difference('linear', 'gaussian')} dB from the one-parameter Gaussian, and the best "
+        f"filter {filters.psnr(best).mean() - filters.psnr('noisy').mean():+z.2f} dB from the noisy "
+        "image."
     )

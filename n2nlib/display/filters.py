@@ -1,4 +1,4 @@
-"""The figures of chapter 02: how filters were tuned, their error by detail beside networks', and their pictures."""
+"""Figures of classical filters: tuning, error by detail beside networks', and pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ DASHES = {"noisy": (3, 1.5), "linear": (3, 1.5)}
 
 
 def tuning(filters: Filters) -> Figure:
-    """Error against the second noisy copy at every value tried, a panel per parameter; a circle marks the chosen value."""
+    """Error against the second noisy copy at every value tried, a panel per parameter.
+
+    A circle marks the chosen value.
+    """
     panels = [(name, p) for name in filters.fast for p in classical.FILTERS[name].grid]
     level = 1e3 * filters.curve("noisy")["mse"][0]
     floor = 1e3 * min(filters.curve(name)["mse"].min() for name in filters.fast)
@@ -57,7 +60,7 @@ def tuning(filters: Filters) -> Figure:
 
 
 def error_by_detail(errors: ErrorByDetail) -> Figure | None:
-    """Error of each method, TNet's gain over filters (dB) and the squared error it saves, in tenths of the pixels by detail."""
+    """Error of each method, TNet's gain (dB) and the error it saves, in tenths of the pixels by detail."""
     if not errors:
         return None
     filters = [name for name in classical.FILTERS if name in errors.sums]
@@ -110,7 +113,10 @@ def _lines(ax, values: Mapping[str, Sequence[float]], legend: bool = True) -> No
 
 
 def pictures(images: Mapping[str, np.ndarray]) -> Figure:
-    """A row per window of `measurements.filter_pictures`, a column per method, each with its PSNR; the clean image last."""
+    """A row per window of `measurements.filter_pictures`, a column per method, each with its PSNR.
+
+    The clean image last.
+    """
     clean = images["clean"]
     columns = [
         *(n for n in classical.FILTERS if n in images),

@@ -32,7 +32,7 @@ _SMALL = 6.5
 
 @dataclass
 class Block:
-    """One feature map: `parts` are (channels, the block they are copied from or None), height and width in pixels."""
+    """One feature map: (channels, source block or None) of each part, height and width in pixels."""
 
     parts: list[tuple[int, int | None]]
     height: int
@@ -57,7 +57,7 @@ class Arrow:
 
 @dataclass
 class Diagram:
-    """What there is to draw: blocks in the order they arise, operations, and skips as (from, to) block numbers."""
+    """What is drawn: blocks in order, operations, and skips as (from, to) block numbers."""
 
     blocks: list[Block]
     arrows: list[Arrow]
@@ -66,7 +66,7 @@ class Diagram:
 
 
 def diagram(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> Diagram:
-    """Return the blocks, operations and skip connections of a network as an image of that shape passes through it."""
+    """Return blocks, operations and skip connections of a network for an image of that shape."""
     steps = _arithmetic_as_one(trace(network, shape))
     uses = [sum(i in step.inputs for step in steps) for i in range(len(steps))]
     shared = {step.name for step in steps if step.again}
@@ -91,7 +91,7 @@ def diagram(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> Di
 
 
 def _arithmetic_as_one(steps: list[Step]) -> list[Step]:
-    """Draw functions in a row (slices, products, sums) as one step, where only the last one's result goes on."""
+    """Merge functions in a row (slices, products, sums) of which only the last result is used."""
     runs, start = [], 0
     for i, step in enumerate(steps):
         if step.kind != "other":
@@ -155,10 +155,12 @@ def _size(block: Block) -> tuple[int, int, int]:
 def network_figure(
     network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32), width: float = PAGE
 ) -> Figure:
-    """Draw a network from left to right, a row for each image size: the network object decides everything shown.
+    """Draw a network from left to right, a row for each image size.
 
-    Block widths are in proportion to channels, heights to the logarithm of the image's height; numbers above blocks
-    are channels. Skip connections and what they bring are blue, the copied channels to the left. `width` in inches.
+    The network object decides everything shown.
+    Block widths are in proportion to channels, heights to the logarithm of the image's height; numbers above
+    blocks are channels. Skip connections and what they bring are blue, the copied channels to the left.
+    `width` in inches.
     """
     plan = diagram(network, shape)
     levels = sorted({block.height for block in plan.blocks}, reverse=True)
@@ -228,7 +230,10 @@ def _drawn(block: Block, least: float) -> list[float]:
 
 
 def _columns(plan: Diagram, width: float) -> tuple[list[float], list[float]]:
-    """Return the centre and width of each block in inches: gaps first, the rest of the page in proportion to channels."""
+    """Return the centre and width of each block in inches.
+
+    Gaps first, the rest of the page in proportion to channels.
+    """
     n, room = len(plan.blocks), width - 0.7
     least = max(block.channels for block in plan.blocks) / 12
     gap = min(0.26, 0.55 * room / max(n - 1, 1))
@@ -307,14 +312,17 @@ def _draw_skip(ax, boxes: list[_Box], source: int, target: int) -> None:
         return
     over = max(c.top for c in (a, b, *between)) + 0.2
     out, into, shoulder = a.right + 0.035, b.left - 0.06, a.top - 0.06
-    _line(ax, [(a.right, shoulder), (out, shoulder), (out, over), (into, over), (into, shoulder), (b.left, shoulder)],
+    _line(ax, [(a.right, shoulder), (out, shoulder), (out, over), (into, over), (into, shoulder),
+               (b.left, shoulder)],
           _COLOURS["skip"])  # fmt: skip
 
 
 def _line(ax, points, colour: str) -> None:
     path = Path(points)
-    ax.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=6, lw=0.9, color=colour, fc=colour,
-                                 zorder=2, joinstyle="miter", capstyle="butt", shrinkA=0, shrinkB=0))  # fmt: skip
+    style = {"joinstyle": "miter", "capstyle": "butt", "shrinkA": 0, "shrinkB": 0, "zorder": 2, "lw": 0.9}
+    ax.add_patch(
+        FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=6, color=colour, fc=colour, **style)
+    )
 
 
 def _legend(ax, plan: Diagram, labelled: bool) -> None:
@@ -336,5 +344,6 @@ def _legend(ax, plan: Diagram, labelled: bool) -> None:
         handles["channels that it brings"] = Patch(fc=_COPIED, ec=_EDGE, lw=0.6)
     for mark in sorted({mark for block in plan.blocks for mark in block.marks}):
         handles[mark] = Line2D([], [], color=_mark_colour(mark), lw=2.2)
-    ax.legend(handles.values(), handles.keys(), loc="lower right", fontsize=7, handlelength=1.3, borderaxespad=0.3,
+    ax.legend(handles.values(), handles.keys(), loc="lower right", fontsize=7, handlelength=1.3,
+              borderaxespad=0.3,
               labelspacing=0.35)  # fmt: skip

@@ -21,11 +21,11 @@ def picture_grid(
     labels: Sequence[str] = (),
     width: float = PAGE,
 ) -> Figure:
-    """Draw images side by side, pixel for pixel, with a title above each column and a PSNR beneath each picture.
+    """Draw images side by side, pixel for pixel, with column titles and PSNR beneath.
 
-    `rows`: rows of images, each uint8 or float in [0, 1], (3,H,W) or (H,W); all share the range 0 (black) to full
-    scale, so that they can be compared. `psnr`: decibels in the same layout, None for no text. `labels`: one a row.
-    Raises ReportError when a row has not one image for each title.
+    `rows`: rows of images, each uint8 or float in [0, 1], (3,H,W) or (H,W); all share the range 0 (black) to
+    full scale, so that they can be compared. `psnr`: decibels in the same layout, None for no text. `labels`:
+    one a row. Raises ReportError when a row has not one image for each title.
     """
     if any(len(row) != len(titles) for row in rows):
         raise ReportError(
@@ -72,7 +72,10 @@ def denoised_grid(pictures: Mapping[str, Any], labels: Sequence[str]) -> Figure 
 
 
 def show(ax, image: np.ndarray) -> None:
-    """Draw one image, uint8 or float in [0, 1], (3,H,W) or (H,W), on `ax` without ticks, frame or smoothing."""
+    """Draw one image on `ax` without ticks, frame or smoothing.
+
+    image: uint8 or float in [0, 1], (3,H,W) or (H,W).
+    """
     image = np.asarray(image)
     white = 255 if image.dtype == np.uint8 else 1.0
     image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image  # (3,H,W) -> (H,W,3)

@@ -1,4 +1,4 @@
-"""Tables of chapter 07 on its six questions: frames of numbers and intervals, formatted by whoever shows them."""
+"""Tables of chapter 07 on its six questions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from n2nlib.display.tables import by_seed, published_difference
 def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
     """BaseNet's PSNR (dB) as published, trained and never updated, and how far that is above a black image.
 
-    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark photographs are.
+    zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark photographs
+    are.
     """
     names = {"BaseNet": "trained", "BaseNet, never updated": "never updated"}
     theirs = MeanSD(paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd"))
@@ -83,7 +84,7 @@ def edges_question(found: Ledger) -> pd.DataFrame:
 
 
 def authors_levels(found: Ledger) -> pd.DataFrame:
-    """Each printed PSNR (dB) beside what our runs of that row would reach on the authors' validation images."""
+    """Each printed PSNR (dB) beside the level predicted for our runs on the authors' images."""
     levels = [j for j in found.about("levels") if j.claim.kind == "level" and j.claim.metric == "psnr"]
     numbers = found.evidence.numbers
     lines = [
@@ -101,7 +102,10 @@ def authors_levels(found: Ledger) -> pd.DataFrame:
 
 
 def cost(rows: Comparison, a: str = "UNet", b: str = "TNet") -> pd.DataFrame:
-    """What two rows needed to the highest PSNR that all their runs reach: images, MACs, seconds; empty without both."""
+    """What two rows needed to the highest PSNR that all their runs reach: images, MACs, seconds.
+
+    Empty without both.
+    """
     both = {row: rows.rows[row] for row in (a, b) if row in rows.rows}
     if len(both) < 2:
         return pd.DataFrame()
@@ -116,7 +120,8 @@ def cost(rows: Comparison, a: str = "UNet", b: str = "TNet") -> pd.DataFrame:
     }
     return pd.DataFrame([
         {"network": row, "to (dB)": level}
-        | {name: MeanSD.of([x / unit for x in found[row]]).to(digits) for name, (found, unit, digits) in needed.items()}
+        | {name: MeanSD.of([x / unit for x in found[row]]).to(digits) for name,
+           (found, unit, digits) in needed.items()}
         | {"n": len(both[row])}
         for row in both
     ])  # fmt: skip

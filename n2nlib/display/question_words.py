@@ -83,7 +83,7 @@ def l1_and_bn(found: Ledger) -> str:
 
 
 def exchanged(found: Ledger) -> str:
-    """Whether the printed levels of +L1 and +BN fit the rows as printed or exchanged, on the authors' own images.
+    """Whether the printed levels of +L1 and +BN fit the rows as printed or exchanged.
 
     Nothing before three seeds of both rows were measured on the authors' public pairs.
     """
@@ -98,7 +98,10 @@ def exchanged(found: Ledger) -> str:
              "dB.")  # fmt: skip
     outside = [row for row in labels if not found.evidence.numbers[f"authors.level.{row}"]["in_range"]]
     if outside:
-        facts += f" On these pairs {' and '.join(outside)} is outside the calibrated range, so its interval is wider."
+        facts += (
+            f" On these pairs {' and '.join(outside)} is outside the calibrated range, so its "
+            "interval is wider."
+        )
     as_printed, other = _inside(levels, printed), _inside(levels, printed[::-1])
     if all(other) and not any(as_printed):
         reading = ("Both printed values fit the other row and neither fits its own: the two rows seem to be "
@@ -177,7 +180,10 @@ def own_numbers(judged: Sequence[Judged]) -> str:
 
 
 def misprints(rows: Mapping[str, tuple[float, float]]) -> str:
-    """Rows whose published runs average to another number than the table prints; rows: `published.misprinted()`."""
+    """Rows whose published runs average to another number than the table prints.
+
+    rows: `published.misprinted()`.
+    """
     return " ".join(
         f"The authors' five runs of {row} average {mean:.4f} dB, which rounds to {mean:.2f}; Table 2 prints "
         f"{printed:.2f}."
@@ -186,14 +192,14 @@ def misprints(rows: Mapping[str, tuple[float, float]]) -> str:
 
 
 def easier(found: Ledger) -> str:
-    """What UNet costs against TNet up to a PSNR that both reach, and what the number of weights has to do with it."""
+    """What UNet costs against TNet up to a PSNR that both reach, and whether weights explain it."""
     told = why(found, *(f"easier-to-train-{metric}" for metric in ("macs", "images", "seconds")))
     timed = found["easier-to-train-seconds"].ours is not None
     note = " Seconds are those of runs that shared a machine, so they are rough." if timed else ""
     per_image = claims.work("UNet") / claims.work("TNet")
     return (
-        f"UNet needs {per_image:.1f} times TNet's MACs per image. How easy a network is to train also depends "
-        f"on how many images it needs. {told}{note} {why(found, 'fewer-hence-easier')}"
+        f"UNet needs {per_image:.1f} times TNet's MACs per image. How easy a network is to train also "
+        f"depends on how many images it needs. {told}{note} {why(found, 'fewer-hence-easier')}"
     )
 
 

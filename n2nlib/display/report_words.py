@@ -101,9 +101,10 @@ def margins() -> str:
     seeds = paper.value("training.initialisations")
     return (
         f"**Margins.** What counts as equal is one rule for all: a practical size of {size:g} dB (about "
-        f"{100 * (10 ** (size / 10) - 1):.0f} % of the squared error) plus {sds} published standard deviations, which "
-        f"is what {seeds} seeds can resolve in about 40 tests. That is {paper.margin('TNet'):g} dB for TNet's "
-        f"level, {paper.margin('UNet'):g} dB for UNet's and {paper.margin('TNet', 'UNet'):g} dB for their difference."
+        f"{100 * (10 ** (size / 10) - 1):.0f} % of the squared error) plus {sds} published standard "
+        f"deviations, which is what {seeds} seeds can resolve in about 40 tests. That is "
+        f"{paper.margin('TNet'):g} dB for TNet's level, {paper.margin('UNet'):g} dB for UNet's and "
+        f"{paper.margin('TNet', 'UNet'):g} dB for their difference."
     )
 
 

@@ -40,7 +40,7 @@ def output_gradients(found: ImageStatistics) -> pd.DataFrame:
 
 
 def changes(found: ImageStatistics) -> pd.DataFrame:
-    """Which share of each subject's change falls on the noisy pixels, and how many of these it moves inwards."""
+    """The share of the change on noisy pixels, and of these pixels that move to their neighbours."""
     columns = {"share of the change": "change_share", "moved towards the neighbours": "towards_surroundings"}
     return _averages(found, columns)
 

@@ -73,7 +73,7 @@ def noisy_pixels(found: ImageStatistics) -> str:
 
 
 def changes(found: ImageStatistics) -> str:
-    """Which share of TNet's change falls on the noisy pixels, and whether it moves them towards their surroundings."""
+    """Which share of TNet's change falls on noisy pixels, and whether it smooths them."""
     share, towards = (found.average("TNet", name) for name in ("change_share", "towards_surroundings"))
     if share is None or np.isnan(share.value):
         return ""
@@ -93,7 +93,8 @@ def background(found: ImageStatistics) -> str:
     ratio = found.average("TNet", "background_ratio")
     if ratio is None or np.isnan(ratio.value):
         return ""
-    which = side(ratio, 1, "the background weighs more, as the paper says", "the object weighs more, unlike in "
+    which = side(ratio, 1, "the background weighs more, as the paper says",
+                 "the object weighs more, unlike in "
                  "the paper's square", "neither side weighs more significantly")  # fmt: skip
     return f"Background over object: {ratio:.3f}; {which}."
 
@@ -162,10 +163,10 @@ def content_awareness(sides: ImageStatistics) -> str:
     )
     return (
         f"Content-awareness at this size: {here}. TNet before training (the same seeds, which have "
-        f"learnt nothing) is {_at(untrained)}, so {control}. Of the filters that were designed for it, {adaptive}. "
-        "(Tuned for PSNR, the bilateral filter is almost a Gaussian where its σ in colour is large.) To see "
-        "whether content-awareness makes a denoiser powerful, compare these numbers with the PSNR of chapter "
-        "02: the two rankings need not agree."
+        f"learnt nothing) is {_at(untrained)}, so {control}. Of the filters that were designed for it, "
+        f"{adaptive}. (Tuned for PSNR, the bilateral filter is almost a Gaussian where its σ in colour "
+        "is large.) To see whether content-awareness makes a denoiser powerful, compare these numbers "
+        "with the PSNR of chapter 02: the two rankings need not agree."
     )
 
 

@@ -60,7 +60,10 @@ NOISES = {
 
 @dataclass(frozen=True)
 class Window:
-    """A square window of `side` x `side` cells of `cell` x `cell` pixels; `down`, `across`: its place, 0 to 1."""
+    """A square window of `side` x `side` cells of `cell` x `cell` pixels.
+
+    `down`, `across`: its place, 0 to 1.
+    """
 
     side: int = 64
     cell: int = 6
@@ -73,8 +76,8 @@ class Window:
         length = self.side * self.cell
         if length > min(height, width):
             raise ReportError(
-                f"A window of {self.side} cells of {self.cell} pixels needs {length} pixels, and the photograph has "
-                f"{width} x {height}: choose smaller cells or a smaller picture."
+                f"A window of {self.side} cells of {self.cell} pixels needs {length} pixels, and the "
+                f"photograph has {width} x {height}: choose smaller cells or a smaller picture."
             )
         return round(self.down * (height - length)), round(self.across * (width - length))
 
@@ -87,7 +90,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Scene:
-    """Two noisy copies `a` and `b` of a clean picture, each uint8 (1,3,S,S): what a Noise2Noise pair is made of."""
+    """Two noisy copies `a` and `b` of a clean picture, each uint8 (1,3,S,S).
+
+    What a Noise2Noise pair is made of.
+    """
 
     a: np.ndarray
     b: np.ndarray
@@ -111,8 +117,8 @@ def scene(
 ) -> Scene:
     """Cut a window out of a photograph, uint8 (H,W,3), and make two noisy copies of its cell means.
 
-    kind, strength: of `NOISES`; sub-pixel sampling takes its strength from the cells. Raises ReportError where the
-    window does not fit, and CorpusError for an unknown noise or a strength out of range.
+    kind, strength: of `NOISES`; sub-pixel sampling takes its strength from the cells. Raises ReportError
+    where the window does not fit, and CorpusError for an unknown noise or a strength out of range.
     """
     pixels, cells = window.of(photo), (window.side, window.side)
     clean = sampling.box_mean(pixels, cells)
@@ -127,7 +133,10 @@ def scene(
 
 
 class Tiles(nn.Module):
-    """A network of a fixed size on larger images, tile by tile: (B,3,H,W) -> (B,3,H,W), H and W multiples of `side`."""
+    """A network of a fixed size on larger images, tile by tile.
+
+    (B,3,H,W) -> (B,3,H,W), H and W multiples of `side`.
+    """
 
     def __init__(self, network: nn.Module, side: int = 32):
         super().__init__()
@@ -160,10 +169,10 @@ def denoised(method: str, shown: Scene) -> np.ndarray:
 
 
 def jacobian_row(method: str, shown: Scene, pixel: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Yield how far the grey value of one output pixel moves with each input pixel's, (S,S), as far as it is known.
+    """Yield the derivative of one output pixel's grey value by each input pixel's, (S,S), as it is known.
 
-    A network gives its row at once. A filter has no derivative: its row comes from central differences, line by line,
-    and reaches `REACH` pixels far.
+    A network gives its row at once. A filter has no derivative: its row comes from central differences, line
+    by line, and reaches `REACH` pixels far.
     """
     if method in NETWORKS:
         yield smoothgrad.jacobian_rows(network(method), shown.a[0], [pixel])[0].numpy()
@@ -186,7 +195,7 @@ def jacobian_row(method: str, shown: Scene, pixel: tuple[int, int]) -> Iterator[
 def smoothed_gradient(
     name: str, shown: Scene, of: str, sigma: float, samples: int, seed: int = 0
 ) -> Iterator[np.ndarray]:
-    """Yield SmoothGrad of a network's loss or output (`of`), the mean over channels (S,S), after 1, 2, ... samples."""
+    """Yield SmoothGrad of the loss or output (`of`) after 1, 2, ... samples: mean over channels, (S,S)."""
     generator = torch.Generator().manual_seed(seed)
     options = {"samples": 1, "sigma": sigma, "generator": generator}
     total = np.zeros(shown.clean.shape[2:])
@@ -209,7 +218,10 @@ _TUNED: OrderedDict[tuple, dict] = OrderedDict()
 
 
 def _tuned(title: str, shown: Scene) -> dict:
-    """Return a filter's parameters for a scene, remembering the last ones: tuning takes longer than filtering."""
+    """Return a filter's parameters for a scene, remembering the last ones.
+
+    Tuning takes longer than filtering.
+    """
     key = (title, shown.a.tobytes(), shown.b.tobytes())
     if key not in _TUNED:
         _TUNED[key] = classical.tune(_filter(title), shown.middle(TUNING), 1).parameters
@@ -218,7 +230,7 @@ def _tuned(title: str, shown: Scene) -> dict:
     return _TUNED[key]
 
 
-# --- pictures for the screen ---------------------------------------------------------------------------------------
+# --- pictures for the screen ----------------------------------------------------------------------
 
 
 def png(image: np.ndarray) -> bytes:
@@ -230,7 +242,10 @@ def png(image: np.ndarray) -> bytes:
 
 
 def error(image: np.ndarray, shown: Scene) -> np.ndarray:
-    """Return the absolute error of each pixel in grey levels, the mean over channels: uint8 (1,3,S,S) -> (S,S)."""
+    """Return the absolute error of each pixel in grey levels, the mean over channels.
+
+    uint8 (1,3,S,S) -> (S,S).
+    """
     return saliency.error_map(image, shown.clean)[0] * 255
 
 
@@ -251,7 +266,10 @@ def surroundings(row: np.ndarray, pixel: tuple[int, int]) -> np.ndarray:
 
 
 def thumbnail(photo: np.ndarray, window: Window, side: int = 144) -> bytes:
-    """Draw a photograph, uint8 (H,W,3), at most `side` pixels wide and high, with its window framed, as PNG."""
+    """Draw a photograph, uint8 (H,W,3), with its window framed, as PNG.
+
+    It is at most `side` pixels wide and high.
+    """
     step = -(-max(photo.shape[:2]) // side)
     small = Image.fromarray(np.ascontiguousarray(photo[::step, ::step]))
     top, left = window.corner(photo)

@@ -14,7 +14,8 @@ from n2nlib.agreement import pictures_agree
 #: Widths in inches of one column and of the full page in report.pdf: figures are drawn at their final size.
 COLUMN, PAGE = 3.35, 6.9
 
-#: Method -> colour, the same in every figure: blues are TNet, oranges UNet, greens the classical filters (Okabe-Ito).
+#: Method -> colour, the same in every figure: blues are TNet, oranges UNet, greens the classical filters
+#: (Okabe-Ito).
 COLOURS = {
     "clean": "#000000",
     "noisy": "#8C8C8C",
@@ -35,7 +36,7 @@ COLOURS = {
 
 
 def use() -> None:
-    """Make `report.mplstyle`, beside this file, on matplotlib's defaults the style of all figures drawn from now on.
+    """Set `report.mplstyle`, beside this file, on matplotlib's defaults as the style of all figures.
 
     Nothing of a reader's own `matplotlibrc` remains.
     """
@@ -43,7 +44,7 @@ def use() -> None:
 
 
 def colour(name: str) -> str:
-    """Return a method's colour; a variant without its own ("TNet, ReLU") has its network's, anything else is grey."""
+    """Return a method's colour: its own, its network's ("TNet, ReLU"), or grey."""
     known = [method for method in COLOURS if name.startswith(method)]
     return COLOURS[max(known, key=len)] if known else "#777777"
 
@@ -53,7 +54,8 @@ def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
 
     Files that hold the same picture already are left as they are (`pictures_agree`).
 
-    No date and no version of the program goes into the files, so that a figure that has not changed shows no change.
+    No date and no version of the program goes into the files, so that a figure that has not changed shows no
+    change.
     """
     pdf, png = Path(f"{stem}.pdf"), Path(f"{stem}.png")
     nothing = {

@@ -31,11 +31,13 @@ def table1(rates: Comparison) -> pd.DataFrame:
     lines = {
         ("PSNR (dB)", "paper"): [MeanSD(row.psnr, row.psnr_sd, n) for row in published.itertuples()],
         ("PSNR (dB)", "ours"): [rates.level(label) for label in rates.labels],
-        ("Loss (L2)", "paper"): [MeanSD(row.loss, row.loss_sd, n, digits=5) for row in published.itertuples()],
+        ("Loss (L2)", "paper"): [MeanSD(row.loss, row.loss_sd, n,
+                                        digits=5) for row in published.itertuples()],
         ("Loss (L2)", "ours"): [rates.level(label, "published_loss").to(5) for label in rates.labels],
         ("MSE against the noisy target", "paper, converted"): [
             MeanSD(row.loss / factor, row.loss_sd / factor, n, digits=6) for row in published.itertuples()],
-        ("MSE against the noisy target", "ours"): [rates.level(label, "loss").to(6) for label in rates.labels],
+        ("MSE against the noisy target", "ours"): [rates.level(label,
+                                                               "loss").to(6) for label in rates.labels],
         ("seeds", "paper"): [n] * len(published),
         ("seeds", "ours"): [len(runs) for runs in rates.rows.values()],
     }  # fmt: skip
@@ -65,13 +67,16 @@ def learning_rate_differences(rates: Comparison) -> pd.DataFrame:
 
 
 def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
-    """How far the three columns of Table 1 lie apart: the paper's, and those of each comparison that has all three.
+    """How far the three columns of Table 1 lie apart.
+
+    The paper's, and those of each comparison that has all three.
 
     p: one-way analysis of variance, from the printed means and deviations for the paper.
     """
     published, positions = paper.table1(), ("left", "middle", "right")
     n = paper.value("table1.initialisations")
-    lines = [{"columns": "the paper", **dict(zip(positions, map(MeanSD, published.psnr, published.psnr_sd), strict=True)),
+    lines = [{"columns": "the paper", **dict(zip(positions, map(MeanSD, published.psnr, published.psnr_sd),
+                                                 strict=True)),
               "range (dB)": float(np.ptp(published.psnr)), "range of the loss": float(np.ptp(published.loss)),
               "p, equal means": stats.equal_means(published.psnr, published.psnr_sd, n)}]  # fmt: skip
     for name, trio in trios:
@@ -84,7 +89,8 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
             if levels[0].sd is not None
             else None
         )
-        lines.append({"columns": name, **dict(zip(positions, levels, strict=True)), "range (dB)": float(np.ptp([x.mean for x in levels])),
+        lines.append({"columns": name, **dict(zip(positions, levels, strict=True)),
+                      "range (dB)": float(np.ptp([x.mean for x in levels])),
                       "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
     return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
 
@@ -230,8 +236,9 @@ def by_seed(rows: Comparison) -> dict[str, dict[str, float | None]]:
 def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
     """Whether runs in fp32 and in a lower precision end alike, for each kind of run in `precision_effects`.
 
-    p: TOST on the mean difference in PSNR within `paper.margin`, by the rules of `analysis.verdicts`: adjusted by
-    Holm's method over the table. The order of rounding errors is chaotic, so only the outcomes can be compared.
+    p: TOST on the mean difference in PSNR within `paper.margin`, by the rules of `analysis.verdicts`:
+    adjusted by Holm's method over the table. The order of rounding errors is chaotic, so only the outcomes
+    can be compared.
     """
     effects = list(effects)
     margins = [paper.margin(kind.network, kind.network) for kind, _, _ in effects]

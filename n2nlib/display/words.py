@@ -1,6 +1,7 @@
 """Sentences that depend on results, each tested in all its branches.
 
-They call something a difference only where a 95 % confidence interval shows one, and say nothing where nothing was
+They call something a difference only where a 95 % confidence interval shows one, and say nothing where
+nothing was
 measured: a comparison without rows gives an empty text.
 """
 
@@ -81,16 +82,19 @@ def size_note(profile: Profile) -> str:
     told = []
     if images < enough:
         told.append(
-            f"**The paper's claims are not tested at this size.** Each run sees {images:,} training images; TNet passes a tuned Gaussian "
-            f"filter only after about {enough:,}. The numbers compare networks early in training and say nothing about trained ones."
+            f"**The paper's claims are not tested at this size.** Each run sees {images:,} training "
+            f"images; TNet passes a tuned Gaussian filter only after about {enough:,}. The numbers "
+            "compare networks early in training and say nothing about trained ones."
         )
     elif images < whole:
         told.append(
-            f"Each run sees {images:,} training images, {100 * images / whole:.2g} % of the paper's: rankings may still change."
+            f"Each run sees {images:,} training images, {100 * images / whole:.2g} % of the paper's: "
+            "rankings may still change."
         )
     if profile.seeds < FEWEST:
         told.append(
-            f"With at most {profile.seeds} seeds there is no confidence interval, and no difference is called one."
+            f"With at most {profile.seeds} seeds there is no confidence interval, and no difference is "
+            "called one."
         )
     return " ".join(told)
 
@@ -114,8 +118,8 @@ def best_rate(rates: Comparison) -> str:
     best, least = max(psnr, key=psnr.get), min(loss, key=loss.get)
     first = (f"{best} ends best in PSNR and in training loss" if best == least else
              f"{best} ends highest in PSNR and {least} lowest in training loss")  # fmt: skip
-    return (f"Here {first}. The means lie within {np.ptp(list(psnr.values())):.2f} dB of one another; the paper's within "
-            f"{np.ptp(paper.table1().psnr):.2f} dB.")  # fmt: skip
+    return (f"Here {first}. The means lie within {np.ptp(list(psnr.values())):.2f} dB of one another; "
+            f"the paper's within {np.ptp(paper.table1().psnr):.2f} dB.")  # fmt: skip
 
 
 def last_gain(rows: Comparison) -> str:
@@ -128,8 +132,9 @@ def last_gain(rows: Comparison) -> str:
             share = 1 - curve.index[-2] / curve.index[-1]
     if not gains:
         return ""
-    return (f"Over the last {100 * share:.0f} % of the training images the mean PSNR moved by {listed(gains)}. While a curve still "
-            "climbs, a table of end points shows how far each row has come, not where it will end.")  # fmt: skip
+    return (f"Over the last {100 * share:.0f} % of the training images the mean PSNR moved by "
+            f"{listed(gains)}. While a curve still climbs, a table of end points shows how far each row "
+            "has come, not where it will end.")  # fmt: skip
 
 
 def printed_columns() -> str:
@@ -139,11 +144,13 @@ def printed_columns() -> str:
     p_loss = stats.equal_means(published.loss, published.loss_sd, n)
     twice = [paper.value(f"{key}.psnr") for key in ("table1.5e-4", "table2.TNet")]
     return (
-        f"On the printed means and deviations (n = {n} each) one-way analysis of variance gives p = {p_psnr:.2f} for PSNR and p = {p_loss:.2f} "
-        "for the loss. PSNR is printed to 0.01 dB, as coarse as its spread, so the loss is the better witness. "
-        f"The printed columns {'do not differ' if p_loss > 0.05 else 'differ'} by more than repetitions of one experiment would. "
-        f"The paper reports one setting, TNet at 5e-4, twice: {twice[0]:.2f} dB in Table 1 and {twice[1]:.2f} dB in Table 2. These two are "
-        f"{abs(twice[0] - twice[1]):.2f} dB apart, the columns of Table 1 at most {np.ptp(published.psnr):.2f} dB."
+        f"On the printed means and deviations (n = {n} each) one-way analysis of variance gives p = "
+        f"{p_psnr:.2f} for PSNR and p = {p_loss:.2f} for the loss. PSNR is printed to 0.01 dB, as coarse "
+        "as its spread, so the loss is the better witness. The printed columns "
+        f"{'do not differ' if p_loss > 0.05 else 'differ'} by more than repetitions of one experiment "
+        f"would. The paper reports one setting, TNet at 5e-4, twice: {twice[0]:.2f} dB in Table 1 and "
+        f"{twice[1]:.2f} dB in Table 2. These two are {abs(twice[0] - twice[1]):.2f} dB apart, the "
+        f"columns of Table 1 at most {np.ptp(published.psnr):.2f} dB."
     )
 
 
@@ -155,13 +162,22 @@ def nearest_range(ranges: pd.DataFrame, whole: bool) -> str:
     theirs, *ours = ranges[["columns", "range (dB)"]].itertuples(index=False, name=None)
     if not ours:
         return ""
-    text = f"The means of the paper's columns lie within {theirs[1]:.2f} dB; ours within {listed([f'{x:.2f} dB for {name}' for name, x in ours])}."
+    text = (
+        f"The means of the paper's columns lie within {theirs[1]:.2f} dB; ours within "
+        f"{listed([f'{x:.2f} dB for {name}' for name, x in ours])}."
+    )
     if not whole:
-        return f"{text} After so few images a low rate has not caught up, so **this does not yet test how the published table was made**."
+        return (
+            f"{text} After so few images a low rate has not caught up, so **this does not yet test "
+            "how the published table was made**."
+        )
     if len(ours) < 2:
         return text
     nearest = min(ours, key=lambda row: abs(np.log(max(row[1], 1e-3) / theirs[1])))
-    return f"{text} Of our experiments, **{nearest[0]}** comes nearest to the published table; only its authors can say how it was made."
+    return (
+        f"{text} Of our experiments, **{nearest[0]}** comes nearest to the published table; only its "
+        "authors can say how it was made."
+    )
 
 
 def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
