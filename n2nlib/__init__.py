@@ -1,10 +1,10 @@
-"""n2nlib: the library behind the reproducible report on "Training a Noise2Noise Denoising Autoencoder with PyTorch"."""
+"""The library of the report on "Training a Noise2Noise Denoising Autoencoder with PyTorch"."""
 
 from importlib import import_module
 
 __version__ = "0.1.0"
 
-#: Public name -> module; loaded when first used, so that a command that only plans never waits for torch.
+#: Public name -> module; loaded when first used, so that planning does not import torch.
 _PUBLIC = {
     "load_pretrained": "pretrained",
     "denoise": "denoising",

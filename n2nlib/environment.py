@@ -36,9 +36,9 @@ def environment(device: str = "cpu") -> dict[str, Any]:
 
 @cache
 def commit() -> str:
-    """Return the checkout's commit, with a + where the library differs from it; for an archive the commit it was made of.
+    """Return the checkout's commit, with a + where the library differs, or the archive's commit.
 
-    "unknown", with the reason in brackets, where neither can be told.
+    "unknown", with the reason in brackets, where neither is known.
     """
     root = paths.root()
     if not (root / ".git").exists():  # not in a checkout, or in that of another project

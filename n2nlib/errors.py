@@ -10,7 +10,7 @@ class ReportError(Exception):
     """Something that the reader of the message can fix: bad input, a missing file, a full disk."""
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows: the message says what to do, and the way through the library does not."""
+        """Return what IPython shows: the message without a traceback, which would not help."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -19,7 +19,7 @@ class CorpusError(ReportError):
 
 
 class TrainingError(ReportError):
-    """A training run that must not go on: NaN, divergence, an impossible specification; `run` is its id, where it is known."""
+    """A run that cannot be trained: NaN, divergence, an invalid specification; `run` is its id."""
 
     def __init__(self, message: str, run: str | None = None):
         super().__init__(message)

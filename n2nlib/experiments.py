@@ -1,6 +1,6 @@
 """Which runs each table and question needs: (profile, dataset fingerprint) -> {row: [RunSpec]}.
 
-Row names are those of the tables. A run that several tables need is one run: the store knows it by its
+Row names are those of the tables. A run that several tables need is one run: the store finds it by its
 identity.
 """
 
@@ -34,7 +34,7 @@ AUGMENTED = {"lr": UNET_LR, "schedule": "cosine", "augment": PAIR_AUGMENT}
 def initialisations(
     profile: Profile, fingerprint: str, n: int | None = None, first: int = 0, **changes
 ) -> list[RunSpec]:
-    """Return the same run at `n` initialisations (the profile's `seeds` unless given), numbered from
+    """Return the same run with `n` seeds (the profile's `seeds` unless given), numbered from
     `first`.
     """
     n = profile.seeds if n is None else n
@@ -133,7 +133,7 @@ def optimisers(profile: Profile, fingerprint: str) -> Rows:
 def suspects(profile: Profile, fingerprint: str) -> Rows:
     """The runs that the six open questions ask for beyond the tables; expensive ones from three seeds on.
 
-    One learning rate three times: two more sets of initialisations at 5e-4 are what Table 1 would hold if
+    One learning rate three times: two more sets of seeds at 5e-4 are what Table 1 would hold if
     Adam had never seen the learning rate that was set.
     """
     rows = {
@@ -272,7 +272,7 @@ def changes(profile: Profile, fingerprint: str) -> Rows:
 
 
 def judged(profile: Profile, fingerprint: str) -> Rows:
-    """Chapter 07: all rows that the ledger of claims is judged from."""
+    """Chapter 07: all rows that claims are judged from."""
     tables = (
         learning_rates,
         table2,
@@ -292,7 +292,7 @@ def unique(*tables: Rows) -> list[RunSpec]:
 
 
 def all_runs(profile: Profile, corpus) -> list[RunSpec]:
-    """Return every training run on the report's own corpus, so that one sweep makes them before the
+    """Return every training run on the report's own dataset, so that one sweep makes them before the
     chapters ask.
     """
     tables = (
@@ -315,5 +315,5 @@ def all_runs(profile: Profile, corpus) -> list[RunSpec]:
 
 
 def possible(spec: RunSpec, corpus) -> bool:
-    """Say whether a run can be made on a corpus: the authors' files hold no clean training images."""
+    """Say whether a run can be made on a dataset: the authors' files hold no clean training images."""
     return corpus.clean_targets or spec.scheme != "noise2clean"

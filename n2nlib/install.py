@@ -66,7 +66,7 @@ def made_at(folder: Path) -> tuple[Path | None, str]:
     """Return where a finished environment was made and from which list; (None, "") for an unfinished one."""
     try:
         place, wanted, *_ = [*(folder / ".ready").read_text(encoding="utf-8").splitlines(), "", ""]
-        if not place:  # made before the place was noted; the activation script knows it
+        if not place:  # made before the place was noted; the activation script contains it
             lines = (folder / "bin" / "activate").read_text(encoding="utf-8").splitlines()
             place = next(
                 line.split("=", 1)[1].strip("\"' ")
@@ -95,7 +95,7 @@ def make(folder: Path, root: Path) -> None:
 
 
 def repair(folder: Path, old: Path, root: Path) -> None:
-    """Let an environment that was copied or moved from `old` know its new place."""
+    """Repair an environment that was copied or moved from `old`."""
     print(f"the environment was made in {old} and is now {folder}: repairing it", flush=True)
     for script in (folder / "bin").iterdir():
         if (

@@ -43,12 +43,12 @@ def place(key: str) -> str:
 
 
 def table1() -> pd.DataFrame:
-    """Return Table 1: lr, psnr and psnr_sd (dB), loss and loss_sd (published loss), one row a learning rate."""
+    """Return Table 1 by learning rate: lr, psnr and psnr_sd (dB), loss and loss_sd."""
     return _rows("table1")
 
 
 def table2() -> pd.DataFrame:
-    """Return Table 2: parameters_thousand, residual, loss, batch_norm, psnr and psnr_sd (dB), one row a model."""
+    """Return Table 2 by model: parameters_thousand, residual, loss, batch_norm, psnr, psnr_sd (dB)."""
     return _rows("table2")
 
 
@@ -58,7 +58,7 @@ def peers() -> pd.DataFrame:
 
 
 def calibration() -> pd.DataFrame:
-    """Return windows (low, high: fractions of each side), noisy_psnr and the authors' tnet_psnr (dB) on them."""
+    """Return windows (low, high: fractions of a side), with noisy_psnr and tnet_psnr (dB)."""
     return pd.DataFrame(value("calibration.windows"))
 
 
@@ -66,8 +66,9 @@ def calibration() -> pd.DataFrame:
 class Claim:
     """One claim of the paper and how it is tested; `claims.toml` says what each field means.
 
-    The claim holds while the measured value is between `above` and `below` (None: no bound on that side), and in full
-    if it is also beyond `least` and within `tolerance` of `published`, the paper's own value in `unit`.
+    The claim holds while the measured value is between `above` and `below` (None: no bound on that side),
+    and in full if it is also beyond `least` and within `tolerance` of `published`, the paper's own value in
+    `unit`.
     """
 
     id: str
@@ -126,7 +127,7 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
 
 
 def _number(entry: float | str, within: float) -> float:
-    """Return a number as it is, or what a name stands for, with or without a minus sign: `margin` or a published number."""
+    """Return a number, or the value of a name: `margin` or a published number, perhaps negated."""
     if isinstance(entry, str):
         name = entry.removeprefix("-")
         found = within if name == "margin" else value(name)
@@ -142,8 +143,9 @@ def _margin(entry: Mapping[str, Any]) -> float:
 def margin(*rows: str, metric: str = "psnr") -> float:
     """Return how far values may lie apart and count as equal: of one row (a level) or of two (a difference).
 
-    A practical size plus what five seeds can resolve, a multiple of the published standard deviations of the rows
-    (added in squares): `margins` in `paper.toml`. dB, or the unit of Table 1 for `metric="published_loss"`.
+    A practical size plus what five seeds can resolve, a multiple of the published standard deviations of
+    the rows (added in squares): `margins` in `paper.toml`. dB, or the unit of Table 1 for
+    `metric="published_loss"`.
     """
     kind, digits = ("psnr", 2) if metric == "psnr" else ("loss", 4)
     spread = math.sqrt(sum(published_sd(row, kind) ** 2 for row in rows))
@@ -151,7 +153,7 @@ def margin(*rows: str, metric: str = "psnr") -> float:
 
 
 def published_sd(row: str, kind: str = "psnr") -> float:
-    """Return the published standard deviation over seeds that stands for a row: its network's, TNet's for any other."""
+    """Return the published sd over seeds for a row: its network's, or TNet's for any other."""
     tables = _data()
     if row == "noisy":
         return 0.0
@@ -201,6 +203,7 @@ def images() -> int:
 def loss_factor() -> float:
     """Return the published loss of an epoch over its mean squared error.
 
-    The authors' notebooks add up (batch mean squared error / batch size) over the batches of an epoch (Table 1).
+    The authors' notebooks add up (batch mean squared error / batch size) over the batches of an epoch
+    (Table 1).
     """
     return value("published_loss.batches") / value("published_loss.batch")

@@ -28,7 +28,7 @@ OPTIMISERS = ("adam", "sgd", "sgd-momentum", "never-updated")
 class RunSpec:
     """One training run, frozen and hashable; its `id` names it in the run store.
 
-    Sizes count images; `lr` is the optimiser's learning rate; `seed` is the number of the initialisation
+    Sizes count images; `lr` is the optimiser's learning rate; `seed` is the number of the initial weights
     (0 is a seed). `options` go to the network's constructor. Defaults are the paper's (section 2.3, Table
     2): a field left at its default does not enter the identity, so that a field added later leaves every
     stored run valid.
@@ -38,7 +38,7 @@ class RunSpec:
     `training.schemes`).
     """
 
-    corpus: str  # fingerprint of the corpus, not its name
+    corpus: str  # fingerprint of the dataset, not its name
     n_train: int
     epochs: int
     network: str = "TNet"
@@ -66,7 +66,7 @@ class RunSpec:
             or isinstance(names, str)
             or not all(isinstance(a, str) for a in names)
         ):
-            raise ReportError(f"RunSpec.augment is {names!r}: give a list of names, like ['mix'].")
+            raise ReportError(f"RunSpec.augment is {names!r}: expected a list of names, like ['mix'].")
         object.__setattr__(self, "augment", tuple(sorted(set(names))))
         for kind, name, known in [
             ("scheme", self.scheme, SCHEMES),
@@ -80,7 +80,9 @@ class RunSpec:
         for name, least in (("n_train", 1), ("epochs", 1), ("batch", 1), ("seed", 0), ("n_photos", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-                raise ReportError(f"RunSpec.{name} is {value!r}: give a whole number of at least {least}.")
+                raise ReportError(
+                    f"RunSpec.{name} is {value!r}: expected a whole number of at least {least}."
+                )
             object.__setattr__(self, name, int(value))  # NumPy integers are not JSON-serialisable
         for name, what in (
             ("lr", "a learning rate between 0 and 1"),
@@ -93,12 +95,12 @@ class RunSpec:
                 or not 0 <= value < 1
                 or (name == "lr" and value == 0)
             ):
-                raise ReportError(f"RunSpec.{name} is {value!r}: give {what}.")
+                raise ReportError(f"RunSpec.{name} is {value!r}: expected {what}.")
             object.__setattr__(self, name, float(value))
 
     @property
     def id(self) -> str:
-        """The run's identity: 16 hexadecimal digits of SHA-256 over spec, corpus and training semantics."""
+        """The run's identity: 16 hexadecimal digits of SHA-256 over spec, dataset and training semantics."""
         text = json.dumps({"semantics": SEMANTICS, **self.to_dict()}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -156,7 +158,7 @@ def _frozen(options: Mapping[str, Any]) -> _Frozen:
         return _Frozen(json.loads(text, parse_float=number))
     except (AttributeError, TypeError, ValueError):
         raise ReportError(
-            f"RunSpec.options is {options!r}: give plain values by name, like {{'dropout': 0.1}}."
+            f"RunSpec.options is {options!r}: expected plain values by name, like {{'dropout': 0.1}}."
         ) from None
 
 

@@ -165,7 +165,7 @@ class Study:
         return {label: runs for label, runs in there.items() if runs}
 
     def _made(self, specs: Sequence[RunSpec], on_epoch: OnEpoch | None = None) -> list[Run]:
-        if not self.train:  # all are stored: whoever asks has looked, which takes a checksum of each file
+        if not self.train:  # all are stored: the caller has checked, which takes a checksum of each file
             return [self.store.get(s) for s in specs]
         return sweep(specs, self._datasets, device=self.device, executor=self.executor, store=self.store,
                      on_epoch=on_epoch)  # fmt: skip
@@ -234,7 +234,7 @@ class Study:
 
     @cached_property
     def validation_images(self) -> dict[str, Any]:
-        """Per validation image, (N,): its `photo`, and the PSNR (dB) of the `noisy` and of a black image (`zero`)."""
+        """Per validation image, (N,): `photo`, and the PSNR (dB) of the `noisy` and a black image."""
         return validation_images.stored(self.store, corpus=self.dataset)["arrays"]
 
     @property
@@ -254,11 +254,11 @@ class Study:
     ) -> None:
         """Show a table (its index is not shown) and write it as CSV and Markdown.
 
-        frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with `digits`
-        decimals (one number, or one by column with 2 for the others), and the CSV has ten significant digits.
-        The caption gets the sample and the notation of the comparison `of`, and dataset and profile. None or
-        a table without rows marks the section as absent, for the reason `absent`, or for want of stored runs.
-        Files that agree with the result are left as they are (`agreement`).
+        frame: cells are numbers, `Interval`, `MeanSD`, texts or None (a dash); they are printed with
+        `digits` decimals (one number, or one by column with 2 for the others), and the CSV has ten
+        significant digits. The caption gets the sample and the notation of the comparison `of`, and dataset
+        and profile. None or a table without rows marks the section as absent, for the reason `absent`, or
+        because no runs are stored. Files that agree with the result are left as they are (`agreement`).
         """
         if frame is None or frame.empty:
             unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
@@ -280,8 +280,8 @@ class Study:
                alt: str = "") -> None:  # fmt: skip
         """Show a matplotlib figure, write it as PDF and PNG, and close it; its caption is completed.
 
-        alt: what is seen, for who does not see it; made from the drawing if left out. None, from a function that
-        has nothing to draw, marks the section as absent, as an empty table does.
+        alt: a description for readers who cannot see it; made from the drawing by default. None, from a
+        function that has nothing to draw, marks the section as absent, as an empty table does.
         """
         if fig is None:
             nothing = f"*Figure {name} has nothing to show: no run of it is stored, or no image qualifies.*"

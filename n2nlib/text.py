@@ -58,8 +58,8 @@ def cell(value: Any, digits: int) -> str:
 def flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame for a CSV file: each column of intervals or of means becomes columns of plain numbers.
 
-    A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x sd` and `x n`;
-    one of values with standard errors `x` and `x se`.
+    A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x
+    sd` and `x n`; one of values with standard errors `x` and `x se`.
     """
     parts = {"low": "low", "high": "high", "sd": "sd", "error": "se", "n": "n"}
     out = {}
@@ -86,7 +86,7 @@ _NUMBER = re.compile(r"(?:< )?[+\u2212-]?[\d,]*\.?\d+(e[+-]?\d+)?( %)?( ± [\d.]
 
 
 def pipe_table(texts: pd.DataFrame) -> str:
-    """Return a frame of texts as a Markdown pipe table; columns of numbers and dashes alone are set to the right."""
+    """Return a frame of texts as a Markdown pipe table, with columns of numbers aligned right."""
     numeric = [all(t in ("", "–") or _NUMBER.fullmatch(t) for t in texts[c]) for c in texts.columns]
     rows = [
         [str(c) for c in texts.columns],

@@ -16,7 +16,7 @@ from n2nlib.analysis.verdicts import judge
 from n2nlib.errors import ReportError
 from n2nlib.text import cell, flat
 
-# --- the list of claims ---------------------------------------------------------------------------------------------
+# --- the list of claims -------------------------------------------------------------------------------------
 
 
 def test_claims_are_well_formed():
@@ -80,7 +80,7 @@ def test_published_values_agree_with_the_paper_s_own_claim(claim):
     assert claim.below is None or claim.published < claim.below
 
 
-# --- on disk --------------------------------------------------------------------------------------------------------
+# --- on disk ------------------------------------------------------------------------------------------------
 
 
 @dataclass

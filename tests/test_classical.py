@@ -53,7 +53,8 @@ def test_the_optimum_lies_inside_its_grid(tuned, name):
     for parameter, value in t.parameters.items():
         if parameter not in t.at_limit:
             assert t.curve[parameter].min() < value < t.curve[parameter].max()
-    # Non-local means may say that the eight neighbours are enough; nothing else may end at a limit on this noise.
+    # Non-local means may say that the eight neighbours are enough; nothing else may end at a limit on this
+    # noise.
     assert set(t.at_limit) <= ({"distance"} if name == "nlm" else set())
 
 
@@ -120,9 +121,9 @@ def test_without_noise_the_identity_wins_and_says_so(pairs):
 def test_filters_do_not_shift_the_image(tuned, pairs, name):
     """Filtering the mirror image gives the mirror image.
 
-    scikit-image 0.26.0's own bilateral filter and fast non-local means fail this by 0.2 and more. Its slow non-local
-    means leaves a patch as soon as it is clearly unlike, in reading order: about 0.01. (Total variation by forward
-    differences and wavelets have no such symmetry to begin with.)
+    scikit-image 0.26.0's own bilateral filter and fast non-local means fail this by 0.2 and more. Its slow
+    non-local means leaves a patch as soon as it is clearly unlike, in reading order: about 0.01. (Total
+    variation by forward differences and wavelets have no such symmetry to begin with.)
     """
     images = pairs.a[:4] / 255
     there = classical.filter_float(name, images[..., ::-1, ::-1], **tuned[name].parameters)[..., ::-1, ::-1]

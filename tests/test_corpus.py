@@ -40,7 +40,7 @@ def test_unknown_names_are_refused(name, sentence):
     [{"n_train": 0}, {"n_val": -1}, {"n_train": 2.5}, {"n_val": True}, {"seed": -1}, {"n_train": "9"}],
 )
 def test_impossible_sizes_are_refused(sizes):
-    with pytest.raises(CorpusError, match="give a whole number of at least"):
+    with pytest.raises(CorpusError, match="expected a whole number of at least"):
         open_corpus("bundled", **sizes)
 
 

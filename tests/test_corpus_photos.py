@@ -48,7 +48,7 @@ def names(corpus):
     return {p.name for split in ("train", "val") for p in corpus.photographs(split)}
 
 
-# --- decoding ---------------------------------------------------------------------------------------------------------
+# --- decoding -----------------------------------------------------------------------------------------------
 
 
 def test_greyscale_becomes_three_equal_channels():
@@ -132,7 +132,7 @@ def test_what_is_no_photograph_is_refused_by_name():
         decoding.decode(encoded(pixels(31, 100)), "x.png")
 
 
-# --- folder -----------------------------------------------------------------------------------------------------------
+# --- folder -------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_is_read_recursively_and_split(album):
@@ -239,7 +239,7 @@ def test_a_folder_with_too_few_photographs_is_refused(tmp_path, count):
 def test_a_photograph_changed_after_opening_is_noticed(album):
     corpus = open_corpus(f"folder:{album}", 10, 2)
     (album / "one.png").write_bytes(encoded(pixels(seed=99)))
-    with pytest.raises(CorpusError, match="one.png is not the file that this corpus was made of"):
+    with pytest.raises(CorpusError, match="one.png is not the file that this dataset was made of"):
         corpus.train, corpus.val  # noqa: B018
     assert not list((photos.paths.cache() / "corpora").glob("*/*"))  # nothing half-made is left
     again = open_corpus(f"folder:{album}", 10, 2)
@@ -291,7 +291,7 @@ def test_any_mixture_of_files_is_split_or_refused(tmp_path_factory, kinds, seed)
     assert len(corpus.train) == 5
 
 
-# --- bundled ----------------------------------------------------------------------------------------------------------
+# --- bundled ------------------------------------------------------------------------------------------------
 
 
 def test_bundled_split_is_disjoint_also_for_the_two_views_of_one_scene():
@@ -327,7 +327,7 @@ def test_a_missing_package_or_altered_file_is_named(monkeypatch, tmp_path):
         corpus.train  # noqa: B018
 
 
-# --- imagenet-sample --------------------------------------------------------------------------------------------------
+# --- imagenet-sample ----------------------------------------------------------------------------------------
 
 
 def test_imagenet_sample_is_known_without_its_photographs(monkeypatch, tmp_path):
@@ -430,7 +430,8 @@ def test_imagenet_sample_stands_in_for_the_authors_data():
     values = np.concatenate(
         [psnr(p.clean, p.a, 255) for p in (corpus.train, corpus.val)]
     )  # ten pairs a photograph
-    # Within a photograph the PSNR of a window has a standard deviation of 1.6 dB or so: 0.016 dB on this mean.
+    # Within a photograph the PSNR of a window has a standard deviation of 1.6 dB or so: 0.016 dB on this
+    # mean.
     assert abs(values.mean() - paper.value("noise.noisy_psnr")) < 0.1
     assert not {p.sha256 for p in corpus.photographs("train")} & {p.sha256 for p in corpus.photographs("val")}
 

@@ -60,7 +60,8 @@ def test_expectation_of_a_noisy_image_is_the_cell_mean(photograph):
     draws = np.stack([subsample(photograph, rng) for _ in range(n)]).astype(np.float64)
     error = draws.mean(axis=0) - exact_means(photograph)
     deviation = draws.std(axis=0)
-    # Single-pixel cells have no noise at all; elsewhere z is standard normal, and about 750 independent ones stay below 5.
+    # Single-pixel cells have no noise at all; elsewhere z is standard normal, and about 750 independent
+    # ones stay below 5.
     assert np.abs(error[deviation == 0]).max() == 0
     z = error[deviation > 0] / (deviation[deviation > 0] / np.sqrt(n))
     assert np.abs(z).max() < 5
@@ -70,7 +71,8 @@ def test_expectation_of_a_noisy_image_is_the_cell_mean(photograph):
 
 
 def test_every_pixel_of_an_unequal_cell_is_drawn_equally_often():
-    # 5 x 7 pixels in 2 x 2 cells: cells of 2 or 3 rows and 3 or 4 columns. The channel holds the pixel's number.
+    # 5 x 7 pixels in 2 x 2 cells: cells of 2 or 3 rows and 3 or 4 columns. The channel holds the pixel's
+    # number.
     image = np.arange(35, dtype=np.uint8).reshape(5, 7, 1).repeat(3, axis=2)
     rng = sampling.generator(0, "fair")
     n = 20_000
@@ -154,8 +156,9 @@ def test_number_of_threads_and_batch_size_change_no_byte(monkeypatch):
 
 
 def test_bytes_of_a_small_corpus_are_pinned():
-    # From a PNG file, whose pixels do not depend on the version of a JPEG decoder. If this fails, the meaning of a
-    # recipe has changed: raise SAMPLER_VERSION, so that no stored run claims to have seen the old pairs.
+    # From a PNG file, whose pixels do not depend on the version of a JPEG decoder. If this fails, the
+    # meaning of a recipe has changed: raise SAMPLER_VERSION, so that no stored run claims to have seen the
+    # old pairs.
     astronaut = photos.bundled().train[:1]
     assert astronaut[0].name == "astronaut.png"
     out = build(astronaut, 24, fractions=(0.2, 1.0), split="train", seed=0)
@@ -164,7 +167,7 @@ def test_bytes_of_a_small_corpus_are_pinned():
 
 
 def test_too_small_images_and_wrong_types_are_refused():
-    with pytest.raises(CorpusError, match="31x40 pixels cannot be cut into 32x32 cells"):
+    with pytest.raises(CorpusError, match="31x40 pixels cannot be divided into 32x32 cells"):
         box_mean(np.zeros((31, 40, 3), np.uint8))
     with pytest.raises(CorpusError, match="expected a uint8 image"):
         subsample(np.zeros((64, 64, 3)), sampling.generator(0, "x"))

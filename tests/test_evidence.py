@@ -285,7 +285,7 @@ def test_check_names_what_is_wrong(layers, capsys):
     file.write_bytes(sound)
     (tracked.folder / "index.csv").write_text("id\n")
     assert main(["evidence", "check"]) == 1
-    assert "does not list what is there" in capsys.readouterr().err
+    assert "does not list the stored entries" in capsys.readouterr().err
 
 
 def test_the_tracked_evidence_is_whole_and_its_index_lists_it():

@@ -81,7 +81,7 @@ def test_shapes_must_agree():
 )
 def test_denoise_takes_8_bit_colour_images_only(image):
     """Floats in [0, 1] would be divided by 255 once more and come out nearly black."""
-    with pytest.raises(ReportError, match="give uint8 images"):
+    with pytest.raises(ReportError, match="expected uint8 images"):
         denoise(build("TNet"), image)
 
 
@@ -95,7 +95,8 @@ def test_predictions_are_cut_not_rounded(make):
 def test_denoise_does_not_depend_on_the_batch(batch):
     """Seven images in threes leave an uneven last batch: per image and in the mean nothing may change.
 
-    Convolutions of another batch size may sum in another order (float32), which the cut can turn into one grey level.
+    Convolutions of another batch size may sum in another order (float32), which the cut can turn into one
+    grey level.
     """
     network = build("TNet", seed=0, batch_norm=True)
     clean, noisy = pictures()
@@ -131,7 +132,7 @@ def test_denoise_of_no_image():
     assert denoise(build("TNet", seed=0), np.zeros((0, 3, 32, 32), np.uint8)).shape == (0, 3, 32, 32)
 
 
-# --- losses --------------------------------------------------------------------------------------------------------
+# --- losses -------------------------------------------------------------------------------------------------
 
 
 def test_losses_by_hand():

@@ -66,8 +66,8 @@ def literal(network: TNet, x, sigma=lambda t: F.leaky_relu(t, 0.1)):
 def test_pooling_before_the_activation_gives_the_same_numbers(batch_norm):
     """TNet pools before it activates, which saves time: forward and gradients are those of the literal order.
 
-    The activation never decreases, so max and activation exchange exactly: the output must agree to the bit. Gradients
-    are sums taken in another order: float32 to 1e-5 of the largest one.
+    The activation never decreases, so max and activation exchange exactly: the output must agree to the
+    bit. Gradients are sums taken in another order: float32 to 1e-5 of the largest one.
     """
     network, x, target = (
         build("TNet", seed=3, batch_norm=batch_norm),
@@ -212,7 +212,7 @@ def test_dropout_keeps_the_mean_and_draws_from_its_own_generator():
     assert drop.eval()(x) is x
 
 
-# --- summary -------------------------------------------------------------------------------------------------------
+# --- summary ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name, options, parameters", NETWORKS)
@@ -270,7 +270,7 @@ def test_trace_at_another_size():
     assert inside["pad"] == (3, 64, 64) and inside["conv7"] == (3, 64, 64)
 
 
-# --- Figure 1 ------------------------------------------------------------------------------------------------------
+# --- Figure 1 -----------------------------------------------------------------------------------------------
 
 
 def channels(network):

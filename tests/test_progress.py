@@ -223,7 +223,7 @@ def test_an_estimate_without_notes_is_measured_and_noted(cache, monkeypatch):
     assert speed.seconds([], "cpu") == 0
 
 
-# --- bf16 on a processor without it -----------------------------------------------------------------------------------
+# --- bf16 on a processor without it -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def test_other_precisions_are_not_measured(monkeypatch):
     training.refuse_emulated(runs(1, precision="bf16"), "cuda")
 
 
-# --- a file system without locks --------------------------------------------------------------------------------------
+# --- a file system without locks ----------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -159,7 +159,8 @@ def test_long_cells_share_what_the_page_has_left():
     assert "columns: 2," in placed("| a | b |\n| :-- | --: |\n| x | 1 |\n")
 
 
-#: Asks Typst where it has put figures, links and headings: (name or level, page[, points from the page's top]).
+#: Asks Typst where it has put figures, links and headings: (name or level, page[, points from the page's
+#: top]).
 WHERE = """
 #context [#metadata((
   shown: query(figure).map(it => (str(it.label), it.location().page())),

@@ -195,7 +195,8 @@ if __name__ == "__main__":
     sys.exit(main(["report", "--profile", "smoke", "--device", "cpu"]))
 """
 
-#: Says which processes execute it, the kernel and the one that started it, and goes on as long as the file is there.
+#: Says which processes execute it, the kernel and the one that started it, and goes on as long as the file
+#: is there.
 SLOW = """
 import os, time
 from pathlib import Path

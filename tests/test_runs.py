@@ -459,7 +459,7 @@ def test_unknown_names_say_so(store, corpus):
         resolve("gpu")
     with pytest.raises(ReportError, match="unknown executor 'dusk'"):
         sweep([spec(corpus)], {}, executor="dusk", store=store)
-    with pytest.raises(TrainingError, match="needs the corpus"):
+    with pytest.raises(TrainingError, match="needs the dataset"):
         sweep([spec(corpus)], {}, store=store, device="cpu")
 
 

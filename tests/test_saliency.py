@@ -124,8 +124,9 @@ def test_bilateral_and_non_local_means_know_sides(photographs):
         weights = saliency.same_side(
             lambda i, p: saliency.filter_rows(name, i, p, **parameters), clean, clean
         )["weights"]
-        # Without noise nearly no weight crosses a step of 110 grey levels. What is left on the other side is that
-        # moving a pixel there also moves the weights (and, for non-local means, patches that lie across the edge).
+        # Without noise nearly no weight crosses a step of 110 grey levels. What is left on the other side
+        # is that moving a pixel there also moves the weights (and, for non-local means, patches that lie
+        # across the edge).
         assert (saliency.log_same_side(weights) > np.log(3)).all()
 
 
@@ -189,7 +190,8 @@ def test_matrix_and_network_give_the_same_statements(photographs):
     by_matrix = saliency.linear_statements(matrix, noisy, clean)
     by_network = saliency.network_statements(blur, noisy, clean, samples=1, sigma=0)
     for key, values in by_matrix.items():
-        # float32 may order two nearly equal pixels otherwise: one swap among 51 x 973 pairs moves an AUC by 2e-5.
+        # float32 may order two nearly equal pixels otherwise: one swap among 51 x 973 pairs moves an AUC by
+        # 2e-5.
         np.testing.assert_allclose(by_network[key], values, atol=1e-3)
     pixels = np.array([[0, 0], [9, 31], [12, 13]])
     rows = saliency.matrix_rows(matrix)(noisy[0], pixels)

@@ -225,7 +225,7 @@ def test_differences_are_paired_over_seeds_where_both_have_as_many():
     )  # unpaired it would be several units wide
 
 
-# --- what is done to noisy pixels, and the side of the background -------------------------------------------------
+# --- what is done to noisy pixels, and the side of the background -------------------------------------------
 
 
 def test_the_share_of_a_change_and_its_direction_are_counted():

@@ -1,8 +1,9 @@
 """The losses of the first steps of each kind of run are pinned: a change of what a RunSpec means must raise `spec.SEMANTICS`.
 
-The pins hold on any processor. Training runs in float64 from weights that are made of whole numbers, so that the order
-of a sum changes a loss by about 1e-15 of itself; 20 steps of Adam amplify that by less than 1e5. The networks' own
-start weights are pinned apart, within the two roundings that a fused multiply-add may save.
+The pins hold on any processor. Training runs in float64 from weights that are made of whole numbers, so
+that the order of a sum changes a loss by about 1e-15 of itself; 20 steps of Adam amplify that by less than
+1e5. The networks' own start weights are pinned apart, within the two roundings that a fused multiply-add
+may save.
 
 `python tests/test_semantics.py` writes the pins again, after SEMANTICS was raised.
 """

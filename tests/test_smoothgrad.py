@@ -110,7 +110,8 @@ def test_all_rows_in_seconds_sum_to_the_output_gradient(network, images):
     start = time.perf_counter()
     rows = jacobian_rows(network, images[0], pixels)
     assert time.perf_counter() - start < 20  # about half a second on one idle core
-    # Rows average over 3 output channels and sum over 3 input channels; the output gradient sums over outputs only.
+    # Rows average over 3 output channels and sum over 3 input channels; the output gradient sums over
+    # outputs only.
     plain = output_gradient(network, images[:1], sigma=0)[0]
     torch.testing.assert_close(3 * rows.sum(0), plain.sum(0), rtol=0, atol=1e-4)
 
@@ -158,5 +159,5 @@ def test_bad_settings_are_one_sentence(network, images, wrong):
 
 
 def test_a_pixel_outside_is_one_sentence(network, images):
-    with pytest.raises(ReportError, match="outside of an image of 32x32"):
+    with pytest.raises(ReportError, match="outside an image of 32x32"):
         jacobian_rows(network, images[0], [(3, 32)])

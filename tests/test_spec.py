@@ -29,25 +29,25 @@ def one_sentence(error) -> bool:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"lr": "fast"}, "lr is 'fast': give a learning rate"),
-        ({"lr": None}, "lr is None: give a learning rate"),
+        ({"lr": "fast"}, "lr is 'fast': expected a learning rate"),
+        ({"lr": None}, "lr is None: expected a learning rate"),
         ({"lr": True}, "lr is True"),
-        ({"lr": 0}, "lr is 0: give a learning rate"),
+        ({"lr": 0}, "lr is 0: expected a learning rate"),
         ({"lr": float("nan")}, "lr is nan"),
-        ({"averaging": "0.9"}, "averaging is '0.9': give a decay"),
-        ({"averaging": 1}, "averaging is 1: give a decay"),
+        ({"averaging": "0.9"}, "averaging is '0.9': expected a decay"),
+        ({"averaging": 1}, "averaging is 1: expected a decay"),
         ({"averaging": False}, "averaging is False"),
-        ({"options": None}, "options is None: give plain values by name"),
+        ({"options": None}, "options is None: expected plain values by name"),
         ({"options": ["dropout"]}, r"options is \['dropout'\]"),
         ({"options": {"dropout": {1, 2}}}, "options is"),
         ({"options": {"dropout": float("nan")}}, "options is"),
-        ({"augment": None}, "augment is None: give a list of names"),
-        ({"augment": "mix"}, "augment is 'mix': give a list of names"),
+        ({"augment": None}, "augment is None: expected a list of names"),
+        ({"augment": "mix"}, "augment is 'mix': expected a list of names"),
         ({"augment": [["mix"]]}, "augment is"),
         ({"corpus": 3}, "corpus is 3: expected a string"),
         ({"network": None}, "network is None: expected a string"),
         ({"loss": None}, "loss is None: expected a string"),
-        ({"epochs": 1.5}, "epochs is 1.5: give a whole number"),
+        ({"epochs": 1.5}, "epochs is 1.5: expected a whole number"),
     ],
 )
 def test_what_is_no_spec_is_one_sentence(changes, says):
@@ -81,20 +81,20 @@ def test_any_value_in_any_field_is_a_spec_or_a_sentence(changes):
     [
         ("TNet", {"embedding": -3}, "embedding is -3, and at least 1 is needed"),
         ("TNet", {"embedding": 0}, "embedding is 0"),
-        ("TNet", {"embedding": "32"}, "option embedding of TNet is '32': give a whole number"),
-        ("TNet", {"embedding": True}, "give a whole number"),
-        ("TNet", {"batch_norm": "no"}, "option batch_norm of TNet is 'no': give True or False"),
-        ("TNet", {"skips": 1}, "give True or False"),
-        ("TNet", {"dropout": None}, "option dropout of TNet is None: give a number"),
-        ("TNet", {"pool": 2}, "option pool of TNet is 2: give a string"),
-        ("UNet", {"shared_decoder": "yes"}, "give True or False"),
+        ("TNet", {"embedding": "32"}, "option embedding of TNet is '32': expected a whole number"),
+        ("TNet", {"embedding": True}, "expected a whole number"),
+        ("TNet", {"batch_norm": "no"}, "option batch_norm of TNet is 'no': expected True or False"),
+        ("TNet", {"skips": 1}, "expected True or False"),
+        ("TNet", {"dropout": None}, "option dropout of TNet is None: expected a number"),
+        ("TNet", {"pool": 2}, "option pool of TNet is 2: expected a string"),
+        ("UNet", {"shared_decoder": "yes"}, "expected True or False"),
         ("SmallNet", {"width": -2}, "width is -2"),
         ("SmallNet", {"width": 0}, "width is 0"),
         ("SmallNet", {"levels": 0}, "levels is 0"),
         ("SmallNet", {"convs": 0}, "convs is 0"),
         ("SmallNet", {"deep": 0}, "deep is 0"),
         ("SmallNet", {"kernel": -3}, "kernel -3"),
-        ("SmallNet", {"kernel": 3.5}, "give a whole number"),
+        ("SmallNet", {"kernel": 3.5}, "expected a whole number"),
     ],
 )
 def test_what_is_no_network_is_one_sentence(network, options, says):
@@ -141,7 +141,7 @@ def test_a_network_of_ones_own_is_held_to_its_annotations(monkeypatch):
     monkeypatch.setitem(NETWORKS, "Mine", Mine)
     assert build("Mine", width=2, depth="any", wide=None).conv.out_channels == 2
     for options, says in [
-        ({"width": 2.5}, "give a whole number"),
+        ({"width": 2.5}, "expected a whole number"),
         ({"width": -2}, "Mine cannot be built with"),
         ({}, "Mine cannot be built with"),
     ]:
@@ -149,7 +149,7 @@ def test_a_network_of_ones_own_is_held_to_its_annotations(monkeypatch):
             build("Mine", **options)
 
 
-# --- one network, one identity ----------------------------------------------------------------------------------------
+# --- one network, one identity ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_one_network_has_one_identity_however_it_is_asked_for(study, one, other)
 
 def test_what_does_not_fit_is_said_when_it_is_asked_for(study):
     for options, says in [
-        ({"skips": 1}, "give True or False"),
+        ({"skips": 1}, "expected True or False"),
         ({"batchnorm": True}, "did you mean 'batch_norm'"),
     ]:
         with pytest.raises(ReportError, match=says):

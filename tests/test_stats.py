@@ -92,8 +92,8 @@ PHOTO = np.repeat(np.arange(100), 10)
 @pytest.mark.parametrize("same", [True, False], ids=["paired", "independent"])
 def test_crossed_covers(effects, same, n, least):
     """5 initialisations x 100 photographs x 10 images; photographs move the difference of two networks too.
-    1,500 draws: 95 ± 1.1 %. With 3 initialisations that matter most Satterthwaite's interval is a little narrow:
-    8,000 draws gave 93.0 % (94.0 % with 4)."""
+    1,500 draws: 95 ± 1.1 %. With 3 initialisations that matter most Satterthwaite's interval is a little
+    narrow: 8,000 draws gave 93.0 % (94.0 % with 4)."""
     generator = np.random.default_rng(4)
     intervals = []
     for _ in range(1_500):

@@ -1,4 +1,4 @@
-"""Photographs in, noisy pairs out: `open_corpus` names a corpus, `Corpus` builds it when it is first looked at."""
+"""Noisy pairs from photographs: `open_corpus` names a dataset, `Corpus` builds it at first use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = ("bundled", "imagenet-sample", "folder:PATH", "epfl:PATH")
 def open_corpus(
     name: str = "bundled", n_train: int = 3_000, n_val: int = 200, seed: int = 0, noise: str = "subpixel"
 ) -> Corpus:
-    """Open a corpus by name, building nothing yet.
+    """Open a dataset by name, building nothing yet.
 
     name: `bundled`, `imagenet-sample`, `folder:PATH` or `epfl:PATH`; noise: `subpixel`, `gaussian:SIGMA255`,
     `poisson:PEAK`, `bernoulli:KEEP` or `impulse:P` (drawn around the clean image, then clipped to 8 bits).
@@ -36,7 +36,7 @@ def open_corpus(
     """
     for what, value, least in (("n_train", n_train, 1), ("n_val", n_val, 1), ("seed", seed, 0)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise CorpusError(f"{what} is {value!r}: give a whole number of at least {least}.")
+            raise CorpusError(f"{what} is {value!r}: expected a whole number of at least {least}.")
     noise = canonical(noise)
     kind, _, where = str(name).partition(":")
     if any("\ud800" <= c <= "\udfff" for c in where):  # bytes of a path that are not UTF-8
@@ -65,10 +65,10 @@ def open_corpus(
 class Corpus:
     """Training and validation pairs cut from photographs, and the recipe that they follow.
 
-    name, noise: as opened; recipe: all that decides the pairs' bytes, as plain JSON values; warnings: sentences that a
-    report must show, as plain text; clean_targets: whether training images come with clean ones;
-    photographs_known: whether it is known which pairs were cut from one photograph. Small: it pickles without
-    its arrays, and knows its fingerprint without its photographs.
+    name, noise: as opened; recipe: all that decides the pairs' bytes, as plain JSON values; warnings:
+    sentences that a report must show, as plain text; clean_targets: whether training images come with clean
+    ones; photographs_known: whether it is known which pairs were cut from one photograph. Small: it pickles
+    without its arrays, and its fingerprint does not need its photographs.
     """
 
     clean_targets = True
@@ -115,12 +115,12 @@ class Corpus:
 
     @cached_property
     def val(self) -> Pairs:
-        """The validation pairs, from photographs (and their views) that training never sees."""
+        """The validation pairs, from photographs (and their views) that are not used in training."""
         return self._pairs("val")
 
     @cached_property
     def train_photo(self) -> np.ndarray:
-        """The number of the photograph that each training pair is cut from, int32 (n_train,), told without building a pair."""
+        """The photograph that each training pair is cut from, int32 (n_train,); builds no pair."""
         recipe = self.recipe
         return numbers(
             [group for *_, group in recipe["train"]], recipe["n_train"], split="train", seed=recipe["seed"]

@@ -82,7 +82,7 @@ def _fetch(address: str, digest: str, path: Path) -> None:
 
 
 class PublicPairs:
-    """The eleven pairs, as a dataset that networks are judged on and noise is measured on."""
+    """The eleven pairs, as a dataset to evaluate networks and measure noise on."""
 
     name = "authors-public"
     at_hand = True  # small enough to be fetched on demand

@@ -35,7 +35,8 @@ def plain_pair(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (a, b, clean), each uint8 (32, 32, 3), of one window by a plain loop: the tests' oracle.
 
-    window: top, left, height, width, flip; word: uint64 (32, 32), whose halves choose the pixel of a and of b.
+    window: top, left, height, width, flip; word: uint64 (32, 32), whose halves choose the pixel of a and of
+    b.
     """
     top, left, height, width, flip = (int(v) for v in window)
     a, b, clean = (np.empty((SIDE, SIDE, 3), np.uint8) for _ in range(3))

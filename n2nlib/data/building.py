@@ -36,10 +36,10 @@ def build(
 ) -> dict[str, np.ndarray]:
     """Return n pairs as arrays a, b, clean (n, 3, 32, 32) uint8 and photo (n,) int32.
 
-    Pairs are spread evenly over the photographs (over the scenes first, then over the views of a scene) and stored in a
-    seeded permutation. Each of `threads` works on one photograph at a time: decoding and array arithmetic release Python's
-    lock, so threads scale like processes without copying arrays or starting interpreters. Their number changes no byte.
-    Raises CorpusError for a photograph that cannot be read.
+    Pairs are spread evenly over the photographs (over the scenes first, then over the views of a scene) and
+    stored in a seeded permutation. Each of `threads` works on one photograph at a time: decoding and array
+    arithmetic release Python's lock, so threads scale like processes without copying arrays or starting
+    interpreters. Their number changes no byte. Raises CorpusError for a photograph that cannot be read.
     """
     out = {k: np.empty((n, 3, SIDE, SIDE), np.uint8) for k in ("a", "b", "clean")}
     groups = [p.group for p in photographs]
@@ -63,7 +63,7 @@ def build(
 
 
 def numbers(groups: list[int], n: int, *, split: str, seed: int) -> np.ndarray:
-    """Return the scene that each of n pairs is cut from, int32 (n,), of photographs with these scene numbers."""
+    """Return the scene that each of n pairs is cut from, int32 (n,)."""
     return _numbered(groups, _places(groups, n, split, seed))
 
 
@@ -83,7 +83,7 @@ def _places(groups: list[int], n: int, split: str, seed: int) -> list[np.ndarray
 
 
 def _shares(groups: list[int], n: int) -> list[int]:
-    """How many pairs each photograph gives: even over groups, then over the photographs of each."""
+    """Pairs per photograph: even over groups, then over the photographs of each."""
 
     def even(total: int, parts: int) -> list[int]:
         return [(k + 1) * total // parts - k * total // parts for k in range(parts)]
@@ -136,14 +136,15 @@ def _clean(image: np.ndarray, window: np.ndarray) -> np.ndarray:
     return out
 
 
-# --- cache ------------------------------------------------------------------------------------------------------------
+# --- cache --------------------------------------------------------------------------------------------------
 
 
 def cached(fingerprint: str, split: str, n: int, make) -> dict[str, np.ndarray]:
     """Return the arrays of a split, memory-mapped from the cache; `make()` builds them when the cache has none.
 
-    The folder is written under another name and renamed when complete; one with arrays of the wrong kind, or decoded by
-    another version of the image decoder, is made anew. Raises CorpusError when it cannot be written (full disk).
+    The folder is written under another name and renamed when complete; one with arrays of the wrong kind,
+    or decoded by another version of the image decoder, is rebuilt. Raises CorpusError when it cannot be
+    written (full disk).
     """
     place = paths.cache() / "corpora" / fingerprint / split
     arrays = _read(place, n)

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to 8-bit RGB pixels, and what has to be said about the file."""
+"""Decode image files to 8-bit RGB pixels, with warnings about the file."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _opened(source):
 
 
 def upright(data: bytes, name: str):
-    """Return an image file's first frame as an upright Pillow image of 8 bits per channel, of any size and mode.
+    """Return an image file's first frame as an upright Pillow image of 8 bits per channel.
 
     Raises CorpusError for what is not a readable image or has values of an unknown range.
     """
@@ -135,7 +135,7 @@ def upright(data: bytes, name: str):
 
 
 def _rgb(data: bytes, name: str):
-    """Return the upright RGB image (Pillow's), transparency laid on white, and what `_decoded` returns of it."""
+    """Return the upright RGB image (Pillow's) on white, and what `_decoded` returns of it."""
     return _decoded(data, name, SIDE, opaque=True)
 
 

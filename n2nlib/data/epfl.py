@@ -1,4 +1,4 @@
-"""The authors' two files, read without executing anything, and any corpus written in their format."""
+"""The authors' two files, read without executing anything, and any dataset written in their format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILES = {"train": "train_data.pkl", "val": "val_data.pkl"}
 
 
 def check(folder: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the SHA-256 sums of the two files by split, and a warning for each that is not the published file.
+    """Return the SHA-256 sums of the two files by split, and a warning for each unpublished one.
 
     Raises CorpusError when a file is missing or unreadable.
     """
@@ -36,12 +36,14 @@ def check(folder: Path) -> tuple[dict[str, str], list[str]]:
                 sums[split] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise CorpusError(
-                f"epfl:{folder}: {name} cannot be read ({error.strerror}): the folder must hold {FILES['train']} and {FILES['val']}."
+                f"epfl:{folder}: {name} cannot be read ({error.strerror}): "
+                f"the folder must hold {FILES['train']} and {FILES['val']}."
             ) from error
         published = paper.value(f"files.{split}_bytes"), paper.value(f"files.{split}_sha256")
         if (path.stat().st_size, sums[split]) != published:
             notes.append(
-                f"{path} is not the authors' {name} (its size or SHA-256 sum differs), so results need not match the paper's."
+                f"{path} is not the authors' {name} (its size or SHA-256 sum differs), "
+                "so results need not match the paper's."
             )
     return sums, notes
 
@@ -49,8 +51,9 @@ def check(folder: Path) -> tuple[dict[str, str], list[str]]:
 def read(folder: Path, split: str, n: int) -> Pairs:
     """Return the first n pairs of a split.
 
-    The files hold two uint8 tensors (N, 3, 32, 32) each: two noisy images for training, noisy and clean for validation.
-    Raises CorpusError for a truncated or foreign file, a wrong shape or type, or fewer than n pairs.
+    The files hold two uint8 tensors (N, 3, 32, 32) each: two noisy images for training, noisy and clean for
+    validation. Raises CorpusError for a truncated or foreign file, a wrong shape or type, or fewer than n
+    pairs.
     """
     path = folder / FILES[split]
     first, second = _tensors(path)
@@ -107,7 +110,7 @@ def _tensors(path: Path):
 
 
 def write_epfl(corpus, folder: str | os.PathLike) -> None:
-    """Write a corpus as train_data.pkl (noisy, noisy) and val_data.pkl (noisy, clean), as the course's tools read them.
+    """Write a dataset as train_data.pkl (noisy, noisy) and val_data.pkl (noisy, clean).
 
     Each file appears complete or not at all. Raises CorpusError when the disk does not take it.
     """

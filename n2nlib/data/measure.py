@@ -1,7 +1,7 @@
 """What the noise is like: bias, correlations, tails, and how it follows the detail of the image.
 
-`error` is always noisy - clean, float (N, 3, H, W) in grey levels (0..255). A value comes with its standard error over
-images, which are drawn independently of one another; None where it has none.
+`error` is always noisy - clean, float (N, 3, H, W) in grey levels (0..255). A value comes with its standard
+error over images, which are drawn independently of one another; None where it has none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def mean_error(error: np.ndarray) -> tuple[float, float]:
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
-    """Return the correlation of two zero-mean errors and its standard error under independence; any (N, ...) shape.
+    """Return the correlation of two zero-mean errors (N, ...) and its standard error.
 
     None where one of them is zero throughout.
     """
@@ -44,7 +44,7 @@ def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
 
 
 def channel_correlations(error: np.ndarray) -> dict[str, float | None]:
-    """Return the correlation of the error between each two of the three channels, None where one has no error."""
+    """Return the error's correlation between each two channels, None where one has no error."""
     found = {
         f"{'RGB'[i]}{'RGB'[j]}": correlation(error[:, i], error[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))
     }
@@ -52,7 +52,7 @@ def channel_correlations(error: np.ndarray) -> dict[str, float | None]:
 
 
 def spatial_correlation(error: np.ndarray, reach: int = 3) -> np.ndarray:
-    """Return the correlation of the error with itself `dy`, `dx` pixels away, (2 reach + 1, 2 reach + 1), 1 in the centre.
+    """Return the autocorrelation of the error, (2 reach + 1, 2 reach + 1), 1 in the centre.
 
     NaN where there is no error.
     """
@@ -68,7 +68,10 @@ def spatial_correlation(error: np.ndarray, reach: int = 3) -> np.ndarray:
 
 
 def neighbour_correlation(error: np.ndarray) -> tuple[float, float] | None:
-    """Return the correlation of a pixel's error with its right and lower neighbours', and its standard error; None without error."""
+    """Return the error's correlation with its right and lower neighbours', and its standard error.
+
+    None without error.
+    """
     across, down = (
         correlation(error[..., 1:], error[..., :-1]),
         correlation(error[..., 1:, :], error[..., :-1, :]),
@@ -79,7 +82,7 @@ def neighbour_correlation(error: np.ndarray) -> tuple[float, float] | None:
 
 
 def kurtosis(error: np.ndarray) -> float | None:
-    """Return the fourth moment over the squared variance of all errors together: 3 for a Gaussian, None where all are alike."""
+    """Return the kurtosis of all errors together: 3 for a Gaussian, None where all are equal."""
     centred = error - error.mean()
     if not centred.any():
         return None
@@ -87,7 +90,7 @@ def kurtosis(error: np.ndarray) -> float | None:
 
 
 def neighbour_difference(clean: np.ndarray) -> np.ndarray:
-    """Return each pixel's root mean square difference to its four neighbours, over the channels: (N, 3, H, W) -> (N, H, W)."""
+    """Return each pixel's RMS difference to its four neighbours: (N, 3, H, W) -> (N, H, W)."""
     padded = np.pad(clean.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     centre = padded[..., 1:-1, 1:-1]
     sides = (padded[..., :-2, 1:-1], padded[..., 2:, 1:-1], padded[..., 1:-1, :-2], padded[..., 1:-1, 2:])
@@ -95,7 +98,7 @@ def neighbour_difference(clean: np.ndarray) -> np.ndarray:
 
 
 def noise_by_detail(error: np.ndarray, clean: np.ndarray, bins: int = 12) -> pd.DataFrame:
-    """Return detail, sd (both in grey levels) and pixels for equally full classes of `neighbour_difference`, flattest first."""
+    """Return detail and sd (grey levels) and pixels for equal classes of `neighbour_difference`."""
     detail = neighbour_difference(clean).ravel()
     square = (error**2).mean(axis=1).ravel()
     classes = np.array_split(np.argsort(detail, kind="stable"), bins)
@@ -111,7 +114,8 @@ def noise_by_detail(error: np.ndarray, clean: np.ndarray, bins: int = 12) -> pd.
 def given(x: np.ndarray, y: np.ndarray, bins: int = 25) -> pd.DataFrame:
     """Return x, and mean, se and sd of y, for classes of x of equal width (those of at least 30 values).
 
-    Noise2Noise needs the mean of one copy's error to be zero whatever the other's is; their sizes may go together.
+    Noise2Noise needs the mean of one copy's error to be zero for every value of the other's; their sizes
+    may go together.
     """
     edges = np.linspace(*np.quantile(x, [0.001, 0.999]), bins + 1)
     label = np.digitize(x.ravel(), edges)
@@ -128,8 +132,8 @@ def given(x: np.ndarray, y: np.ndarray, bins: int = 25) -> pd.DataFrame:
 def same_pixel(shape: tuple[int, int], n: int, seed: int = 0) -> dict[str, float]:
     """Count how often both copies of a window of `shape` take the same pixel of a cell, over n pairs.
 
-    Returns share, se (its standard error) and expected: the mean of 1 / (pixels in the cell), which holds only if both
-    draws are uniform and independent.
+    Returns share, se (its standard error) and expected: the mean of 1 / (pixels in the cell), which holds
+    only if both draws are uniform and independent.
     """
     rows, columns = sampling.edges([0], [shape[0]]), sampling.edges([0], [shape[1]])
     chance = 1 / (np.diff(rows)[0][:, None] * np.diff(columns)[0][None, :])
@@ -145,8 +149,8 @@ def same_pixel(shape: tuple[int, int], n: int, seed: int = 0) -> dict[str, float
 def summary(pairs: Pairs) -> dict:
     """Measure everything above on the noisy images of some pairs, as JSON values and, under `arrays`, arrays.
 
-    What needs the second noisy image (`pair_correlation`, `given_a`) is None where there is none; so are correlations and
-    kurtosis where the photographs have no noise.
+    What needs the second noisy image (`pair_correlation`, `given_a`) is None where there is none; so are
+    correlations and kurtosis where the photographs have no noise.
     """
     error = errors(pairs.a, pairs.clean)
     by_detail = noise_by_detail(error, pairs.clean)
@@ -175,9 +179,10 @@ def summary(pairs: Pairs) -> dict:
 def averaged_draws(image: np.ndarray, counts: list[int], seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
     """Compare the mean of many noisy images of one photograph with its exact cell means.
 
-    image: uint8 (H, W, 3); counts: numbers of draws, rising. Returns a table of draws, error (root mean square, grey
-    levels), expected (what independent unbiased draws give: noise sd / sqrt(draws)) and worst_z (the largest deviation
-    of a pixel in its own standard errors); and the means themselves, (len(counts), 3, 32, 32) in grey levels.
+    image: uint8 (H, W, 3); counts: numbers of draws, rising. Returns a table of draws, error (root mean
+    square, grey levels), expected (what independent unbiased draws give: noise sd / sqrt(draws)) and
+    worst_z (the largest deviation of a pixel in its own standard errors); and the means themselves,
+    (len(counts), 3, 32, 32) in grey levels.
     """
     rows, columns = sampling.edges([0], [image.shape[0]]), sampling.edges([0], [image.shape[1]])
     area = np.diff(rows)[0][:, None, None] * np.diff(columns)[0][None, :, None]
@@ -216,8 +221,8 @@ def averaged_draws(image: np.ndarray, counts: list[int], seed: int = 0) -> tuple
 def other_noise(clean: np.ndarray, name: str, seed: int = 0) -> dict:
     """Draw another noise around clean images; measure it unclipped, and again once it is clipped to 8 bits.
 
-    Returns zero_mean (whether it claims to be), mean_error and clipped_mean_error, each with its standard error, the
-    channel correlations and the kurtosis of the unclipped error, and the clipped images.
+    Returns zero_mean (whether it claims to be), mean_error and clipped_mean_error, each with its standard
+    error, the channel correlations and the kurtosis of the unclipped error, and the clipped images.
     """
     kind, value = noises.parse(name)
     function, _, _, zero_mean = noises.NOISES[kind]

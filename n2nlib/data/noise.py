@@ -1,7 +1,8 @@
 """Other noises, for comparison with the literature, and the named step that makes 8-bit images of them.
 
-Each function takes images in 0..255 (..., 3, H, W) and a generator, and returns float32 of the same shape and range,
-unclipped: clipping would bias the mean that Noise2Noise relies on, so it is left to `to_uint8_clipped`.
+Each function takes images in 0..255 (..., 3, H, W) and a generator, and returns float32 of the same shape
+and range, unclipped: clipping would bias the mean that Noise2Noise relies on, so it is left to
+`to_uint8_clipped`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ def poisson(clean: np.ndarray, rng: np.random.Generator, peak: float) -> np.ndar
 
 
 def bernoulli(clean: np.ndarray, rng: np.random.Generator, keep: float) -> np.ndarray:
-    """Drop each pixel (all three channels) with probability 1 - keep, and divide by `keep` so that the mean stays.
+    """Drop each pixel (all channels) with probability 1 - keep, and divide the rest by `keep`.
 
-    Zero-mean error of variance value^2 (1 - keep) / keep. A kept value may be far above 255: clipping it is a bias.
+    Zero-mean error of variance value^2 (1 - keep) / keep. A kept value may be far above 255: clipping it is
+    a bias.
     """
     kept = _uniform(rng, _pixels(clean.shape)) < keep
     return (clean * (kept / keep)).astype(np.float32)
@@ -43,7 +45,8 @@ def bernoulli(clean: np.ndarray, rng: np.random.Generator, keep: float) -> np.nd
 def impulse(clean: np.ndarray, rng: np.random.Generator, probability: float) -> np.ndarray:
     """Replace each pixel with that probability by a uniformly random colour.
 
-    Not zero-mean: the expectation is (1 - p) clean + p 127.5, so an L2 Noise2Noise network learns that instead.
+    Not zero-mean: the expectation is (1 - p) clean + p 127.5, so an L2 Noise2Noise network learns that
+    instead.
     """
     high, low = halves(words(rng, _pixels(clean.shape)))
     colour = np.concatenate([(low >> np.uint64(8 * c)) & np.uint64(255) for c in range(3)], axis=-3)
@@ -53,8 +56,8 @@ def impulse(clean: np.ndarray, rng: np.random.Generator, probability: float) -> 
 def to_uint8_clipped(image: np.ndarray) -> np.ndarray:
     """Clip to 0..255, round half to even and store as uint8.
 
-    Clipping biases the mean wherever the noise reaches beyond black or white: after this step a noise that was
-    zero-mean no longer is, most of all Bernoulli's.
+    Clipping biases the mean wherever the noise reaches beyond black or white: after this step a noise that
+    was zero-mean no longer is, most of all Bernoulli's.
     """
     return np.rint(np.clip(image, 0, 255)).astype(np.uint8)
 
@@ -89,7 +92,7 @@ def parse(name: str) -> tuple[str, float | None]:
 
 
 def canonical(name: str) -> str:
-    """Return the one spelling of a noise (`gaussian:25` for `gaussian:25.0`), so that equal noises compare equal."""
+    """Return the canonical spelling of a noise: `gaussian:25` for `gaussian:25.0`."""
     kind, value = parse(name)
     return kind if value is None else f"{kind}:{value:.10g}"
 

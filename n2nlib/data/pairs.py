@@ -13,9 +13,10 @@ from n2nlib.errors import CorpusError
 class Pairs:
     """Noisy pairs of N images, in stored order.
 
-    a, b: two independent noisy images of each scene; clean: what both are drawn around; each uint8 (N, 3, 32, 32).
-    The authors' files hold no clean training image and one noisy validation image: there `clean` or `b` is None.
-    photo: int32 (N,), the number of the photograph that each pair was cut from (the cluster of the bootstrap).
+    a, b: two independent noisy images of each scene; clean: what both are drawn around; each uint8 (N, 3,
+    32, 32). The authors' files hold no clean training image and one noisy validation image: there `clean`
+    or `b` is None. photo: int32 (N,), the number of the photograph that each pair was cut from (the cluster
+    of the bootstrap).
     """
 
     name: str

@@ -35,7 +35,7 @@ class Photograph:
     group: int
 
     def load(self) -> np.ndarray:
-        """Return the pixels, uint8 (H, W, 3); raises CorpusError when the file is missing or not the pinned one."""
+        """Return the pixels, uint8 (H, W, 3); raises CorpusError unless the file is the pinned one."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -44,22 +44,22 @@ class Photograph:
             ) from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise CorpusError(
-                f"{visible(str(self.path))} is not the file that this corpus was made of (its SHA-256 sum "
+                f"{visible(str(self.path))} is not the file that this dataset was made of (its SHA-256 sum "
                 "differs): put the original "
-                "back, or open the corpus anew if the photographs were changed on purpose."
+                "back, or open the dataset again if the photographs were changed on purpose."
             )
         return decode(data, visible(str(self.path)))
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[np.ndarray]:
-        """Give the pixels for as long as a block lasts; waits while other threads hold too many."""
+        """Lend the pixels to a block; blocks while other threads hold too many."""
         with ROOM(area(self.path)):
             yield self.load()
 
 
 @dataclass(frozen=True)
 class Source:
-    """The photographs of a corpus, already split; `fractions` bounds the window side as a part of the photograph's."""
+    """The split photographs of a dataset; `fractions` bounds the window side, relative to theirs."""
 
     train: tuple[Photograph, ...]
     val: tuple[Photograph, ...]
@@ -68,10 +68,11 @@ class Source:
     listed: bool = False  # the list came with the package: whether the files are there is not yet known
 
 
-# --- bundled ----------------------------------------------------------------------------------------------------------
+# --- bundled ------------------------------------------------------------------------------------------------
 
-# (package, file, SHA-256, scene). Every colour photograph of an everyday scene that ships inside the wheels of the
-# packages which this project needs anyway; left out are a telescope's, a microscope's and an eye doctor's picture.
+# (package, file, SHA-256, scene). Every colour photograph of an everyday scene that ships inside the wheels
+# of the packages which this project needs anyway; left out are a telescope's, a microscope's and an eye
+# doctor's picture.
 _BUNDLED = [
     (
         "skimage",
@@ -128,10 +129,11 @@ _BUNDLED = [
         "grace_hopper",
     ),
 ]
-# Held out: an animal, a landscape with a building, a portrait, so that validation is not one texture. Of the 56 ways to
-# hold out three scenes this is among the three with the least difference between the two sides: the noisy images have
-# 21.4 dB in validation and 21.9 dB in training, and clean neighbours differ by 32.0 and 31.3 grey levels (sum over both
-# directions). The two that come closer hold out the rocket, whose windows are mostly empty sky.
+# Held out: an animal, a landscape with a building, a portrait, so that validation is not one texture. Of
+# the 56 ways to hold out three scenes this is among the three with the least difference between the two
+# sides: the noisy images have 21.4 dB in validation and 21.9 dB in training, and clean neighbours differ by
+# 32.0 and 31.3 grey levels (sum over both directions). The two that come closer hold out the rocket, whose
+# windows are mostly empty sky.
 _BUNDLED_VAL = ("chelsea", "china", "grace_hopper")
 
 
@@ -149,10 +151,10 @@ def bundled() -> Source:
     return Source(tuple(files[False]), tuple(files[True]), (0.2, 1.0))
 
 
-# --- imagenet-sample --------------------------------------------------------------------------------------------------
+# --- imagenet-sample ----------------------------------------------------------------------------------------
 
-# One photograph of each ImageNet class. What fixes their content are the checksums in `imagenet_sample.sha256`, not
-# the branch they are fetched from.
+# One photograph of each ImageNet class. What fixes their content are the checksums in
+# `imagenet_sample.sha256`, not the branch they are fetched from.
 IMAGENET_URL = "https://raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/"
 
 
@@ -181,8 +183,8 @@ def _imagenet_cache() -> Path:
 def provide(photographs: tuple[Photograph, ...]) -> None:
     """See that photographs of imagenet-sample are on disk, fetching those that the cache does not hold yet.
 
-    Finished files are kept, so a second call resumes. Raises CorpusError, naming both ways out, when they cannot be
-    had, or when the folder `N2N_PHOTOS` lacks some.
+    Finished files are kept, so a second call resumes. Raises CorpusError, naming both ways out, when they
+    cannot be had, or when the folder `N2N_PHOTOS` lacks some.
     """
     missing = [p for p in photographs if not p.path.exists()]
     if not missing:
@@ -229,7 +231,7 @@ def _short(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet():
-    """Silence the decoder's remarks on odd metadata. Around a pool, not inside: warning filters belong to the process."""
+    """Silence the decoder's warnings about odd metadata; around a pool, as filters are per process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,7 +1,8 @@
 """Random sub-pixel sampling: windows, cells, one pixel drawn per cell, and the cell mean it is drawn around.
 
-A window of a photograph is cut into 32x32 cells. The clean image is the mean of each cell; a noisy image takes one
-pixel of each cell, uniformly, the same pixel for the three channels. So E[noisy] is the cell mean, exactly.
+A window of a photograph is cut into 32x32 cells. The clean image is the mean of each cell; a noisy image
+takes one pixel of each cell, uniformly, the same pixel for the three channels. So E[noisy] is the cell
+mean, exactly.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from n2nlib.errors import CorpusError
 
-#: Raised by hand whenever the same recipe would give other bytes; part of every corpus fingerprint.
+#: Raised by hand whenever the same recipe would give other bytes; part of every dataset fingerprint.
 SAMPLER_VERSION = 1
 SIDE = 32
 
@@ -22,7 +23,7 @@ _HALF = np.uint64(32)
 
 
 def generator(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
-    """Return the Philox generator that belongs to (seed, purpose, index), whatever was drawn before or elsewhere."""
+    """Return the Philox generator of (seed, purpose, index), independent of earlier draws."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
@@ -30,8 +31,8 @@ def generator(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
 def words(rng: np.random.Generator, shape) -> np.ndarray:
     """Return the generator's next raw 64-bit words as a uint64 array of that shape.
 
-    Everything random in a corpus is made from these words by the integer arithmetic of this file: NumPy keeps the raw
-    stream of a bit generator fixed, but may change what the Generator's methods make of it.
+    Everything random in a dataset is made from these words by the integer arithmetic of this file: NumPy
+    keeps the raw stream of a bit generator fixed, but may change what the Generator's methods make of it.
     """
     if isinstance(rng.bit_generator, np.random.MT19937):
         raise TypeError(
@@ -46,7 +47,7 @@ def halves(word: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def below(n, number: np.ndarray) -> np.ndarray:
-    """Return integers uniform on 0..n-1 from 32-bit numbers, by multiply and shift (off by at most n / 2^32)."""
+    """Return integers uniform on 0..n-1 from 32-bit numbers (bias at most n / 2^32)."""
     return (number * np.asarray(n, np.uint64)) >> _HALF
 
 
@@ -60,9 +61,9 @@ def windows(
 ) -> np.ndarray:
     """Draw n windows of a photograph of that (height, width).
 
-    Both sides are one random fraction (between `fractions`) of the photograph's, but at least 32 pixels; the position
-    is uniform. Returns an int64 array (n, 5) of top, left, height, width, flip (1: mirror left to right). The first
-    windows of a photograph are the same however many are drawn.
+    Both sides are one random fraction (between `fractions`) of the photograph's, but at least 32 pixels;
+    the position is uniform. Returns an int64 array (n, 5) of top, left, height, width, flip (1: mirror left
+    to right). The first windows of a photograph are the same however many are drawn.
     """
     low, high = fractions
     word = words(rng, (n, 2))
@@ -117,9 +118,9 @@ def cell_means(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
 def draw(image: np.ndarray, rows: np.ndarray, columns: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Return one pixel of each cell, uniform over the cell, the same for the three channels.
 
-    image: uint8 (H, W, 3); rows (n, h+1) and columns (n, w+1): cell edges; number: 32-bit random numbers (n, h, w), one
-    per cell: its product with the cell's height picks the row, and what is left of it the column.
-    Returns uint8 (n, h, w, 3).
+    image: uint8 (H, W, 3); rows (n, h+1) and columns (n, w+1): cell edges; number: 32-bit random numbers
+    (n, h, w), one per cell: its product with the cell's height picks the row, and what is left of it the
+    column. Returns uint8 (n, h, w, 3).
     """
     product = number * np.diff(rows).astype(np.uint64)[:, :, None]
     row = rows[:, :-1, None] + (product >> _HALF).astype(np.int64)
@@ -128,7 +129,7 @@ def draw(image: np.ndarray, rows: np.ndarray, columns: np.ndarray, number: np.nd
 
 
 def box_mean(image: np.ndarray, cells: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
-    """Return the clean image: the mean of each cell of a uint8 image (H, W, 3), rounded once, as uint8 (3, h, w).
+    """Return the rounded mean of each cell of a uint8 image (H, W, 3), as uint8 (3, h, w).
 
     Raises CorpusError for an image smaller than its cells.
     """
@@ -140,7 +141,7 @@ def box_mean(image: np.ndarray, cells: tuple[int, int] = (SIDE, SIDE)) -> np.nda
 def subsample(
     image: np.ndarray, rng: np.random.Generator, cells: tuple[int, int] = (SIDE, SIDE)
 ) -> np.ndarray:
-    """Return one noisy image: a uniformly drawn pixel of each cell of a uint8 image (H, W, 3), as uint8 (3, h, w).
+    """Return a uniformly drawn pixel of each cell of a uint8 image (H, W, 3), as uint8 (3, h, w).
 
     Raises CorpusError for an image smaller than its cells.
     """
@@ -155,6 +156,7 @@ def _grid(image: np.ndarray, cells: tuple[int, int]) -> tuple[np.ndarray, np.nda
         )
     if image.shape[0] < cells[0] or image.shape[1] < cells[1]:
         raise CorpusError(
-            f"an image of {image.shape[0]}x{image.shape[1]} pixels cannot be cut into {cells[0]}x{cells[1]} cells."
+            f"an image of {image.shape[0]}x{image.shape[1]} pixels cannot be divided into "
+            f"{cells[0]}x{cells[1]} cells."
         )
     return edges([0], [image.shape[0]], cells[0]), edges([0], [image.shape[1]], cells[1])

@@ -1,8 +1,8 @@
 """The classical filters that a network has to beat, each tuned as Noise2Noise must: on noisy pairs only.
 
-A filter is a plain function of float64 images (N,3,H,W) in [0, 1]. `tune` minimises the squared error of filter(a)
-against b, the second noisy copy; `apply` takes and gives uint8 images with the networks' own cut to 8 bits, and
-`filter_float` leaves that cut out (for derivatives).
+A filter is a plain function of float64 images (N,3,H,W) in [0, 1]. `tune` minimises the squared error of
+filter(a) against b, the second noisy copy; `apply` maps uint8 images to uint8 images, quantised as the
+networks' outputs are, and `filter_float` leaves that cut out (for derivatives).
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Axis:
-    """The values that are tried first for one parameter, and how the grid goes on where they do not hold the optimum.
+    """The first values of one parameter, and how the grid is extended beyond them.
 
-    Further values follow at the same ratio, or at the same `step` for whole numbers, within `limits`: beyond them there
-    is nothing else to find, and `at_limits` says what the filter has become there (lower end, upper end).
+    Further values follow at the same ratio, or at the same `step` for whole numbers, within `limits`:
+    beyond them there is nothing else to find, and `at_limits` says what the filter has become there (lower
+    end, upper end).
     """
 
     values: tuple[float, ...]
@@ -47,7 +48,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter: `function(images float64 (N,3,H,W) in [0, 1], **parameters)` gives float64 of the same shape."""
+    """A filter: `function(images, **parameters)` maps float64 (N,3,H,W) in [0, 1] to the same."""
 
     name: str
     title: str
@@ -59,10 +60,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What `tune` found: the parameters, and the mean squared error of filter(a) against b at every point it tried.
+    """The tuned parameters, and the mean squared error of filter(a) against b at every point.
 
-    `at_limit` says, parameter by parameter, what the filter has become where the best value is a limit of the grid;
-    every other optimum lies strictly inside its grid.
+    `at_limit` says, parameter by parameter, what the filter has become where the best value is a limit of
+    the grid; every other optimum lies strictly inside its grid.
     """
 
     name: str
@@ -75,14 +76,14 @@ class Tuned:
 def tune(name: str, pairs, n: int) -> Tuned:
     """Choose the parameters of a filter on the first `n` noisy pairs (`pairs.a`, `pairs.b`: uint8 (N,3,H,W)).
 
-    Pairs are stored in a random order, so the first ones are a sample. A grid is extended until its optimum lies
-    inside it or at a limit. Clean images are never looked at.
-    Raises ReportError for an unknown filter, no pairs or no second noisy copy.
+    Pairs are stored in a random order, so the first ones are a sample. A grid is extended until its optimum
+    lies inside it or at a limit. Clean images are never looked at. Raises ReportError for an unknown
+    filter, no pairs or no second noisy copy.
     """
     chosen = find(name)
     if pairs.b is None or n < 1 or len(pairs.a) == 0:
         raise ReportError(
-            f"tuning {name!r} needs noisy pairs (a, b): give at least one pair with both copies."
+            f"tuning {name!r} needs noisy pairs (a, b): expected at least one pair with both copies."
         )
     a, b = np.asarray(pairs.a[:n]), np.asarray(pairs.b[:n])
     if chosen.fit is not None:
@@ -94,7 +95,7 @@ def tune(name: str, pairs, n: int) -> Tuned:
 
 
 def apply(name: str, images: np.ndarray, **parameters) -> np.ndarray:
-    """Filter uint8 images (N,3,H,W) and return uint8 of the same shape, cut to 8 bits as the networks' outputs are."""
+    """Filter uint8 images (N,3,H,W); return uint8, quantised as the networks' outputs are."""
     images = np.asarray(images)
     if images.dtype != np.uint8:
         raise ReportError(
@@ -104,7 +105,7 @@ def apply(name: str, images: np.ndarray, **parameters) -> np.ndarray:
 
 
 def filter_float(name: str, images: np.ndarray, **parameters) -> np.ndarray:
-    """Filter images (N,3,H,W) in [0, 1] and return float64 of the same shape, neither clipped nor cut to 8 bits.
+    """Filter images (N,3,H,W) in [0, 1]; return float64, neither clipped nor quantised.
 
     Raises ReportError for an unknown filter, an unknown or missing parameter, or another shape.
     """
@@ -141,12 +142,12 @@ def _unit(images: np.ndarray) -> np.ndarray:
 
 
 def _mse(chosen: Filter, a: np.ndarray, b: np.ndarray, parameters: dict) -> float:
-    """Mean squared error on [0, 1] data of the cut output, what the reader gets, against the second noisy copy."""
+    """Mean squared error on [0, 1] data of the quantised output against the second noisy copy."""
     return float(np.square(_unit(apply(chosen.name, a, **parameters)) - _unit(b)).mean())
 
 
 def _search(chosen: Filter, a: np.ndarray, b: np.ndarray) -> tuple[dict, list[dict], dict[str, str]]:
-    """Try the whole grid; while the best point is at an end that is not a limit, extend that end and try again."""
+    """Try the whole grid; extend an end that holds the best point, up to its limit, and repeat."""
     axes = {p: list(axis.values) for p, axis in chosen.grid.items()}
     tried: dict[tuple, float] = {}
     while True:  # an extension takes an end nearer to its limit, so there is a last one
@@ -170,11 +171,11 @@ def _search(chosen: Filter, a: np.ndarray, b: np.ndarray) -> tuple[dict, list[di
     return best, curve, at_limit
 
 
-# --- the filters: images are float64 (N,3,H,W); "reflect" repeats the edge pixel, so that no border is invented ---
+# --- the filters: images are float64 (N,3,H,W); "reflect" repeats the edge pixel ---
 
 
 def zero(images: np.ndarray) -> np.ndarray:
-    """Return black images: what a network of dead ReLUs gives."""
+    """Return black images, the output of a network of dead ReLUs."""
     return np.zeros_like(images)
 
 
@@ -201,8 +202,8 @@ def median(images: np.ndarray, size: int) -> np.ndarray:
 def bilateral(images: np.ndarray, sigma_spatial: float, sigma_color: float) -> np.ndarray:
     """Smooth with weights that fall with distance in pixels and in RGB (Tomasi and Manduchi, 1998).
 
-    Written out here because scikit-image 0.26.0 builds the spatial weights one row and one column too wide, so that
-    its filter shifts the image (-5 // 2 is -3); all images at once are faster too.
+    Written out here because scikit-image 0.26.0 builds the spatial weights one row and one column too wide,
+    so that its filter shifts the image (-5 // 2 is -3); all images at once are faster too.
     """
     r = max(1, int(np.ceil(3 * sigma_spatial)))
     height, width = images.shape[2:]
@@ -218,9 +219,10 @@ def bilateral(images: np.ndarray, sigma_spatial: float, sigma_color: float) -> n
 
 
 def nlm(images: np.ndarray, h: float, distance: int) -> np.ndarray:
-    """Average pixels whose 5x5 surroundings look alike within `h`, up to `distance` pixels away (Buades et al., 2005).
+    """Average pixels with similar 5x5 surroundings, up to `distance` away (Buades et al., 2005).
 
-    Not scikit-image's fast mode: in 0.26.0 its patches lie off-centre, which costs most on images as small as these.
+    Not scikit-image's fast mode: in 0.26.0 its patches lie off-centre, which costs most on images as small
+    as these.
     """
     return _each(
         restoration.denoise_nl_means, images, h=h, patch_distance=int(distance), patch_size=5, fast_mode=False
@@ -233,7 +235,7 @@ def tv(images: np.ndarray, weight: float) -> np.ndarray:
 
 
 def wavelet(images: np.ndarray, sigma: float) -> np.ndarray:
-    """Soft-threshold sym4 wavelet coefficients for noise of standard deviation `sigma` (BayesShrink; Chang et al., 2000)."""
+    """Soft-threshold sym4 wavelets at noise sd `sigma` (BayesShrink; Chang et al., 2000)."""
     return _each(restoration.denoise_wavelet, images, sigma=sigma, wavelet="sym4", rescale_sigma=True)
 
 
@@ -244,10 +246,10 @@ def linear(images: np.ndarray, weights: np.ndarray, bias: float) -> np.ndarray:
 
 
 def fit_linear(a: np.ndarray, b: np.ndarray) -> dict:
-    """Least squares of b on the 5x5 pixels of `a` around it: the best linear filter that noisy pairs can teach.
+    """Fit b by least squares on the 5x5 pixels of `a` around it: the best linear filter.
 
-    One kernel for the three channels, and a bias: 26 unknowns from 3*H*W equations an image. Weights between channels
-    would have little to add, since the noise of this data is nearly the same in all three.
+    One kernel for the three channels, and a bias: 26 unknowns from 3*H*W equations per image. Weights
+    between channels would have little to add, since the noise of this data is nearly the same in all three.
     """
     gram, moment = np.zeros((26, 26)), np.zeros(26)
     for image, target in zip(a, b, strict=True):
@@ -264,7 +266,8 @@ def fit_linear(a: np.ndarray, b: np.ndarray) -> dict:
 def bm3d(images: np.ndarray, sigma: float) -> np.ndarray:
     """Block-matching and 3D filtering for noise of standard deviation `sigma` (Dabov et al., 2007).
 
-    The package `bm3d` is licensed for non-commercial use only and is therefore optional. Raises MissingPackage without it.
+    The package `bm3d` is licensed for non-commercial use only and is therefore optional. Raises
+    MissingPackage without it.
     """
     require("bm3d")
     from bm3d import bm3d_rgb
@@ -283,7 +286,8 @@ def _each(function: Callable[..., np.ndarray], images: np.ndarray, **parameters)
 _IDENTITY = "the identity"
 _ODD = Axis((1, 3, 5), limits=(1, 31), at_limits=(_IDENTITY, "nearly one colour"), step=2)
 
-#: Name -> filter, in the order of the tables. The grids begin where the optimum lies on sub-pixel sampled photographs.
+#: Name -> filter, in the order of the tables. The grids begin where the optimum lies on sub-pixel sampled
+#: photographs.
 FILTERS = {
     f.name: f
     for f in (

@@ -1,4 +1,4 @@
-"""How good an image is: PSNR and SSIM against the clean one, after the authors' cut to 8 bits."""
+"""PSNR and SSIM against the clean image, after the authors' quantisation to 8 bits."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def to_uint8(prediction) -> np.ndarray:
 
 @contextmanager
 def judging(network: nn.Module) -> Iterator[torch.device]:
-    """Hold a network in eval mode and fp32, without gradients; give its device."""
+    """Hold a network in eval mode and fp32, without gradients; yield its device."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     was_training = network.training
     network.eval()
@@ -94,7 +94,7 @@ def denoise(network: nn.Module, noisy, batch: int = 250) -> np.ndarray:
     """
     if noisy.ndim != 4 or noisy.shape[1] != 3 or str(noisy.dtype).removeprefix("torch.") != "uint8":
         raise ReportError(
-            f"denoise() got {noisy.dtype} {tuple(noisy.shape)}: give uint8 images (N, 3, H, W), 0 to 255."
+            f"denoise() got {noisy.dtype} {tuple(noisy.shape)}: expected uint8 images (N, 3, H, W), 0 to 255."
         )
     out = []
     with judging(network) as device:

@@ -1,7 +1,7 @@
-"""What a network listens to: SmoothGrad of its loss and of its output, and rows of its Jacobian (paper, section 3).
+"""SmoothGrad of a network's loss and output, and rows of its Jacobian (paper, section 3).
 
-Images go in as uint8 or as floats in [0, 1]; gradients are with respect to the [0, 1] input and come back as float32
-tensors on the CPU, whatever device the network is on.
+Images go in as uint8 or as floats in [0, 1]; gradients are with respect to the [0, 1] input and come back
+as float32 tensors on the CPU, whatever device the network is on.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from torch.func import vjp, vmap
 
 from n2nlib.errors import ReportError
 
-#: Noise of 10 to 20 % of the range is what Smilkov et al. (2017, section 3.1) advise. They take 50 samples for a
-#: classifier; these maps vary far less from sample to sample, and chapter 05 shows how far the numbers move.
+#: Noise of 10 to 20 % of the range is what Smilkov et al. (2017, section 3.1) advise. They take 50 samples
+#: for a classifier; these maps vary far less from sample to sample, and chapter 05 shows how far the
+#: numbers move.
 SAMPLES, SIGMA = 16, 0.1
 
-#: Rows that go through the network at once. On a CPU small chunks stay in the cache and are several times faster.
+#: Rows that go through the network at once. On a CPU small chunks stay in the cache and are several times
+#: faster.
 CHUNK = {"cpu": 32, "cuda": 1024}
 
 
@@ -36,8 +38,8 @@ def loss_gradient(
 ) -> Tensor:
     """SmoothGrad of the loss: the gradient of each image's squared error, (N,3,H,W), (N,3,H,W) -> (N,3,H,W).
 
-    The loss of an image is the sum over its values of (f(x) - target)^2 (the mean would make the gradient depend on
-    the size of the image); `samples`, `sigma` and `generator` as in `output_gradient`.
+    The loss of an image is the sum over its values of (f(x) - target)^2 (the mean would make the gradient
+    depend on the size of the image); `samples`, `sigma` and `generator` as in `output_gradient`.
     """
     target = _images(target)
 
@@ -57,22 +59,24 @@ def output_gradient(
 ) -> Tensor:
     """SmoothGrad of the output: the gradient of the sum of all output values, (N,3,H,W) -> (N,3,H,W).
 
-    This is the Jacobian summed over its rows, the paper's df(X)/dX: how far the whole output moves when one input
-    value does. The gradient is averaged over `samples` copies of each image with Gaussian noise added, whose standard
-    deviation is `sigma` times that image's range (max - min); sigma = 0 is the plain gradient. The noise comes from
-    `generator` (on the CPU), image by image, so neither chunks nor device change it.
+    This is the Jacobian summed over its rows, the paper's df(X)/dX: how far the whole output moves when one
+    input value does. The gradient is averaged over `samples` copies of each image with Gaussian noise
+    added, whose standard deviation is `sigma` times that image's range (max - min); sigma = 0 is the plain
+    gradient. The noise comes from `generator` (on the CPU), image by image, so neither chunks nor device
+    change it.
     """
     return _smooth(network, noisy, lambda output, _: output.sum(), samples, sigma, generator)
 
 
 def _smooth(network, noisy, scalar: Callable[[Tensor, Tensor], Tensor], samples, sigma, generator) -> Tensor:
-    """Average the gradient of `scalar(output, image numbers)`, a sum over its batch, over noisy copies of each image."""
+    """Average the gradient of `scalar(output, image numbers)` over noisy copies of each image."""
     if samples < 1 or sigma < 0:
         raise ReportError(
-            f"SmoothGrad with samples={samples} and sigma={sigma}: give at least 1 sample and no negative sigma."
+            f"SmoothGrad with samples={samples} and sigma={sigma}: "
+            "expected at least 1 sample and sigma of 0 or more."
         )
     if sigma > 0 and generator is None:
-        raise ReportError("SmoothGrad with sigma above 0 draws noise: give it a torch.Generator.")
+        raise ReportError("SmoothGrad with sigma above 0 draws noise: pass a torch.Generator.")
     samples = samples if sigma > 0 else 1
     images = _images(noisy)
     gradient = torch.zeros_like(images)
@@ -94,10 +98,10 @@ def _smooth(network, noisy, scalar: Callable[[Tensor, Tensor], Tensor], samples,
 def jacobian_rows(network: nn.Module, image, pixels, *, grey: bool = True) -> Tensor:
     """Rows of the Jacobian at `image`: which inputs each of the chosen output pixels listens to.
 
-    `image`: (3,H,W); `pixels`: (K,2) rows and columns of output pixels. With `grey`, (K,H,W): how far the pixel's
-    mean over channels moves when the three channels of an input pixel move together, so a filter whose weights sum to
-    1 has rows that sum to 1. Without, (K,3,3,H,W): output channel, then input channel. One forward pass, then
-    vmap over vector-Jacobian products.
+    `image`: (3,H,W); `pixels`: (K,2) rows and columns of output pixels. With `grey`, (K,H,W): how far the
+    pixel's mean over channels moves when the three channels of an input pixel move together, so a filter
+    whose weights sum to 1 has rows that sum to 1. Without, (K,3,3,H,W): output channel, then input channel.
+    One forward pass, then vmap over vector-Jacobian products.
     """
     x = _images(image)[None]
     _, channels, height, width = x.shape
@@ -108,9 +112,7 @@ def jacobian_rows(network: nn.Module, image, pixels, *, grey: bool = True) -> Te
         and 0 <= int(column.min())
         and int(column.max()) < width
     ):
-        raise ReportError(
-            f"jacobian_rows was asked for a pixel outside of an image of {height}x{width} pixels."
-        )
+        raise ReportError(f"jacobian_rows got a pixel outside an image of {height}x{width} pixels.")
     count = len(row)
     if grey:
         seeds = torch.zeros(count, 1, channels, height, width)
@@ -130,7 +132,7 @@ def jacobian_rows(network: nn.Module, image, pixels, *, grey: bool = True) -> Te
 
 
 def output(network: nn.Module, noisy) -> Tensor:
-    """Return f(noisy) on a [0, 1] scale, neither clipped nor cut to 8 bits: (N,3,H,W) -> (N,3,H,W)."""
+    """Return f(noisy) on a [0, 1] scale, neither clipped nor quantised: (N,3,H,W) -> (N,3,H,W)."""
     with _frozen(network) as device, torch.no_grad():
         return torch.cat([network(x.to(device)).cpu() for x in _images(noisy).split(CHUNK[device.type])])
 
@@ -146,10 +148,11 @@ def shuffled(network: nn.Module, generator: torch.Generator) -> nn.Module:
 
 
 def cascade(network: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
-    """Give copies with more and more layers back at a fresh initialisation, from the output to the input.
+    """Yield copies with more and more layers reinitialised, from the output to the input.
 
-    The cascading randomisation of Adebayo et al. (2018, section 3): first the last layer, then the last two, and so on;
-    yields (name of the layer randomised last, network). The global random state is left as it was.
+    The cascading randomisation of Adebayo et al. (2018, section 3): first the last layer, then the last
+    two, and so on; yields (name of the layer randomised last, network). The global random state is left as
+    it was.
     """
     network = copy.deepcopy(network)
     layers = [(name, m) for name, m in network.named_modules() if hasattr(m, "reset_parameters")]
@@ -161,14 +164,14 @@ def cascade(network: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _images(x) -> Tensor:
-    """Return images as float32 on a [0, 1] scale, on the CPU: uint8 is divided by 255, floats are taken as they are."""
+    """Return images as float32 in [0, 1] on the CPU: uint8 is divided by 255, floats are kept."""
     x = torch.from_numpy(np.array(x)) if isinstance(x, np.ndarray) else x.cpu()  # a copy: pairs are read-only
     return x.float() / 255 if x.dtype == torch.uint8 else x.detach().float()
 
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[torch.device]:
-    """Lend a network in eval mode, in fp32 and without gradients of its weights, and give its device."""
+    """Lend a network in eval mode, in fp32 and without gradients of its weights; yield its device."""
     parameters = list(network.parameters())
     device = parameters[0].device if parameters else torch.device("cpu")
     training, wanted = network.training, [p.requires_grad for p in parameters]

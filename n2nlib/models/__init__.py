@@ -65,7 +65,7 @@ def own_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         kind, what = TYPES.get(getattr(annotation, "__name__", annotation), (object, ""))
         flag = isinstance(value, bool)
         if not isinstance(value, kind) or (flag and kind in (Integral, Real)):
-            raise ReportError(f"option {option} of {name} is {value!r}: give {what}.")
+            raise ReportError(f"option {option} of {name} is {value!r}: expected {what}.")
         if value != default or flag != isinstance(default, bool):
             out[option] = value
     return out

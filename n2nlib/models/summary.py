@@ -61,16 +61,16 @@ def trace(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> list
 
 
 def multiply_adds(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> int:
-    """Return the multiply-adds of one image (C,H,W), a block counted at each of its uses."""
+    """Return the MACs of one image (C,H,W), a block counted at each of its uses."""
     return sum(step.multiply_adds for step in trace(network, shape))
 
 
 def summary(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> pd.DataFrame:
     """Return a network's layers as a table: layer, operation, output (C×H×W), parameters, MACs per image.
 
-    MACs are multiply-adds. The last row is the total. A block that is used again has no parameters there
-    ("again") and its MACs at each use. An activation stands behind the operation whose output it alone takes,
-    in a row of its own otherwise.
+    MACs are multiply-accumulate operations. The last row is the total. A block that is used again has no
+    parameters there ("again") and its MACs at each use. An activation stands behind the operation whose
+    output it alone takes, in a row of its own otherwise.
     """
     steps = trace(network, shape)
     users = [[j for j, step in enumerate(steps) if i in step.inputs] for i in range(len(steps))]

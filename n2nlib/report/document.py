@@ -1,7 +1,7 @@
 """The report in its parts, from which both HTML and PDF are made.
 
-A cell's tag gives it a place of its own: `abstract`, `front` (before the first chapter) or `appendix`. The tag of a
-Markdown cell that begins with a heading holds for its whole section. Everything else is the body.
+A cell's tag gives it a place of its own: `abstract`, `front` (before the first chapter) or `appendix`. The
+tag of a Markdown cell that begins with a heading holds for its whole section. Everything else is the body.
 """
 
 from __future__ import annotations

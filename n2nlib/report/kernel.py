@@ -26,7 +26,7 @@ FIXED = {
     "PYTHONOPTIMIZE": "",
     "PYTHONSTARTUP": "",
 }
-#: What the kernel says of its language. JupyterLab writes it into every notebook that it saves, so it names no
+#: The kernel's language. JupyterLab writes it into every notebook that it saves, so it names no
 #: version of Python: saving would change the file on another machine.
 LANGUAGE = {
     "codemirror_mode": {"name": "ipython", "version": 3},

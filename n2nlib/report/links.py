@@ -17,7 +17,7 @@ RESERVED = ("top", "provenance", "TOC", "footnotes")
 
 
 def link_up(parts: Iterable[tuple[str, list[Node]]], taken: Iterable[str], chapters: Collection[str]) -> None:
-    """Give every heading and anchor a unique name, and make links lead there or to the web.
+    """Give each heading and anchor a unique name, and make links lead there or to the web.
 
     `parts`: (chapter, blocks) in the order of the page, changed in place. A link without a target becomes
     its text. `taken`: names of figures and tables.
@@ -37,7 +37,7 @@ def link_up(parts: Iterable[tuple[str, list[Node]]], taken: Iterable[str], chapt
 
 
 def _named(parts: list[tuple[str, list[Node]]], taken: list[str]) -> tuple[dict, dict[str, str]]:
-    """Name headings and anchors; return (chapter or None, their own name or key) -> name, and chapter -> its first."""
+    """Name headings and anchors; return (chapter, own name or key) -> name, chapter -> first."""
     used = {*taken, *RESERVED}
     targets, titles = {(None, name): name for name in taken}, {}
     for chapter, blocks in parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-#: Jupyter's habits (lists and headings without a blank line before them), and nothing that would surprise its writer.
+#: Jupyter's habits (lists and headings without a blank line before them), and nothing unexpected.
 DIALECT = (
     "markdown+lists_without_preceding_blankline+autolink_bare_uris+tex_math_double_backslash"
     "-blank_before_header-blank_before_blockquote-yaml_metadata_block-pandoc_title_block"

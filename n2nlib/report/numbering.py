@@ -1,8 +1,8 @@
 """The numbers of sections, figures and tables, and references to them, for both documents.
 
-In a chapter, "Figure `lr_curves`" and "Tables `a` and `b`" name what the captions there name; "chapter 03" is a chapter.
-In the report each becomes a number and a link. A figure or table that its section does not name is named at the end of
-the paragraph before it.
+In a chapter, "Figure `lr_curves`" and "Tables `a` and `b`" name what the captions there name; "chapter 03"
+is a chapter. In the report each becomes a number and a link. A figure or table that its section does not
+name is named at the end of the paragraph before it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def number(document: Document) -> None:
 def _number_sections(
     blocks: Sequence[Block], word: str, numbered: dict[str, str]
 ) -> dict[str, list[tuple[str, str]]]:
-    """Number headings, note each in `numbered` (name -> "Section 2.1"); return each chapter's (number, name)."""
+    """Number headings in `numbered` (name -> "Section 2.1"); return each chapter's (number, name)."""
     counts = [0] * DEEPEST
     chapters: dict[str, list[tuple[str, str]]] = {}
     for block in blocks:
@@ -149,7 +149,7 @@ def _without_start(words: list[Node], pattern: re.Pattern) -> list[Node]:
 
 
 def _inlines(value: Any) -> Iterator[list[Node]]:
-    """Yield each list of nodes in a tree but those in links; one may be changed before the next is asked for."""
+    """Yield each list of nodes in a tree except those in links; one may be changed meanwhile."""
     if isinstance(value, list):
         if value and all(map(tree.is_node, value)):
             yield value

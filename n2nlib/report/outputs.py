@@ -16,7 +16,7 @@ from n2nlib.report.tree import Node, nodes, plain
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 #: What is only for the screen; its text is a stub such as "IntSlider(value=3)".
 WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
-#: A line that a progress bar wrote, and the beginning of one that tells of a warning or an error.
+#: A line that a progress bar wrote, and the beginning of one that reports a warning or an error.
 PROGRESS = re.compile(r"\r|\d+%\|| (it|s|B|[kMG]B)/(s|it)\b|[█▏▎▍▌▋▊▉]")
 WARNING = re.compile(r"\b\w*(Warning|Error|Exception)\b")
 #: A cell of a column of numbers.

@@ -57,7 +57,7 @@ class Picture:
 def for_page(png: bytes) -> Picture:
     """Return a figure for the page as WebP, lossless unless the picture is photographic.
 
-    A lossless plot has a fifth of the size of its PNG; a photograph has not, and nobody sees its loss.
+    A lossless plot has a fifth of the size of its PNG; a photograph has not, and its loss is invisible.
     """
     from PIL import Image
 

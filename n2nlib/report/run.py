@@ -28,7 +28,7 @@ from n2nlib.runs.store import SUPERSEDED
 from n2nlib.runs.sweep import end_with_parent, sweep
 from n2nlib.spec import RunSpec
 
-#: One thread a process: two chapters share the cores, and a CPU run's bits are defined for one thread.
+#: One thread per process: two chapters share the cores, and a CPU run's bits are defined for one thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SIDE_BY_SIDE = 2
 #: Seconds that a kernel may take to start: minutes on a busy machine or from a slow disk.
@@ -78,7 +78,7 @@ def make(
 def _make(build: Build, stale: list[str], fresh: bool, device: str | None, emulate_bf16: bool) -> None:
     settings = build.settings
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
-    # Nobody watches the bars of chapters, even if `make` was started from a notebook.
+    # The bars of chapters are not watched, even if `make` was started from a notebook.
     os.environ.pop("JPY_SESSION_NAME", None)
     kernel.install()
     os.environ.update(kernel.environment())
@@ -162,7 +162,7 @@ def execute(build: Build, names: list[str]) -> None:
         begun: dict[str, float] = {}
         due = time.monotonic() + EVERY
         while waiting or running:
-            while waiting and len(running) < workers:  # one a process: a pool may begin whatever it holds
+            while waiting and len(running) < workers:  # one per process: a pool may begin every job it holds
                 job = waiting.pop(0)
                 running[pool.submit(_execute, job.source, job.part, settings.parameters)] = job
                 begun[job.name] = time.monotonic()
@@ -210,7 +210,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             yield pool
         except BaseException:
             for process in set(multiprocessing.active_children()) - others:
-                process.terminate()  # its kernel sees it, and ends
+                process.terminate()  # its kernel detects it, and ends
             raise
 
 

@@ -19,9 +19,11 @@ from n2nlib.report.tree import Node, plain, walk
 COLUMN, HIGHEST = 241, 640
 #: Points of a CSS pixel.
 POINTS = 0.75
-#: Characters that a table across the page holds side by side, and those from which a cell may be broken to fit.
+#: Characters that a table across the page holds side by side, and those from which a cell may be broken to
+#: fit.
 PAGE_CHARACTERS, BREAKABLE = 115, 25
-#: Elements that pandoc writes as `#strong[...]` and the like: Typst reads a full stop after one as field access.
+#: Elements that pandoc writes as `#strong[...]` and the like: Typst reads a full stop after one as field
+#: access.
 CALLS = ("Strong", "Emph", "Underline", "Strikeout", "Superscript", "Subscript", "SmallCaps", "Note")
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 

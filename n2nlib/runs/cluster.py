@@ -24,7 +24,7 @@ from n2nlib.runs.speed import cost, kind, work
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import SEMANTICS, RunSpec
 
-#: Seconds without a usable worker after which a sweep gives up: a cluster's queue may take minutes to start
+#: Seconds without a usable worker after which a sweep stops: a cluster's queue may take minutes to start
 #: one.
 WORKER_WAIT = 600.0
 #: Seconds without a usable worker until the first line about it.

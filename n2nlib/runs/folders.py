@@ -65,8 +65,8 @@ def convert_once(store: Path) -> None:
 def convert(source: Path, target: Path) -> dict[Path, Path]:
     """Write every undamaged folder of a store as a file into `target`; return the files by folder.
 
-    Each file is read back and compared. A file that is there already and whole is kept. The source stays as it
-    is. Runs that were asked for in tf32 and computed on a CPU, in fp32, take the identity of fp32, and
+    Each file is read back and compared. A file that is there already and whole is kept. The source stays as
+    it is. Runs that were asked for in tf32 and computed on a CPU, in fp32, take the identity of fp32, and
     measurements name them by it.
     """
     entries = {folder: members for folder in _folders(source) if (members := _members(folder))}
@@ -89,7 +89,7 @@ def convert(source: Path, target: Path) -> dict[Path, Path]:
 
 
 def named(inputs: bytes) -> set[str]:
-    """Return the runs and datasets that a measurement's inputs name, as in "shuffled 0123456789abcdef" too."""
+    """Return the runs and datasets that a measurement's inputs name, also within a text."""
     return set(re.findall(r'\b([0-9a-f]{16})"', inputs.decode()))
 
 

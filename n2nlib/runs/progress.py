@@ -1,4 +1,4 @@
-"""What long work says while it is under way: a bar in a terminal and in JupyterLab, a line now and then
+"""Progress of long work: a bar in a terminal and in JupyterLab, a line now and then
 everywhere else.
 
 All of it goes to stderr, which notebooks' tests and the report leave out. Under papermill the lines reach the
@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
 
 
 def live() -> bool:
-    """Say whether whoever watches can see a bar move: a terminal, or a notebook that a Jupyter server has
+    """Say whether a moving bar can be displayed: a terminal, or a notebook that a Jupyter server has
     opened.
 
     A kernel under papermill, nbclient or nbval has no such server.
@@ -78,7 +78,7 @@ class Meter:
     they took.
 
     `report(images, timed, seconds)`: images done, how many of them were timed, and in how many seconds. The
-    images of a checkpoint, which the first call tells, were not timed.
+    images of a checkpoint, which the first call reports, were not timed.
     """
 
     def __init__(self, report: Callable[[int, int, float], None]):
@@ -102,7 +102,7 @@ class Progress:
             k = speed.kind(s)
             self.total[k] = self.total.get(k, 0) + speed.work(s)
         self.kinds = list(self.total)
-        self.slots = 1  # how many groups train at a time; whoever knows sets it
+        self.slots = 1  # how many groups train at a time; set by the sweep
         self.images, self.timed, self.seconds = (dict.fromkeys(self.kinds, 0) for _ in range(3))
         self.before = speed.noted(device)
         self.what = f"training {self.runs} run{'s' * (self.runs > 1)}"

@@ -19,7 +19,8 @@ from n2nlib.environment import processor
 from n2nlib.errors import ReportError
 from n2nlib.spec import RunSpec
 
-#: Cost of a training image on one CPU core relative to TNet's, measured: for longest-first order and estimates.
+#: Cost of a training image on one CPU core relative to TNet's, measured: for longest-first order and
+#: estimates.
 COST = {"TNet": 1.0, "SmallNet": 2.3, "BaseNet": 4.3, "UNet": 12.6}
 #: Seconds of training from which a rate is worth noting: shorter ones are mostly start-up.
 WORTH_NOTING = 5.0

@@ -99,7 +99,7 @@ class Run:
 
 
 class RunStore:
-    """Finished runs and measurements: the local store and the evidence, or one folder alone if it is given."""
+    """Finished runs and measurements: the local store and the evidence, or one given folder."""
 
     def __init__(self, folder: Path | None = None):
         self.folder = Path(folder or paths.store())
@@ -129,7 +129,7 @@ class RunStore:
         return sorted(name for name in found if self.files(name))
 
     def has(self, spec: RunSpec) -> bool:
-        """Say whether a run is there, whole and unaltered."""
+        """Say whether a run is stored, whole and unaltered."""
         return self.find(_run_name(spec)) is not None
 
     def get(self, spec: RunSpec) -> Run:
@@ -150,14 +150,14 @@ class RunStore:
             if file := self.find(name):
                 try:
                     spec = RunSpec.from_dict(json.loads(archive.read(file, "spec.json")))
-                except (ReportError, TypeError):  # a field, or a value, that this version does not know
+                except (ReportError, TypeError):  # a field or a value that is unknown to this version
                     continue
                 if spec.id == file.stem:
                     found.append(Run(spec, file))
         return found
 
     def put(self, trained) -> Run:
-        """Write a `training.Trained`; a whole run that is there already is left as it is.
+        """Write a `training.Trained`; a whole run that is stored already is kept.
 
         Raises StoreError where the store cannot be written.
         """
@@ -180,7 +180,7 @@ class RunStore:
         return Run(spec, file)
 
     def damaged(self) -> dict[Path, str]:
-        """Return each run and measurement that is there and cannot be believed, with what is wrong with it."""
+        """Return each stored run and measurement that fails its check, with the reason."""
         files = [
             file
             for layer in self.layers

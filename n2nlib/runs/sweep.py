@@ -43,7 +43,7 @@ def sweep(
 ) -> list[Run]:
     """Return the runs of some specs in their order, training those that the store lacks.
 
-    `corpora` maps fingerprints to corpora. `quiet` shows no progress. `on_epoch` is called with a run's spec
+    `corpora` maps fingerprints to datasets. `quiet` shows no progress. `on_epoch` is called with a run's spec
     and each new row of its history; the runs then train in this process, one after the other.
     `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it, which is refused otherwise. Raises
     ReportError if a run fails (all others are finished first). An interrupt ends what is being trained, and
@@ -55,7 +55,7 @@ def sweep(
     for spec in missing:
         if spec.corpus not in corpora:
             raise TrainingError(
-                f"run {spec.id} needs the corpus {spec.corpus}, which is not open: open it and try again."
+                f"run {spec.id} needs the dataset {spec.corpus}, which is not open: open it and try again."
             )
     if missing:
         # A scheduler's workers may have what this machine lacks; each looks for itself.
@@ -100,7 +100,7 @@ def train_here(
     from n2nlib.training.engine import train
 
     with contextlib.ExitStack() as locks:
-        # One order for everybody, so that nobody waits in a circle.
+        # One order for all processes prevents a deadlock.
         for spec in sorted(specs, key=lambda s: s.id):
             locks.enter_context(store.lock(spec))
         specs = [s for s in specs if not store.has(s)]
@@ -180,7 +180,10 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
         return error
     from n2nlib.training.steps import NOT_CAPTURED
 
-    what = f"run {spec.id} ({spec.network} with options {dict(spec.options)}, initialisation {spec.seed}) cannot be trained"
+    what = (
+        f"run {spec.id} ({spec.network} with options {dict(spec.options)}, seed {spec.seed}) "
+        "cannot be trained"
+    )
     why = f"({type(error).__name__}: {error})"
     if capture := NOT_CAPTURED.get("cuda"):
         named = TrainingError(
@@ -282,7 +285,7 @@ _counter = _stop = None
 
 
 def _start_worker(counter, stop, parent: int) -> None:
-    """Prepare a worker: it adds to the shared counters, and ends when it is told to or its parent is gone."""
+    """Prepare a worker: it adds to the shared counters, and ends on request or when its parent has ended."""
     global _counter, _stop
     _counter, _stop = counter, stop
     end_with_parent(parent)

@@ -59,7 +59,7 @@ STEPS = {"TNet": 64, "BaseNet": 24, "UNet": 8}
 BUDGET = 60.0
 NO_BF16 = "bf16 was left out: this processor only emulates it, several times slower than fp32."
 LR = {"TNet": 5e-4, "BaseNet": 5e-4, "UNet": 1e-3}
-#: Runs side by side on a GPU; on a CPU there is one a core.
+#: Runs side by side on a GPU; on a CPU there is one per core.
 TOGETHER = {"TNet": 12, "BaseNet": 5, "UNet": 5}
 
 

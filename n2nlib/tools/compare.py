@@ -139,7 +139,7 @@ def _cells(file: Path) -> dict[tuple[str, str], tuple[float, float | None]]:
     try:
         frame = pd.read_csv(file)
     except ValueError as error:
-        raise ReportError(f"{file} is not a table ({error}): make that report again.") from error
+        raise ReportError(f"{file} is not a table ({error}): rebuild that report.") from error
     if frame.empty:
         return {}
     first = frame.iloc[:, 0].astype(str)

@@ -45,9 +45,9 @@ def keeps_weights(spec: RunSpec, size: int, read: set[str]) -> bool:
 
 
 def add(source: RunStore, names: Iterable[str], evidence: Path) -> list[str]:
-    """Copy entries of a store into the evidence and write its index; return the names that are new or changed.
+    """Copy entries of a store into the evidence and write its index; return the changed names.
 
-    An entry that is there with other content is replaced. Raises StoreError for one that is damaged.
+    A present entry with other content is replaced. Raises StoreError for one that is damaged.
     """
     names = sorted(names)
     there = RunStore(evidence)
@@ -62,7 +62,7 @@ def add(source: RunStore, names: Iterable[str], evidence: Path) -> list[str]:
 def _copy(source: RunStore, name: str, target: Path, read: set[str]) -> bool:
     file = source.folder / name
     if fault := archive.fault(file):
-        raise StoreError(f"{file} {fault}: name entries that are there and whole.")
+        raise StoreError(f"{file} {fault}: name entries that exist and are whole.")
     members, left_out = archive.read_all(file), {}
     if file.suffix == ".zip" and WEIGHTS in members:
         spec = RunSpec.from_dict(json.loads(members["spec.json"]))
@@ -114,7 +114,7 @@ def parsed(report: str) -> tuple[str, str]:
 
 
 def index(evidence: Path) -> str:
-    """Return the index of the evidence as CSV, a line per run: what it is, its numbers, and hashes."""
+    """Return the index of the evidence as CSV, a row per run: its fields, its numbers, and hashes."""
     rows = sorted(
         (_row(run) for run in RunStore(evidence).all()), key=lambda row: [str(v) for v in row.values()]
     )
@@ -157,7 +157,7 @@ def faults(evidence: Path) -> list[str]:
     found += [f"{evidence / name} does not belong there" for name in sorted(files - entries - {INDEX})]
     file = evidence / INDEX
     if not found and not (file.exists() and file.read_text(encoding="utf-8") == index(evidence)):
-        found.append(f"{file} does not list what is there: `n2n evidence add` writes it again")
+        found.append(f"{file} does not list the stored entries: `n2n evidence add` rewrites it")
     return found
 
 

@@ -2,8 +2,8 @@
 
 Optuna proposes; each proposal is trained from scratch at a ninth, a third and all of the profile's epochs,
 and given up between them when it is behind the median. Networks that are larger than TNet are turned down
-untrained. Judged on photographs held back from the training side: validation is never looked at. The table
-of trials lies in the store and the next call goes on from it; at the paper profile: 48 trials of up to 2
+untrained. Trials are judged on held-out training photographs; validation images are not used. The table
+of trials is in the store and the next call resumes it; at the paper profile: 48 trials of up to 2
 million images.
 """
 
@@ -57,7 +57,7 @@ HELD_BACK = 5
 
 
 class Split:
-    """The training side of a corpus, split again by photograph: `train` without every fifth photograph,
+    """The training side of a dataset, split again by photograph: `train` without every fifth photograph,
     `val` of those.
     """
 
@@ -80,7 +80,7 @@ class Split:
         """
         if self.corpus.train.clean is None:
             raise CorpusError(
-                f"{self.corpus.name} has no clean training images to judge by: search on another corpus."
+                f"{self.corpus.name} has no clean training images to judge by: search on another dataset."
             )
         part = self._part(True)
         return part.subset(min(len(part), self.corpus.recipe["n_val"]))
@@ -137,10 +137,10 @@ def search(
     store: RunStore | None = None,
     emulate_bf16: bool = False,
 ) -> pd.DataFrame:
-    """Make `profile.trials` trials, less those that are there already, and return them all.
+    """Make `profile.trials` trials, less those that are stored, and return them all.
 
     `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it.
-    Raises ReportError where Optuna is not installed or the corpus cannot be split.
+    Raises ReportError where Optuna is not installed or the dataset cannot be split.
     """
     try:
         import optuna
@@ -221,7 +221,7 @@ def rates(
 
 
 def _study(table: pd.DataFrame, profile: Profile):
-    """Return an Optuna study that knows the table's trials, seeded by their number."""
+    """Return an Optuna study with the table's trials, seeded by their number."""
     import optuna
 
     sampler = optuna.samplers.TPESampler(seed=len(table), multivariate=True, constant_liar=True)

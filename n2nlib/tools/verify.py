@@ -1,10 +1,11 @@
 """`make verify`: retrain a sample of the stored runs and compare.
 
-On the same kind of processor with the same versions a run comes back to the same weights. Another processor sums in
-another order, which training amplifies until the run is as good as one from another seed. So a run with other weights
-has come back if its PSNR differs by no more than two seeds of its row may: in 99 of 100 cases by less than
-t * sqrt(2) * s, with s the row's own standard deviation over its stored seeds. A run with the same weights must have
-the same PSNR. A row of fewer than three seeds has no spread, and its runs are not judged.
+On the same kind of processor with the same versions a run comes back to the same weights. Another processor
+sums in another order, which training amplifies until the run is as good as one from another seed. So a run
+with other weights has come back if its PSNR differs by no more than two seeds of its row may: in 99 of 100
+cases by less than t * sqrt(2) * s, with s the row's own standard deviation over its stored seeds. A run
+with the same weights must have the same PSNR. A row of fewer than three seeds has no spread, and its runs
+are not judged.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SAME_WEIGHTS_DB = 1e-3
 
 
 def corpora(names: list[str]) -> dict[str, Corpus]:
-    """Return the corpora of some names at every profile, by fingerprint; runs on any other cannot be remade."""
+    """Return the named datasets at every profile, by fingerprint: only their runs can be retrained."""
     opened = [
         open_corpus(name, n_train=p.n_train, n_val=p.n_val) for name in names for p in PROFILES.values()
     ]
@@ -53,7 +54,7 @@ def sample(runs: list[Run], n: int) -> list[Run]:
 
 
 def without_emulation(runs: list[Run], device: str) -> list[Run]:
-    """Return the runs without those in bf16 where this CPU only emulates it, and say so: they would take ten times as long."""
+    """Return the runs without those in bf16 where this CPU only emulates it, and report them."""
     lower = [run for run in runs if run.spec.precision == "bf16"]
     if not lower or device != "cpu" or not emulates_bf16():
         return runs
@@ -62,7 +63,7 @@ def without_emulation(runs: list[Run], device: str) -> list[Run]:
 
 
 def named(stored: list[Run], ids: list[str]) -> list[Run]:
-    """Return the runs of some ids; raises ReportError for one that is not stored or cannot be trained here."""
+    """Return the runs of some ids; raises ReportError for one that cannot be retrained."""
     found = {run.id: run for run in stored}
     for id in ids:
         if id not in found:
@@ -73,7 +74,7 @@ def named(stored: list[Run], ids: list[str]) -> list[Run]:
 
 
 def compare(runs: list[Run], known: dict[str, Corpus], device: str, store: RunStore) -> pd.DataFrame:
-    """Retrain runs into a store and return a row each: PSNR stored and again, and whether the bits are the same."""
+    """Retrain runs into a store; return a row each: both PSNRs, and whether the bits are the same."""
     again = sweep([r.spec for r in runs], known, device=device, store=store)
     rows = []
     for old, new in zip(runs, again, strict=True):
@@ -92,7 +93,7 @@ def compare(runs: list[Run], known: dict[str, Corpus], device: str, store: RunSt
 
 
 def tolerance(run: Run, stored: list[Run]) -> float:
-    """Return by how many dB two seeds of a run's row may differ, in 99 of 100 cases; NaN for a row of fewer than three."""
+    """Return by how many dB two seeds of a row may differ, in 99 of 100 cases; NaN below three."""
     row = [r.metrics["psnr"] for r in stored if r.spec.replace(seed=0) == run.spec.replace(seed=0)]
     if len(row) < 3:
         return math.nan
@@ -100,7 +101,7 @@ def tolerance(run: Run, stored: list[Run]) -> float:
 
 
 def judged(found: pd.DataFrame, allowed: list[float]) -> pd.DataFrame:
-    """Add what is allowed to a table of `compare`, and whether each run has come back: "yes", "no" or "not judged"."""
+    """Add to a table of `compare` what is allowed, and the result: "yes", "no" or "not judged"."""
     same = found["weights"] == "same"
     allowed = np.where(same, SAME_WEIGHTS_DB, allowed)
     near = found["difference (dB)"].abs() <= allowed

@@ -12,7 +12,7 @@ from n2nlib.training.replica import Replica
 
 
 def path_of(replica: Replica, folder: Path) -> Path:
-    """Return where a run's checkpoint lies; half of a run on a CPU and half on a GPU would be a run of
+    """Return the path of a run's checkpoint; half of a run on a CPU and half on a GPU would be a run of
     neither.
     """
     return folder / f"{replica.spec.id}.{replica.device.type}.ckpt"
@@ -46,7 +46,7 @@ def load(replica: Replica, folder: Path) -> None:
             f"the checkpoint {path} cannot be read now ({error}): try again, or delete it.",
             run=replica.spec.id,
         ) from error
-    except Exception:  # whatever a foreign or truncated file raises, it is no checkpoint
+    except Exception:  # a foreign or truncated file may raise anything and is no checkpoint
         path.replace(path.with_suffix(".broken"))
         return
     replica.load(state)

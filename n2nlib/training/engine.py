@@ -56,7 +56,7 @@ def train(
     shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
     if len(shapes) != 1:
         raise TrainingError(
-            "runs that train together must share corpus, n_train, epochs, batch and precision."
+            "runs that train together must share dataset, n_train, epochs, batch and precision."
         )
     if not emulate_bf16:
         refuse_emulated(specs, device.type)
@@ -67,7 +67,7 @@ def train(
 
 @dataclass
 class Watch:
-    """Where a training keeps its checkpoints, and whom it tells what it has done."""
+    """Where a training keeps its checkpoints, and whom it reports progress to."""
 
     checkpoints: Path | None
     progress: Callable[[int], None]

@@ -16,7 +16,7 @@ from n2nlib.training.losses import loss
 def train_plain(spec: RunSpec, pairs, device: str | torch.device = "cpu", steps: int | None = None):
     """Train as the authors' script does: eager, contiguous layout, one `.item()` per step, stored order.
 
-    Knows the paper's own runs only (no augmentation, schedule or averaging). `steps` stops early.
+    Trains the paper's own runs only (no augmentation, schedule or averaging). `steps` stops early.
     Returns the network in training mode and the list of losses, one per step.
     """
     pairs = pairs.subset(spec.n_train, spec.n_photos)

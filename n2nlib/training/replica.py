@@ -80,7 +80,7 @@ class Replica:
             self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16", cache_enabled=False
         ):
             loss = self.objective(self.network, *batch)
-        if self.optimiser is not None:  # gradients that no optimiser sees need not be computed
+        if self.optimiser is not None:  # gradients that no optimiser uses need not be computed
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             if self.spec.schedule == "cosine":
@@ -162,7 +162,7 @@ class Replica:
         """Raise TrainingError once the mean loss is not a number or out of every sane range."""
         if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "L_HDR":
             raise TrainingError(
-                f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, initialisation "
+                f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, seed "
                 f"{self.spec.seed}) "
                 f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32.",
                 run=self.spec.id,
@@ -247,7 +247,7 @@ def optimiser(
 
 @torch.no_grad()
 def validation_psnr(network: torch.nn.Module, noisy: torch.Tensor, clean: torch.Tensor) -> float:
-    """Mean PSNR in dB on the device, with the same cut to 8 bits as `metrics`: uint8 (N,3,H,W) twice ->
+    """Mean PSNR in dB on the device, quantised to 8 bits as in `metrics`: uint8 (N,3,H,W) twice ->
     float.
     """
     network.eval()

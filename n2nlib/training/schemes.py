@@ -47,7 +47,7 @@ def _bytes(values: np.ndarray, device: torch.device) -> torch.Tensor:
 class Samples:
     """The training images of one run, resident on the device as uint8 (N,H,W,3).
 
-    Raises TrainingError where the corpus lacks what the scheme needs.
+    Raises TrainingError where the dataset lacks what the scheme needs.
     """
 
     def __init__(self, spec: RunSpec, pairs, device: torch.device, resident: dict | None = None):
@@ -55,7 +55,7 @@ class Samples:
         second = "clean" if spec.scheme == "noise2clean" else "b"
         if getattr(pairs, second) is None:
             raise TrainingError(
-                f"scheme {spec.scheme} needs the {second} images, which this corpus does not have."
+                f"scheme {spec.scheme} needs the {second} images, which this dataset does not have."
             )
         resident = {} if resident is None else resident
         self.spec, self.device = spec, device
@@ -68,7 +68,7 @@ class Samples:
     def _load(self, pairs, name, resident, key):
         """Return one array on the device; runs that train side by side share it through `resident`."""
         if key not in resident:
-            images = np.array(getattr(pairs, name))  # a writable copy: the corpus may be memory-mapped
+            images = np.array(getattr(pairs, name))  # a writable copy: the dataset may be memory-mapped
             resident[key] = torch.from_numpy(images).to(self.device).permute(0, 2, 3, 1).contiguous()
         return resident[key]
 

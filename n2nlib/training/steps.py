@@ -27,7 +27,7 @@ class CaptureError(Exception):
 
 
 class BufferedStep:
-    """One step of all replicas that takes its images from buffers, at a position that lies on the device.
+    """One step of all replicas that takes its images from buffers, at a position that is on the device.
 
     Nothing in it depends on the host, which is what lets a CUDA graph hold it.
     """
