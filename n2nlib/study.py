@@ -304,7 +304,8 @@ class Study:
 
     def absent(self, text: str) -> None:
         """Say (Markdown) that runs are missing; the report drops a section that says only this."""
-        show_markdown(inspect.cleandoc(text), {"kind": "absent"})
+        text = inspect.cleandoc(text)
+        show_markdown(text[:1].upper() + text[1:], {"kind": "absent"})  # an error's text begins small
 
     def keep(self, prefix: str, values: Mapping[str, Any]) -> None:
         """Keep several numbers for the ledger, each under `prefix` with its label in place of `{}`."""

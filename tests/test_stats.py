@@ -181,6 +181,9 @@ def test_equal_means_is_anova():
     groups = np.random.default_rng(10).normal([[0.0], [0.1], [0.3]], 0.2, (3, 5))
     ours = equal_means(groups.mean(axis=1), groups.std(axis=1, ddof=1), 5)
     assert ours == pytest.approx(sps.f_oneway(*groups).pvalue, rel=1e-9)
+    unequal = [groups[0][:3], groups[1][:4], groups[2]]
+    ours = equal_means(*zip(*((x.mean(), x.std(ddof=1), len(x)) for x in unequal), strict=True))
+    assert ours == pytest.approx(sps.f_oneway(*unequal).pvalue, rel=1e-9)
 
 
 def test_mean_and_sd_as_text():

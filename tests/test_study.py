@@ -94,7 +94,7 @@ def test_an_empty_table_says_why_it_is_absent(study, monkeypatch):
     monkeypatch.setattr(module, "show_markdown", lambda text, mark: shown.append((text, mark["kind"])))
     study.table(pd.DataFrame(columns=["model"]), "t", "Caption.")
     study.table(None, "t", "Caption.", absent="No search is stored.")
-    study.figure(None, "f", "Caption.", absent="No photograph is large enough.")
+    study.figure(None, "f", "Caption.", absent="no photograph is large enough.")
     assert shown.pop() == ("No photograph is large enough.", "absent")
     assert "*Table t has no row: none of its runs is stored" in shown[0][0]
     assert shown[1] == ("No search is stored.", "absent") and not (study.folder / "tables/t.csv").exists()

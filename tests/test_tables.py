@@ -98,6 +98,8 @@ def test_ranges_are_those_of_whole_trios():
             *([24.9 + x for x in r] for r in ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.1, 0.3, 0.2)))
         ).pvalue
     )
+    rows["c"] = rows["c"][:1]
+    assert tables.column_ranges(("one seed", comparison(rows, None)))["p, equal means"][1] is None
 
 
 def stored(store, precision, psnrs, env=None, **spec):

@@ -69,8 +69,10 @@ def test_best_rate():
     assert words.best_rate(rates).startswith(
         "Here 5e-4 ends highest in PSNR and 1e-4 lowest in training loss. The means lie within 0.30 dB"
     )
-    rates = comparison({"1e-4": runs((25.0, 25.1), loss=0.02), "5e-4": runs((25.3, 25.4), loss=0.01)}, "5e-4")
-    assert words.best_rate(rates).startswith("Here 5e-4 ends best in PSNR and in training loss.")
+    rates = comparison({"1e-4": runs((25.0, 25.1, 25.2)), "5e-4": runs((25.3, 25.4), loss=0.01)}, "5e-4")
+    text = words.best_rate(rates)
+    assert text.startswith("Here 5e-4 ends best in PSNR and in training loss.")
+    assert text.endswith("Fewer than 3 seeds are stored at 5e-4.")
     assert words.best_rate(comparison({"5e-4": runs((25.0,))}, "5e-4")) == ""
 
 

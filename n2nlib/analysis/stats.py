@@ -326,14 +326,16 @@ def equivalence(interval: Interval, margin: float) -> float | None:
     return max(interval.p_above(-margin), interval.p_below(margin))
 
 
-def equal_means(means: Sequence[float], sds: Sequence[float], n: int) -> PValue:
-    """Return the p value of one-way analysis of variance from means and sds of groups of n.
+def equal_means(means: Sequence[float], sds: Sequence[float], n: int | Sequence[int]) -> PValue:
+    """Return the p value of one-way analysis of variance from means, sds and sizes of groups.
 
     Small: the groups differ by more than the values within them do.
     """
     k = len(means)  # SciPy's f_oneway wants the values themselves, and a paper prints their means
-    f = n * np.var(means, ddof=1) / np.mean(np.square(sds))
-    return PValue(sps.f.sf(f, k - 1, k * (n - 1)))
+    n = np.broadcast_to(n, k)
+    between = np.sum(n * np.square(means - np.average(means, weights=n))) / (k - 1)
+    within = np.sum((n - 1) * np.square(sds)) / (n.sum() - k)
+    return PValue(sps.f.sf(between / within, k - 1, n.sum() - k))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -84,11 +84,8 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
             continue
         levels = [trio.level(label) for label in trio.labels]
         losses = [trio.level(label, "published_loss").mean for label in trio.labels]
-        p = (
-            stats.equal_means([x.mean for x in levels], [x.sd for x in levels], levels[0].n)
-            if levels[0].sd is not None
-            else None
-        )
+        means, sds, seeds = zip(*((x.mean, x.sd, x.n) for x in levels), strict=True)
+        p = None if None in sds else stats.equal_means(means, sds, seeds)
         lines.append({"columns": name, **dict(zip(positions, levels, strict=True)),
                       "range (dB)": float(np.ptp([x.mean for x in levels])),
                       "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
