@@ -213,7 +213,7 @@ def cluster():
 
 def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, corpus, cluster):
     """Two workers; one is killed while the runs are under way, and the runs end as they do in this process."""
-    specs = [spec(corpus, seed=s, epochs=30) for s in range(3)]
+    specs = [spec(corpus, seed=s, epochs=15) for s in range(3)]
 
     killed = []
 
