@@ -73,9 +73,8 @@ notebooks: $(READY)  ## execute the chapters in place, so that they are committe
 clean:               ## remove every report and cache; stored runs stay
 	@$(PYTHON) -m n2nlib clean
 
-NUMBERS := tests/test_training.py tests/test_losses_metrics.py tests/test_schemes.py tests/test_models.py \
-    tests/test_smallnet.py tests/test_semantics.py tests/test_denoising.py tests/test_pretrained.py \
-    tests/test_smoothgrad.py tests/test_saliency.py tests/test_real_images.py
+NUMBERS := tests/training tests/models tests/test_semantics.py tests/test_denoising.py tests/test_pretrained.py \
+    $(patsubst %,tests/%.py,evaluation/test_smoothgrad analysis/test_saliency analysis/test_real_images)
 
 # An environment says in .ready where it was made; in another place it is repaired.
 MOVED := $(shell p=$$(head -n 1 $(READY) 2>/dev/null); \

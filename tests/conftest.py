@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+# Tests use made-up runs, claims and chapters of tests in other folders.
+sys.path += [str(Path(__file__).parent / name) for name in ("analysis", "display", "report")]
 
 
 @pytest.fixture

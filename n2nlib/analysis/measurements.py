@@ -1,8 +1,8 @@
 """Expensive results that are computed once and stored: each kind is one function with a declared version.
 
 A measurement's identity is its kind, its version and its arguments. Whoever changes what a function computes
-raises its version, and the stored answers of the old one are no longer found (tests/test_measurements.py
-watches the source).
+raises its version, and the stored answers of the old one are no longer found
+(tests/analysis/test_measurements.py watches the source).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What explore computes and what its widgets show, without a browser (tests/test_lab.py has the browser)."""
+"""What explore computes and what its widgets show, without a browser (tests/tools/test_lab.py has the browser)."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def source_of(function) -> str:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_changed_function_has_a_raised_version(kind):
-    """`python tests/test_measurements.py` writes the pins again, once versions were raised where the result changes."""
+    """`python tests/analysis/test_measurements.py` writes the pins again, once versions were raised where the result changes."""
     pinned = json.loads(PINS.read_text())
     found = {"version": KINDS[kind].version, "source": source_of(KINDS[kind].function)}
     assert found == pinned.get(kind), (

@@ -217,7 +217,7 @@ def slow_report(fake_report, tmp_path):
     def start(name: str, side_by_side: int) -> subprocess.Popen:
         write(tmp_path / "notebooks", name, chapter("Slow", ("code", code)))
         driver = tmp_path / "driver.py"
-        driver.write_text(DRIVER.format(tests=str(Path(__file__).parent), side_by_side=side_by_side))
+        driver.write_text(DRIVER.format(tests=str(Path(__file__).parents[1]), side_by_side=side_by_side))
         with (tmp_path / "stderr").open("w") as stderr:
             return subprocess.Popen([sys.executable, driver], start_new_session=True, stderr=stderr)
 
