@@ -61,7 +61,7 @@ def test_a_gpu_that_gives_the_right_result_is_chosen(counted, capsys):
 
 
 def test_the_default_profile_follows_the_trial(counted):
-    for trial, profile in ((lambda: None, "paper"), (fails(OLD), "quick")):
+    for trial, profile in ((lambda: None, "paper"), (fails(OLD), "paper-bf16")):
         device.gpu_fault.cache_clear()
         counted.setattr(device, "try_gpu", trial)
         assert _settings(parser().parse_args(["plan"])).profile == profile
