@@ -106,6 +106,7 @@ def test_what_the_library_imports_is_declared():
         "sklearn": "scikit-learn",
         "PIL": "pillow",
         "pywt": "pywavelets",
+        "yaml": "pyyaml",
         "pypandoc": "pypandoc-binary",
     }
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
