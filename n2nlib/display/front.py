@@ -95,7 +95,7 @@ def _fared(found: Ledger) -> str:
     rest = f"; the other {others} are levels that depend on the images, or lack runs" if others else ""
     return (
         f"Of {total} claims, {n[REPRODUCED]} are reproduced and {n[DIRECTION]} in direction only, "
-        f"{n[CONTRADICTED]} contradicted, {n[NOT_REPRODUCED]} left undecided by the runs{rest}."
+        f"{n[CONTRADICTED]} contradicted, {n[NOT_REPRODUCED]} not reproduced{rest}."
     )
 
 

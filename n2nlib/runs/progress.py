@@ -31,11 +31,13 @@ def say(text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a reader says it: 8 s, 3 min, 2 h 10 min."""
+    """Return a time as a reader says it: 8 s, 3 min, 2 h 10 min, 517 h."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 600 else f"{round(minutes / 60)} h"
 
 
 def live() -> bool:

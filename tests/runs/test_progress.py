@@ -55,7 +55,15 @@ def runs(n: int, network: str = "TNet", **changes) -> list[RunSpec]:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (8, "8 s"), (89, "89 s"), (150, "2 min"), (3_600, "60 min"), (7_800, "2 h 10 min")],
+    [
+        (0.2, "1 s"),
+        (8, "8 s"),
+        (89, "89 s"),
+        (150, "2 min"),
+        (3_600, "60 min"),
+        (7_800, "2 h 10 min"),
+        (1_861_000, "517 h"),
+    ],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
