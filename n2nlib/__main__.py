@@ -22,12 +22,12 @@ TOOLS = {
 }
 
 
-#: What is shown without a GPU and without a choice: dataset and profile of the tracked runs.
+#: The default without a GPU: dataset and profile of the tracked runs.
 SHOWN = "imagenet-sample", "paper-bf16"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return the exit status (2 for what the caller got wrong, in one sentence)."""
+    """Run one command; return the exit status (2 for a mistake of the caller, in one sentence)."""
     argv = sys.argv[1:] if argv is None else argv
     for name in ("N2N_ROOT", "N2N_RESULTS", "N2N_CACHE", "N2N_PHOTOS", "N2N_REAL"):
         if os.environ.get(name):  # kernels start in another folder
@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _settings(args):
-    """Return what a call asks for; without profile and dataset, what serves a reader best on this machine.
+    """Return the settings of a call; profile and dataset default to the best for this machine.
 
     That is the paper's size: with a GPU trained here (on imagenet-sample if its photographs are at hand),
     without one from the stored runs, and a short run trained again as a live check.

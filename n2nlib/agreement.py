@@ -1,4 +1,4 @@
-"""When results of two processors are the same result, so that no file changes for a processor alone."""
+"""When results of two processors count as equal, so that no file changes for a processor alone."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from n2nlib.training import engine
 
 
 class Dataset(NamedTuple):
-    """What the training engine reads of a dataset."""
+    """The part of a dataset that the training engine reads."""
 
     train: Pairs
     val: Pairs

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, processor and commit."""
+"""The environment of a result: versions, processor and commit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPOSITORY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "G
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:
-    """Return what a result was made with: versions, device, commit."""
+    """Return the environment of a result: versions, device, commit."""
     import torch
 
     return {

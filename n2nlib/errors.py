@@ -15,7 +15,7 @@ class ReportError(Exception):
 
 
 class CorpusError(ReportError):
-    """Photographs or pairs that cannot be read or are not what they claim to be."""
+    """Photographs or pairs that cannot be read or have an unexpected content."""
 
 
 class TrainingError(ReportError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-#: What a file system answers that has no locks, such as NFS without its lock service.
+#: Errors of a file system without locks, such as NFS without its lock service.
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 

@@ -1,4 +1,4 @@
-"""The published numbers (`paper.toml`) and claims (`claims.toml`): nothing else in the project types them."""
+"""The published numbers (`paper.toml`) and claims (`claims.toml`), typed nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a chapter talks to: its dataset and size, its runs, and the one way to show and keep results."""
+"""The interface of a chapter: its dataset and size, its runs, and how results are shown and kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from n2nlib.runs.sweep import check_executor, sweep
 from n2nlib.spec import RunSpec
 from n2nlib.text import cell, csv, literal, pipe_table, visible
 
-#: What is called after each epoch: with a run's spec and the new row of its history.
+#: A function that is called after each epoch: with a run's spec and the new row of its history.
 OnEpoch = Callable[[RunSpec, dict[str, Any]], None]
 
 

@@ -1,4 +1,4 @@
-"""What is public of the authors: eleven pairs of their validation set, and a trained TNet.
+"""The authors' public files: eleven pairs of their validation set, and a trained TNet.
 
 The files are read from the folder N2N_REAL if that is set, else downloaded into the cache when they are first
 needed. They may not be redistributed, and no picture of them is made.

@@ -33,7 +33,7 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _MAXIMA, _SAMPLE_FORMAT = 258, 262, (281, 341), 
 
 @dataclass(frozen=True)
 class Examined:
-    """What a scan keeps of a photograph: `look` tells near-duplicates, `assumed` how its values became 8 bits
+    """A scan's record of a photograph: `look` tells near-duplicates, `assumed` how its values became 8 bits
     ('': as stored).
 
     ratio: width / height; one_colour: hardly any variation; profile: it carries a colour profile other than
@@ -77,7 +77,7 @@ def examine(data: bytes, name: str) -> Examined:
 
 
 def area(path: Path) -> int:
-    """Return how many pixels of memory a file will take, from its header alone; 0 for what is not a
+    """Return how many pixels of memory a file will take, from its header alone; 0 for a file that is not a
     readable image."""
     try:
         with _opened(path) as image:

@@ -14,7 +14,7 @@ from n2nlib.data.pairs import Pairs
 from n2nlib.data.sampling import SIDE
 from n2nlib.errors import CorpusError
 
-#: What a report must say of intervals on these files.
+#: A report's remark on intervals on these files.
 UNKNOWN_PHOTOGRAPHS = (
     "The files do not say which images were cut from the same photograph, so all intervals take images as "
     "independent. Images of one "

@@ -89,7 +89,7 @@ _SCAN_VERSION = 1  # raised when `examine` would find something else in the same
 
 @dataclass
 class Scan:
-    """What is below a folder: distinct photographs in the order of their paths, and what was left out and
+    """The content of a folder: distinct photographs in the order of their paths, and what was left out and
     why."""
 
     good: list[tuple[str, str, Examined]] = field(default_factory=list)  # path below the folder, SHA-256
@@ -152,7 +152,7 @@ def folder(path: str, seed: int) -> Source:
     return Source(side(order[held_out:]), side(order[:held_out]), (0.2, 1.0), tuple(notes))
 
 
-# --- what is there ------------------------------------------------------------------------------------------
+# --- content ------------------------------------------------------------------------------------------------
 
 
 def _scan(base: Path) -> Scan:
@@ -199,7 +199,7 @@ def _scan(base: Path) -> Scan:
 
 
 def walk(base: Path, out: Scan):
-    """Yield the paths (below `base`) of files that may be photographs; note what is left out."""
+    """Yield the paths (below `base`) of files that may be photographs; note the others."""
 
     def closed(error: OSError) -> None:
         out.faults.append(
@@ -326,7 +326,7 @@ def _scenes(examined: list[Examined]) -> list[list[int]]:
     return list(groups.values())
 
 
-# --- what has to be said ------------------------------------------------------------------------------------
+# --- warnings -----------------------------------------------------------------------------------------------
 
 
 def _left_out(found: Scan, name: str):

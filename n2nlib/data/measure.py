@@ -1,4 +1,4 @@
-"""What the noise is like: bias, correlations, tails, and how it follows the detail of the image.
+"""Statistics of the noise: bias, correlations, tails, and their relation to image detail.
 
 `error` is always noisy - clean, float (N, 3, H, W) in grey levels (0..255). A value comes with its standard
 error over images, which are drawn independently of one another; None where it has none.

@@ -1,4 +1,4 @@
-"""What a network does to an image, step by step, recorded while an image passes through."""
+"""The steps of a network, recorded while an image passes through."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def trace(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> list
     """Pass one image of that shape (C,H,W) through a network and return every step in the order it was taken.
 
     Layers are seen by hooks, functions between them (a concatenation, a sum) by a function mode, and who
-    feeds whom by the tensors themselves; so a network that somebody adds is recorded without a word about
+    feeds whom by the tensors themselves; so a new network is recorded without a word about
     it. Identities leave no step. The network is used in eval mode, without gradient, and left in the mode
     it was in.
     """

@@ -1,1 +1,1 @@
-"""The chain of chapters: what is stale (`plan`), running it (`run`), and the two documents (`render`)."""
+"""The chain of chapters: stale steps (`plan`), their execution (`run`), and documents (`render`)."""

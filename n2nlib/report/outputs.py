@@ -1,4 +1,4 @@
-"""What a cell displays or prints on its own, without `Study`: in a form that both documents can show.
+"""Outputs that a cell makes without `Study`, in a form that both documents can show.
 
 Pictures stay pictures, HTML tables become tables, text stays text. Widgets and progress bars are left out.
 """
@@ -14,7 +14,7 @@ from n2nlib.report.markdown import DIALECT
 from n2nlib.report.tree import Node, nodes, plain
 
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
-#: What is only for the screen; its text is a stub such as "IntSlider(value=3)".
+#: Outputs for the screen only; their text is a stub such as "IntSlider(value=3)".
 WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
 #: A line that a progress bar wrote, and the beginning of one that reports a warning or an error.
 PROGRESS = re.compile(r"\r|\d+%\|| (it|s|B|[kMG]B)/(s|it)\b|[█▏▎▍▌▋▊▉]")

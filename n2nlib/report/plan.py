@@ -1,4 +1,4 @@
-"""What is stale, and why: decided by content alone, since a clone loses modification times."""
+"""Which steps are stale, and why: decided by content, since a clone loses modification times."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CHAPTER = re.compile(r"[0-9]{2}_[A-Za-z0-9_]+")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a reader can choose for one report."""
+    """The choices of a reader for one report."""
 
     dataset: str
     profile: str
@@ -72,7 +72,7 @@ class Settings:
 
     @property
     def parameters(self) -> dict[str, str | bool]:
-        """What a chapter's parameters cell is given."""
+        """The values of a chapter's parameters cell."""
         names = ("dataset", "profile", "device", "train", "executor")
         return {name: getattr(self, name) for name in names}
 
@@ -204,7 +204,7 @@ class Build:
         return _list(missing, "missing") if missing else _list(altered, "altered") if altered else None
 
     def _changed(self, name: str, inputs: Mapping[str, str]) -> list[str]:
-        """Return the names of the inputs that are not what they were when a step was made."""
+        """Return the names of the inputs that have changed since a step was made."""
         was = self.made.get(name, {}).get("inputs", {})
         changed = [k for k in inputs if inputs[k] != was.get(k)]
         return changed + [f"{k} (gone)" for k in was if k not in inputs]
@@ -259,7 +259,7 @@ class Build:
         out["the dataset"] = settings.opened.fingerprint
         out["the notes on the dataset"] = settings.opened.notes_digest
         out |= {f"{package} version": version(package) for package in PACKAGES}
-        shown = self.wanted if settings.train else self.stored  # what is missing will have been trained
+        shown = self.wanted if settings.train else self.stored  # missing runs will have been trained
         out["the stored runs"] = digest(" ".join(s.id for s in shown).encode())
         return out | {"Python version": ".".join(platform.python_version_tuple()[:2])}
 

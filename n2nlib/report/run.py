@@ -1,4 +1,4 @@
-"""Make what is stale: train what is missing, execute chapters with papermill, render the report."""
+"""Rebuild stale steps: train missing runs, execute chapters with papermill, render the report."""
 
 from __future__ import annotations
 

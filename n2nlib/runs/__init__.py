@@ -1,1 +1,1 @@
-"""Trained runs: the store, and the sweep that trains what is missing, here or on a cluster."""
+"""Trained runs: the store, and the sweep that trains missing runs, here or on a cluster."""

@@ -24,7 +24,7 @@ MEMBERS = {
 }
 #: Zip's earliest time: the same members are the same bytes whenever they are written.
 EPOCH = (1980, 1, 1, 0, 0, 0)
-#: What zipfile and the parsing of members raise for a file that is not what was written.
+#: Errors of zipfile and of the parsing of members for an altered file.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 

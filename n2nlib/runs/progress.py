@@ -76,8 +76,7 @@ def still(what: str, quiet: bool = False) -> Iterator[None]:
 
 
 class Meter:
-    """What a training calls with the images done since its last call: adds them up with the time that
-    they took.
+    """Adds up images and their time; a training calls it with the images since its last call.
 
     `report(images, timed, seconds)`: images done, how many of them were timed, and in how many seconds. The
     images of a checkpoint, which the first call reports, were not timed.
@@ -133,7 +132,7 @@ class Progress:
         speed.note(self.device, measured)
 
     def open(self) -> None:
-        """Say what is about to be done, once it is known how many groups train at a time."""
+        """Announce the training, once it is known how many groups train at a time."""
         if self.quiet or self.bar is not None or self.opened:
             return
         self.opened = True

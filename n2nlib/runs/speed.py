@@ -1,4 +1,4 @@
-"""How fast this machine trains, as it was measured here: for estimates of time, and for nothing else.
+"""The measured speed of training on this machine, for estimates of time only.
 
 Every sweep notes the images per second of each network and precision in the cache; `make plan` reads them.
 Where nothing is noted yet, another process trains TNet for a second.

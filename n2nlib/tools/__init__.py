@@ -1,1 +1,1 @@
-"""What the command line runs besides the report: benchmark, verification, search, comparison of reports."""
+"""Commands besides the report: benchmark, verification, search, comparison of reports."""

@@ -1,4 +1,4 @@
-"""Which numbers moved between two reports, and whether by more than they vary from one seed to the next."""
+"""Numbers that moved between two reports, and whether by more than they vary between seeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from n2nlib.text import visible
 
 #: Relative change below which two numbers are the same: the digits of a text file, not a result.
 SAME = 1e-9
-#: Characters in a line of what is printed.
+#: Characters in a printed line.
 WIDTH = 100
 
 #: What follows a column's name where the column holds numbers with more to them (see `text.flat`).

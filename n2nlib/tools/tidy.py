@@ -1,4 +1,4 @@
-"""The committed chapters: executed in place, with nothing in them that changes from one time to the next."""
+"""The committed chapters: executed in place, without anything that changes between executions."""
 
 from __future__ import annotations
 

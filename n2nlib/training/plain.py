@@ -1,6 +1,4 @@
-"""The textbook training loop: what the engine in `training` is compared with, for its numbers and for its
-speed.
-"""
+"""The textbook training loop: the reference for the engine's numbers and speed."""
 
 from __future__ import annotations
 

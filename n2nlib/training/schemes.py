@@ -1,4 +1,4 @@
-"""What a run learns from: which images are input and target (`Samples`), and what is minimised (`objective`).
+"""Schemes of training: input and target images (`Samples`) and the loss (`objective`).
 
 Every random choice comes from counter-based words keyed by (seed, purpose, epoch, place in the stored
 order), so it does not depend on device, chunk size, other runs or where a run was resumed.
