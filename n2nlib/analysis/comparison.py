@@ -151,7 +151,8 @@ class Comparison:
             return ""
         counts = sorted({len(runs) for runs in self.rows.values()})
         n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"After {self.images:,} training images, on {self.validation}; n = {n} seeds."
+        seeds = "seed" if counts[-1] == 1 else "seeds"
+        return f"After {self.images:,} training images, on {self.validation}; n = {n} {seeds}."
 
     @property
     def validation(self) -> str:

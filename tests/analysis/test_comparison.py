@@ -145,4 +145,4 @@ def test_absent_rows_stay_absent_in_a_selection():
 
 def test_one_photograph_is_one():
     rows = Comparison({"TNet": runs((25.0,))}, "TNet", np.zeros(10), np.full(10, 20.7))
-    assert "10 validation images of 1 photograph; n = 1 seeds" in rows.sample
+    assert "10 validation images of 1 photograph; n = 1 seed." in rows.sample
