@@ -111,7 +111,7 @@ def test_what_the_library_imports_is_declared():
     }
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = {canonicalize_name(Requirement(line).name) for lines in lists for line in lines}
-    brought = {"IPython", "distributed"}  # by ipykernel and dask[distributed]
+    brought = {"IPython", "distributed", "traitlets"}  # by ipykernel, dask[distributed] and ipywidgets
     for path in (ROOT / "n2nlib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = (
