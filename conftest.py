@@ -76,19 +76,12 @@ def pytest_report_header(config):
 
 
 #: The files of tests that take longest. Whatever begins last should be short, or one worker waits for the other.
-LONGEST = (
-    "test_report_run",
-    "test_odd_photographs",
-    "test_cells",
-    "test_runs",
-    "test_training",
-    "test_cluster",
-)
+LONGEST = "report_run runs odd_photographs nbval cluster partial_store training cells bench".split()
 
 
 def pytest_collection_modifyitems(items):
     """Begin with the chapters and the longest files; xdist hands out files in this order."""
-    order = {stem: i for i, stem in enumerate(LONGEST)}
+    order = {f"test_{name}": i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda i: -1 if i.path.suffix == ".ipynb" else order.get(i.path.stem, len(LONGEST)))
 
 
