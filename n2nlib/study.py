@@ -17,8 +17,8 @@ import pandas as pd
 from n2nlib import paths
 from n2nlib.agreement import agree, rounded
 from n2nlib.analysis.comparison import Comparison, Rows
+from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.analysis.measurements import Measurement, validation_images
-from n2nlib.analysis.stats import Interval, MeanSD
 from n2nlib.data import Corpus, Pairs, open_corpus
 from n2nlib.device import resolve
 from n2nlib.display import alternatives, style
@@ -198,13 +198,7 @@ class Study:
         size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
         return open_corpus("bundled", **size).val
 
-    def measure(
-        self,
-        what: Measurement | str,
-        inputs: Mapping[str, Any] | None = None,
-        compute: Callable[[], dict[str, Any]] | None = None,
-        **arguments,
-    ) -> dict[str, Any]:
+    def measure(self, what: Measurement, **arguments) -> dict[str, Any]:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
         The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
@@ -212,9 +206,7 @@ class Study:
         """
         if any(isinstance(value, list) and not value for value in arguments.values()):
             return {}
-        if isinstance(what, Measurement):
-            return what.stored(self.store, **{"corpus": self.dataset, **arguments})
-        return self.store.measurement(what, {"corpus": self.fingerprint, **(inputs or {})}, compute)
+        return what.stored(self.store, **{"corpus": self.dataset, **arguments})
 
     def compare(self, rows: Rows, reference: str | None = None) -> Comparison:
         """Return a comparison of rows of runs, training what the store lacks where that is allowed.

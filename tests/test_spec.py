@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2nlib.analysis.stats import same_start
+from n2nlib.analysis.comparison import same_start
 from n2nlib.errors import ReportError
 from n2nlib.models import NETWORKS, build, count_parameters
 from n2nlib.runs import archive

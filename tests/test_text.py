@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2nlib.analysis.stats import MeanSE
+from n2nlib.analysis.intervals import MeanSE
 from n2nlib.text import cell, csv, flat, literal, pipe_table, visible
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from n2nlib.analysis.measuring import Measured, row_name
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
+from n2nlib.analysis.quantities import Measured, row_name
 from n2nlib.paper import Claim
 
 COUNTED = {"parameters": "weights", "macs": "MACs per image", "convolutions": "convolutions",

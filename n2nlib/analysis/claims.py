@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.experiments import networks
 from n2nlib.models import build, count_parameters
 from n2nlib.models.summary import multiply_adds

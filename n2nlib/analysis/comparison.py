@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
 
-from n2nlib.analysis import stats
-from n2nlib.analysis.stats import Interval, MeanSD
+from n2nlib.analysis import intervals
+from n2nlib.analysis.intervals import Interval, MeanSD, crossed, paired, welch
+from n2nlib.models import build
 from n2nlib.runs.store import Run
 
 
@@ -72,19 +73,15 @@ class Comparison:
 
     def mean(self, label: str) -> Interval:
         """Return a row's mean PSNR (dB) with its interval over seeds and photographs."""
-        return stats.crossed(np.stack([run.psnr for run in self.rows[label]]), photo=self.photo)
+        return intervals.crossed(np.stack([run.psnr for run in self.rows[label]]), photo=self.photo)
 
     def difference(self, label: str, other: str | None = None, metric: str = "psnr") -> Interval:
         """Return a metric of one row minus that of another (the reference unless given), with its interval.
 
-        PSNR: over seeds and photographs, a loss: over seeds. Seeds are paired as `stats.partners` says.
+        PSNR: over seeds and photographs, a loss: over seeds. Seeds are paired as `partners` says.
         """
         a, b = self.rows[label], self.rows[other or self.reference]
-        found = (
-            stats.psnr_difference(a, b, self.photo)
-            if metric == "psnr"
-            else stats.loss_difference(a, b, metric)
-        )
+        found = psnr_difference(a, b, self.photo) if metric == "psnr" else loss_difference(a, b, metric)
         return found.signed()
 
     def differences(self, metric: str = "psnr") -> dict[str, Interval]:
@@ -164,9 +161,9 @@ class Comparison:
         """Which rows are compared with a part of the reference's seeds only, and its mean over these."""
         groups: dict[tuple[int, str], list[str]] = {}
         for label in self.others if self.reference else []:
-            _, partners, together = stats.partners(self.rows[label], self.rows[self.reference])
-            if len(partners) < len(self.rows[self.reference]):
-                key = len(partners), f"{MeanSD.of([run.psnr.mean() for run in partners]).mean:.2f}"
+            _, same, together = partners(self.rows[label], self.rows[self.reference])
+            if len(same) < len(self.rows[self.reference]):
+                key = len(same), f"{MeanSD.of([run.psnr.mean() for run in same]).mean:.2f}"
                 groups.setdefault(key, []).append(label)
         return " ".join(
             f"{', '.join(labels)}: compared with the same {n} seed{'s' * (n > 1)} of {self.reference}, "
@@ -192,3 +189,62 @@ def validation_sample(photo: np.ndarray, photos_known: bool = True) -> str:
 
 
 Rows = Mapping[str, Sequence] | Callable[..., Mapping[str, Sequence]]
+
+
+def same_start(a, b) -> bool:
+    """Return whether two RunSpecs start from the same weights, so that their results may be paired.
+
+    Decided by the tensors, not by the names of options: TNet with batch normalisation, dropout, average
+    pooling or ReLU draws the same weights as TNet without. What one of the two has alone (the scale of a
+    normalisation) must start as a constant.
+    """
+    if a.network != b.network or a.seed != b.seed:
+        return False
+    return a.options == b.options or _same_weights(a.network, a.options, b.options, a.seed)
+
+
+@lru_cache(maxsize=1024)
+def _same_weights(network: str, options_a, options_b, seed: int) -> bool:
+    a, b = (build(network, seed=seed, **options).state_dict() for options in (options_a, options_b))
+    alone = [t for k, t in (*a.items(), *b.items()) if (k in a) != (k in b)]
+    constant = all(t.numel() == 0 or bool((t == t.flatten()[0]).all()) for t in alone)
+    return constant and all(
+        a[k].shape == b[k].shape and bool((a[k] == b[k]).all()) for k in a.keys() & b.keys()
+    )
+
+
+def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
+    """Return the difference in mean PSNR (dB) of two lists of runs judged on the same validation images.
+
+    `partners` says which runs are compared and whether they are paired. `photo` (N,) numbers the photograph
+    of each validation image.
+    """
+    runs_a, runs_b, together = partners(runs_a, runs_b)
+    a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
+    return crossed(a, b, photo=photo, paired=together)
+
+
+def loss_difference(runs_a: Sequence, runs_b: Sequence, metric: str = "published_loss") -> Interval:
+    """Return the difference in a loss of two lists of runs, paired as `psnr_difference` pairs them.
+
+    Over initialisations only.
+    """
+    runs_a, runs_b, together = partners(runs_a, runs_b)
+    a, b = ([run.metrics[metric] for run in runs] for runs in (runs_a, runs_b))
+    return (paired if together else welch)(a, b)
+
+
+def partners(runs_a: Sequence, runs_b: Sequence) -> tuple[Sequence, Sequence, bool]:
+    """Return the runs to compare, and whether they are paired.
+
+    Runs that start from the same weights stand side by side, and what has no partner is left out: TNet's runs
+    at two learning rates, or with L1 and L2, correlate by 0.8 to 0.9 over seeds. Where none do, equal sets of
+    seeds are compared; where the two have no seed in common, all runs.
+    """
+    pairs = [(a, b) for a in runs_a for b in runs_b if same_start(a.spec, b.spec)]
+    if pairs:
+        return (*zip(*pairs, strict=True), True)
+    shared = {a.spec.seed for a in runs_a} & {b.spec.seed for b in runs_b}
+    if shared:
+        runs_a, runs_b = ([run for run in runs if run.spec.seed in shared] for runs in (runs_a, runs_b))
+    return runs_a, runs_b, False

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from n2nlib.analysis import measurements, stats
+from n2nlib.analysis import intervals, measurements
 from n2nlib.analysis.comparison import Comparison, validation_sample
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.errors import MissingPackage
 from n2nlib.evaluation import classical
 
@@ -120,7 +120,8 @@ class Filters:
             return {}
         runs = np.stack([run.psnr for run in networks.rows[label]])  # (seeds, images)
         return {
-            name: stats.crossed(runs - self.psnr(name), photo=self.photo).signed() for name in self.compared
+            name: intervals.crossed(runs - self.psnr(name), photo=self.photo).signed()
+            for name in self.compared
         }
 
     @property
@@ -151,6 +152,6 @@ class Filters:
     pairing = ""
 
     def _over_photographs(self, values: np.ndarray) -> Interval:
-        return stats.cluster_bootstrap(
+        return intervals.cluster_bootstrap(
             lambda i: values[i].mean(), self.photo[: len(values)], np.random.default_rng(0)
         )

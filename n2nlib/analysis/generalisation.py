@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from n2nlib.analysis import measurements, stats
+from n2nlib.analysis import intervals, measurements
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.filters import tuned
-from n2nlib.analysis.stats import Interval, MeanSD
+from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.data import Corpus
 from n2nlib.errors import ReportError
 from n2nlib.evaluation.classical import find
@@ -153,8 +153,8 @@ class WholePhotographs:
         """Return a method minus another, with its interval; for a filter it is over photographs alone."""
         gain = self.values(cell, method, measure) - self.values(cell, over, measure)  # (seeds, photographs)
         if method in self.networks:
-            return stats.crossed(gain, photo=np.arange(gain.shape[1])).signed()
-        return stats.mean_interval(gain[0]).signed()
+            return intervals.crossed(gain, photo=np.arange(gain.shape[1])).signed()
+        return intervals.mean_interval(gain[0]).signed()
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from n2nlib.analysis import saliency
-from n2nlib.analysis.stats import FEWEST, Interval, cluster_bootstrap, crossed
+from n2nlib.analysis.intervals import FEWEST, Interval, cluster_bootstrap, crossed
+from n2nlib.evaluation import saliency
 
 #: Statistic as the ledger names it -> the arrays it is made of, and how.
 STATISTICS = {

@@ -28,7 +28,7 @@ from n2nlib.analysis.claims import (
     Evidence,
     Judged,
 )
-from n2nlib.analysis.stats import Interval, printed
+from n2nlib.analysis.intervals import Interval, printed
 from n2nlib.analysis.verdicts import judge
 from n2nlib.errors import ReportError
 from n2nlib.paper import Claim

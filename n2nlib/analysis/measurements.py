@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from n2nlib.analysis import detail
 from n2nlib.data import Corpus, measure, open_corpus
-from n2nlib.evaluation import classical, metrics, transfer
+from n2nlib.evaluation import classical, detail, metrics, transfer
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
 from n2nlib.runs.store import Run, RunStore

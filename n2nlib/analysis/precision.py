@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n2nlib.analysis import stats
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis import intervals
+from n2nlib.analysis.intervals import Interval
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
 
@@ -25,12 +25,14 @@ def precision_effects(store: RunStore, precisions: Sequence[str] = ("bf16",)) ->
     for kind in sorted(kinds, key=lambda kind: (kind.images, described(kind))):
         for precision in precisions:
             both = [found for found in kinds[kind].values() if {"fp32", precision} <= set(found)]
-            if len(both) >= stats.FEWEST:
+            if len(both) >= intervals.FEWEST:
                 out.append(
                     (
                         kind,
                         precision,
-                        stats.paired([b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9),
+                        intervals.paired(
+                            [b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9
+                        ),
                     )
                 )
     return out

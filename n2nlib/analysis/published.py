@@ -9,7 +9,7 @@ import numpy as np
 
 from n2nlib import paper
 from n2nlib.analysis.claims import Evidence, Judged
-from n2nlib.analysis.stats import MeanSD
+from n2nlib.analysis.intervals import MeanSD
 from n2nlib.analysis.verdicts import judge
 from n2nlib.spec import RunSpec
 

@@ -17,8 +17,8 @@ from scipy import stats as sps
 
 from n2nlib import experiments, paper
 from n2nlib.analysis import measurements
+from n2nlib.analysis.intervals import FEWEST, Interval, MeanSD
 from n2nlib.analysis.measurements import measurement
-from n2nlib.analysis.stats import FEWEST, Interval, MeanSD
 from n2nlib.data import Pairs, authors, measure
 from n2nlib.data.authors import COUNT, PublicPairs
 from n2nlib.errors import CorpusError

@@ -1,7 +1,7 @@
 """What chapter 05 measures: the statements of section 3 for each validation image, and the maps it shows.
 
 A subject is a `Network` or a `Filter`. `per_image` measures a statistic of one or more subjects and returns
-`ImageStatistics`, which averages them and knows their intervals. Definitions: `n2nlib.analysis.saliency`.
+`ImageStatistics`, which averages them and knows their intervals. Definitions: `n2nlib.evaluation.saliency`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from n2nlib.analysis import filters, influence, saliency
+from n2nlib.analysis import filters
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.image_statistics import ImageStatistics
 from n2nlib.analysis.measurements import Measurement, measurement
 from n2nlib.data import Corpus
-from n2nlib.evaluation import classical, smoothgrad
+from n2nlib.data.pairs import Pairs
+from n2nlib.evaluation import classical, influence, saliency, smoothgrad
 from n2nlib.models import build
 from n2nlib.runs.store import Run
-
-#: Stored identities hold this; a change of what is computed raises the version in the decorator instead.
-IDENTITY = {"version": 1}
 
 # --- networks and filters -------------------------------------------------------------------------
 
@@ -159,57 +157,38 @@ def maps(network: torch.nn.Module, noisy: np.ndarray, clean: np.ndarray, **draws
     return torch.stack([loss.mean(1), output.mean(1)], dim=1).numpy()
 
 
-@measurement("smoothgrad-statements")
+def _images_and_subject(corpus: Corpus, n: int, network: Network | None = None, filter: str = "",
+                        parameters: Mapping | None = None) -> tuple[Pairs, Network | Filter]:  # fmt: skip
+    """Return the first n validation images, and the subject that `inputs` of it names."""
+    return corpus.val.subset(n), network or Filter(filter, parameters or {})
+
+
+@measurement("smoothgrad-statements", explicit=True)
 def statements(
-    *,
-    corpus: Corpus,
-    n: int,
-    network: Network | None = None,
-    filter: str = "",
-    parameters: Mapping | None = None,
-    version: int = 1,
-    **draws,
-) -> dict[str, Any]:
+    *, corpus: Corpus, n: int, network: Network | None = None, filter: str = "",
+    parameters: Mapping | None = None, **draws,
+) -> dict[str, Any]:  # fmt: skip
     """`saliency.statements` of the first n validation images for a network or filter, `photo` (n,) added."""
-    val = corpus.val.subset(n)
-    subject = network or Filter(filter, parameters or {})
+    val, subject = _images_and_subject(corpus, n, network, filter, parameters)
     return {"arrays": {**subject.statements(val.a, val.clean, **draws), "photo": val.photo}}
 
 
-@measurement("smoothgrad-same-side")
-def same_side(
-    *,
-    corpus: Corpus,
-    n: int,
-    network: Network | None = None,
-    filter: str = "",
-    parameters: Mapping | None = None,
-    version: int = 1,
-) -> dict[str, Any]:
+@measurement("smoothgrad-same-side", explicit=True)
+def same_side(*, corpus: Corpus, n: int, **subject) -> dict[str, Any]:
     """`saliency.same_side` of the first n validation images for a network or a filter, `photo` (n,) added."""
-    val = corpus.val.subset(n)
-    subject = network or Filter(filter, parameters or {})
+    val, subject = _images_and_subject(corpus, n, **subject)
     return {"arrays": {**saliency.same_side(subject.rows, val.a, val.clean), "photo": val.photo}}
 
 
-@measurement("smoothgrad-change")
-def changes(
-    *,
-    corpus: Corpus,
-    n: int,
-    network: Network | None = None,
-    filter: str = "",
-    parameters: Mapping | None = None,
-    version: int = 1,
-) -> dict[str, Any]:
+@measurement("smoothgrad-change", explicit=True)
+def changes(*, corpus: Corpus, n: int, **subject) -> dict[str, Any]:
     """`influence.change` of the first n validation images for a network or a filter, `photo` (n,) added."""
-    val = corpus.val.subset(n)
-    denoised = (network or Filter(filter, parameters or {})).denoise(val.a)
-    return {"arrays": {**influence.change(val.a, val.clean, denoised), "photo": val.photo}}
+    val, subject = _images_and_subject(corpus, n, **subject)
+    return {"arrays": {**influence.change(val.a, val.clean, subject.denoise(val.a)), "photo": val.photo}}
 
 
-@measurement("smoothgrad-background")
-def background(*, corpus: Corpus, n: int, network: Network, version: int = 1, **draws) -> dict[str, Any]:
+@measurement("smoothgrad-background", explicit=True)
+def background(*, corpus: Corpus, n: int, network: Network, **draws) -> dict[str, Any]:
     """`influence.background` of the first n validation images for a network.
 
     `background` (n,), and `photo` (n,).
@@ -221,8 +200,8 @@ def background(*, corpus: Corpus, n: int, network: Network, version: int = 1, **
     return {"arrays": {"background": found, "photo": val.photo}}
 
 
-@measurement("smoothgrad-cascade")
-def cascade(*, corpus: Corpus, network: Network, n: int, version: int = 1, **draws) -> dict[str, Any]:
+@measurement("smoothgrad-cascade", explicit=True)
+def cascade(*, corpus: Corpus, network: Network, n: int, **draws) -> dict[str, Any]:
     """Rank correlation of a network's maps with those of the network with more and more layers randomised.
 
     Arrays: `correlation` (layers,2,n) of the sizes of the maps of loss and output, from the output layer on,
@@ -242,9 +221,7 @@ def cascade(*, corpus: Corpus, network: Network, n: int, version: int = 1, **dra
 
 
 @measurement("smoothgrad-pictures", 2)
-def pictures(
-    *, corpus: Corpus, bundled: Corpus, network: Network, n: int, version: int = 1, **draws
-) -> dict[str, Any]:
+def pictures(*, corpus: Corpus, bundled: Corpus, network: Network, n: int, **draws) -> dict[str, Any]:
     """Bundled pictures chosen by `saliency.noisiest_edges`, with the output and the maps of a network.
 
     Arrays: `noisy`, `clean`, `denoised` (n,3,H,W), `squares` (n,2) the chosen pixels, and maps (n,2,H,W) of
@@ -267,7 +244,7 @@ def pictures(
     }
 
 
-@measurement("smoothgrad-rows")
+@measurement("smoothgrad-rows", explicit=True)
 def rows(
     *,
     corpus: Corpus,
@@ -277,7 +254,6 @@ def rows(
     parameters: Mapping[str, Mapping],
     pictures: int,
     half: int,
-    version: int = 1,
 ) -> dict[str, Any]:
     """The Jacobian row of the chosen pixel of each picture for networks and filters: arrays (pictures,H,W).
 
@@ -308,10 +284,7 @@ def per_image(study, what: Measurement, subjects: Subjects, n: int, **settings) 
     """Measure the first n validation images (all, where there are fewer) for each subject and seed."""
     n = min(n, study.profile.n_val)
     found = {
-        label: [
-            study.measure(what, **subject.inputs, **settings, n=n, **IDENTITY)["arrays"]
-            for subject in members
-        ]
+        label: [study.measure(what, **subject.inputs, **settings, n=n)["arrays"] for subject in members]
         for label, members in subjects.items()
     }
     return ImageStatistics(
@@ -328,9 +301,9 @@ def pictured(study, tnet: Subjects, n: int, **draws) -> dict[str, np.ndarray]:
     first = _first(tnet)
     if first is None:
         return {}
-    return study.measure(
-        pictures, bundled=study.open_dataset("bundled"), network=first, n=n, **draws, **IDENTITY
-    )["arrays"]
+    return study.measure(pictures, bundled=study.open_dataset("bundled"), network=first, n=n, **draws)[
+        "arrays"
+    ]
 
 
 def row_pictures(
@@ -349,7 +322,6 @@ def row_pictures(
         parameters=parameters,
         pictures=n,
         half=half,
-        **IDENTITY,
     )["arrays"]
 
 
@@ -359,5 +331,5 @@ def cascaded(study, tnet: Subjects, n: int, **draws) -> np.ndarray | None:
     if first is None:
         return None
     n = min(n, study.profile.n_val)
-    correlation = study.measure(cascade, network=first, n=n, **draws, **IDENTITY)["arrays"]["correlation"]
+    correlation = study.measure(cascade, network=first, n=n, **draws)["arrays"]["correlation"]
     return np.concatenate([np.ones((1, 2)), np.nanmean(correlation, axis=2)])

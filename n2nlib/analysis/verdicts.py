@@ -35,8 +35,8 @@ from n2nlib.analysis.claims import (
     Evidence,
     Judged,
 )
-from n2nlib.analysis.measuring import Measured, measure, within
-from n2nlib.analysis.stats import Interval, holm
+from n2nlib.analysis.intervals import Interval, holm
+from n2nlib.analysis.quantities import Measured, measure, within
 from n2nlib.paper import Claim
 
 #: The chance of any false finding in the whole ledger.

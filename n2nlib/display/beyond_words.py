@@ -9,7 +9,7 @@ import pandas as pd
 from n2nlib import paper
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.generalisation import Transfer, WholePhotographs
-from n2nlib.analysis.stats import FEWEST
+from n2nlib.analysis.intervals import FEWEST
 from n2nlib.display.words import MORE, listed, pair, plural
 
 

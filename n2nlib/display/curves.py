@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from n2nlib import paper
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.generalisation import WholePhotographs
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.display.pictures import picture_grid
 from n2nlib.display.style import PAGE, colour
 from n2nlib.display.tables import published_difference

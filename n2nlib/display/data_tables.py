@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from n2nlib import paper
-from n2nlib.analysis.stats import MeanSE
+from n2nlib.analysis.intervals import MeanSE
 
 
 def dataset(corpus) -> pd.DataFrame:

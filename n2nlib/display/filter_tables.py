@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from n2nlib import paper
-from n2nlib.analysis import stats
+from n2nlib.analysis import intervals
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.filters import Filters
-from n2nlib.analysis.stats import Interval, MeanSD
+from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.evaluation import classical
 
 
@@ -70,7 +70,7 @@ def baselines(
         lines.append(
             {
                 "method": label,
-                "PSNR (dB)": stats.crossed(per_image, photo=networks.photo),
+                "PSNR (dB)": intervals.crossed(per_image, photo=networks.photo),
                 "over seeds (dB)": MeanSD.of(per_image.mean(axis=1)),
                 "global PSNR (dB)": float(np.mean([one["global"] for one in seeds])),
                 "images": per_image.shape[1],

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from n2nlib import paper
-from n2nlib.analysis import measuring, stats
+from n2nlib.analysis import intervals, quantities
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.intervals import MeanSD
 from n2nlib.analysis.ledger import Ledger
-from n2nlib.analysis.stats import MeanSD
 from n2nlib.display.tables import by_seed, published_difference
 
 
@@ -35,7 +35,7 @@ def l1_and_bn(rows: Comparison) -> pd.DataFrame:
     """TNet+L1 and TNet+BN minus TNet (dB): printed, with the rows exchanged, by other groups, and ours."""
     labels = ("TNet+L1", "TNet+BN")
     l1, bn = (published_difference(label) for label in labels)
-    others = [stats.printed(-paper.value(f"suspects.l1_cost_{end}")) for end in ("low", "high")]
+    others = [intervals.printed(-paper.value(f"suspects.l1_cost_{end}")) for end in ("low", "high")]
     ours = rows.differences()
     lines = {
         "the paper, as printed": (l1, bn),
@@ -89,7 +89,7 @@ def authors_levels(found: Ledger) -> pd.DataFrame:
     numbers = found.evidence.numbers
     lines = [
         {
-            "row": measuring.row_name(j.claim.a),
+            "row": quantities.row_name(j.claim.a),
             "printed (dB)": j.claim.published,
             "predicted (dB)": found.number(name),
             "calibrated": "yes" if numbers[name]["in_range"] else "no",
@@ -109,14 +109,15 @@ def cost(rows: Comparison, a: str = "UNet", b: str = "TNet") -> pd.DataFrame:
     both = {row: rows.rows[row] for row in (a, b) if row in rows.rows}
     if len(both) < 2:
         return pd.DataFrame()
-    level = measuring.common_level(both)
+    level = quantities.common_level(both)
     columns = {
         "training images": ("images", 1, 0),
         "MACs (10^12)": ("macs", 1e12, 2),
         "seconds": ("seconds", 1, 0),
     }
     needed = {
-        name: (measuring.cost(both, metric), unit, digits) for name, (metric, unit, digits) in columns.items()
+        name: (quantities.cost(both, metric), unit, digits)
+        for name, (metric, unit, digits) in columns.items()
     }
     return pd.DataFrame([
         {"network": row, "to (dB)": level}

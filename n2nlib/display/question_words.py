@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from n2nlib import paper
-from n2nlib.analysis import claims, stats
+from n2nlib.analysis import claims, intervals
 from n2nlib.analysis.claims import CONTRADICTED, DIRECTION, NOT_REPRODUCED, REPRODUCED, Judged
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger
@@ -116,7 +116,7 @@ def exchanged(found: Ledger) -> str:
     return f"{facts} {reading}"
 
 
-def predicted(found: Ledger, row: str) -> stats.Interval | None:
+def predicted(found: Ledger, row: str) -> intervals.Interval | None:
     """What a row would reach on the authors' validation images (dB); None without an interval."""
     return found.number(f"authors.level.{row}") or None
 

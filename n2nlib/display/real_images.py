@@ -9,8 +9,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from n2nlib import paper
+from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.analysis.real_images import REACH, Calibration, Level, Levels, Noise
-from n2nlib.analysis.stats import Interval, MeanSD
 from n2nlib.data import authors, measure
 from n2nlib.data.authors import COUNT
 from n2nlib.display.data_tables import measured

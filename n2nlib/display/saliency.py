@@ -14,10 +14,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from n2nlib.analysis import saliency
 from n2nlib.analysis.image_statistics import ImageStatistics
 from n2nlib.display.pictures import show
 from n2nlib.display.style import COLUMN, PAGE, colour
+from n2nlib.evaluation import saliency
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.image_statistics import ImageStatistics
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.display.words import side
 
 

@@ -14,12 +14,11 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw
 from torch import nn
 
-from n2nlib.analysis import saliency
 from n2nlib.data import noise as noises
 from n2nlib.data import sampling
 from n2nlib.data.photos import bundled
 from n2nlib.errors import ReportError, unknown_name
-from n2nlib.evaluation import classical, metrics, smoothgrad
+from n2nlib.evaluation import classical, metrics, saliency, smoothgrad
 from n2nlib.pretrained import load_pretrained
 
 #: Sides of the picture in pixels: multiples of the networks' 32, in which BaseNet's tiles fit.

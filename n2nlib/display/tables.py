@@ -9,10 +9,10 @@ import pandas as pd
 from torch import nn
 
 from n2nlib import paper
-from n2nlib.analysis import stats
+from n2nlib.analysis import intervals
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.intervals import Interval, MeanSD, PValue
 from n2nlib.analysis.precision import Effect, described
-from n2nlib.analysis.stats import Interval, MeanSD, PValue
 from n2nlib.analysis.verdicts import ALPHA
 from n2nlib.models import build
 from n2nlib.models.summary import multiply_adds, trace
@@ -57,9 +57,9 @@ def learning_rate_differences(rates: Comparison) -> pd.DataFrame:
     return pd.DataFrame([
         {
             "learning rates": f"{label} minus {rates.reference}",
-            "PSNR, paper (dB)": stats.printed(published.psnr[label] - published.psnr[rates.reference]),
+            "PSNR, paper (dB)": intervals.printed(published.psnr[label] - published.psnr[rates.reference]),
             "PSNR, ours (dB)": difference,
-            "loss, paper": stats.printed(published.loss[label] - published.loss[rates.reference], 5),
+            "loss, paper": intervals.printed(published.loss[label] - published.loss[rates.reference], 5),
             "loss, ours": loss[label].signed(5),
         }
         for label, difference in rates.differences().items()
@@ -78,14 +78,14 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
     lines = [{"columns": "the paper", **dict(zip(positions, map(MeanSD, published.psnr, published.psnr_sd),
                                                  strict=True)),
               "range (dB)": float(np.ptp(published.psnr)), "range of the loss": float(np.ptp(published.loss)),
-              "p, equal means": stats.equal_means(published.psnr, published.psnr_sd, n)}]  # fmt: skip
+              "p, equal means": intervals.equal_means(published.psnr, published.psnr_sd, n)}]  # fmt: skip
     for name, trio in trios:
         if len(trio.rows) != len(published):
             continue
         levels = [trio.level(label) for label in trio.labels]
         losses = [trio.level(label, "published_loss").mean for label in trio.labels]
         means, sds, seeds = zip(*((x.mean, x.sd, x.n) for x in levels), strict=True)
-        p = None if None in sds else stats.equal_means(means, sds, seeds)
+        p = None if None in sds else intervals.equal_means(means, sds, seeds)
         lines.append({"columns": name, **dict(zip(positions, levels, strict=True)),
                       "range (dB)": float(np.ptp([x.mean for x in levels])),
                       "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
@@ -194,7 +194,7 @@ def published_difference(label: str, reference: str = "TNet") -> Interval | None
     """Table 2's PSNR (dB) of one row minus that of another; None for rows that it does not have."""
     psnr = paper.table2().psnr
     a, b = (PAPER_ROW.get(name, name) for name in (label, reference))
-    return stats.printed(psnr[a] - psnr[b]) if {a, b} <= set(psnr.index) and label != reference else None
+    return intervals.printed(psnr[a] - psnr[b]) if {a, b} <= set(psnr.index) and label != reference else None
 
 
 Cells = Mapping[str, Mapping[str, object]]
@@ -239,9 +239,11 @@ def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
     """
     effects = list(effects)
     margins = [paper.margin(kind.network, kind.network) for kind, _, _ in effects]
-    p_values = [stats.equivalence(d, margin) for (_, _, d), margin in zip(effects, margins, strict=True)]
+    p_values = [intervals.equivalence(d, margin) for (_, _, d), margin in zip(effects, margins, strict=True)]
     lines = []
-    for (kind, precision, difference), margin, p in zip(effects, margins, stats.holm(p_values), strict=True):
+    for (kind, precision, difference), margin, p in zip(
+        effects, margins, intervals.holm(p_values), strict=True
+    ):
         lines.append({
             "run": described(kind),
             "training images": kind.images,

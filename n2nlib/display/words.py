@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from n2nlib import paper
-from n2nlib.analysis import stats
+from n2nlib.analysis import intervals
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.intervals import FEWEST, Interval
 from n2nlib.analysis.precision import Effect, described
-from n2nlib.analysis.stats import FEWEST, Interval
 from n2nlib.evaluation import metrics
 from n2nlib.profiles import Profile
 
@@ -142,8 +142,8 @@ def last_gain(rows: Comparison) -> str:
 def printed_columns() -> str:
     """Whether the printed columns of Table 1 differ by more than repetitions of one experiment would."""
     published, n = paper.table1(), paper.value("table1.initialisations")
-    p_psnr = stats.equal_means(published.psnr, published.psnr_sd, n)
-    p_loss = stats.equal_means(published.loss, published.loss_sd, n)
+    p_psnr = intervals.equal_means(published.psnr, published.psnr_sd, n)
+    p_loss = intervals.equal_means(published.loss, published.loss_sd, n)
     twice = [paper.value(f"{key}.psnr") for key in ("table1.5e-4", "table2.TNet")]
     return (
         f"On the printed means and deviations (n = {n} each) one-way analysis of variance gives p = "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from n2nlib import paths
 from n2nlib.analysis.claims import COMPATIBLE, INCOMPATIBLE, REPRODUCED
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.errors import ReportError
 
 DOCUMENTS = ("README.md", "RESULTS.md")

@@ -9,7 +9,7 @@ import pytest
 from test_verdicts import LEVEL, PHOTO, QUICK, runs
 
 from n2nlib import paper, paths
-from n2nlib.analysis import claims, ledger, measuring
+from n2nlib.analysis import claims, ledger, quantities
 from n2nlib.analysis.claim_words import condition, describe, number_format
 from n2nlib.analysis.claims import CONTRADICTED, DIRECTION, LISTED, REPRODUCED, Evidence, Judged
 from n2nlib.analysis.verdicts import judge
@@ -129,8 +129,8 @@ def test_a_ledger_finds_claims_by_verdict_topic_and_name():
 
 
 def test_rows_are_named_in_words():
-    assert measuring.row_name("1e-4") == "TNet at 1e-4"
-    assert measuring.row_name("UNet at 5e-4") == "UNet at 5e-4"
+    assert quantities.row_name("1e-4") == "TNet at 1e-4"
+    assert quantities.row_name("UNet at 5e-4") == "UNet at 5e-4"
 
 
 def test_unreadable_ledgers_are_a_sentence(tmp_path, capsys):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from n2nlib.analysis import stats
+from n2nlib.analysis import intervals
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.profiles import PROFILES
 
@@ -108,17 +108,18 @@ def test_a_selection_keeps_order_and_sample():
 
 def test_numbers_are_formatted_last():
     assert (
-        f"{stats.MeanSD(25.316, 0.0149):.2f}" == "25.32 ± 0.01" and f"{stats.MeanSD(25.316, None)}" == "25.32"
+        f"{intervals.MeanSD(25.316, 0.0149):.2f}" == "25.32 ± 0.01"
+        and f"{intervals.MeanSD(25.316, None)}" == "25.32"
     )
-    d = stats.Interval(0.123, 0.1, 0.15, 5, "t")
+    d = intervals.Interval(0.123, 0.1, 0.15, 5, "t")
     assert f"{d}" == "0.12 [0.10, 0.15]" and f"{d.signed()}" == "+0.12 [+0.10, +0.15]"
     assert (
-        f"{stats.Interval(-0.001, None, None, 1, 't').signed()}" == "+0.00"
+        f"{intervals.Interval(-0.001, None, None, 1, 't').signed()}" == "+0.00"
     )  # a rounded zero has no minus sign
     assert (
-        f"{stats.PValue(0.0004)}" == "< 0.001"
-        and f"{stats.PValue(0.047)}" == "0.047"
-        and f"{stats.PValue(0.234)}" == "0.23"
+        f"{intervals.PValue(0.0004)}" == "< 0.001"
+        and f"{intervals.PValue(0.047)}" == "0.047"
+        and f"{intervals.PValue(0.234)}" == "0.23"
     )
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from n2nlib.analysis import detail
+from n2nlib.analysis.detail import DETAILED, FLAT, ErrorByDetail
+from n2nlib.evaluation import detail
 
 RNG = np.random.default_rng(0)
 CLEAN = RNG.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
@@ -47,7 +48,7 @@ def errors(tnet=1.0):
     filtered = np.full((4, 10), 0.5)
     network = np.stack([filtered * tnet * k for k in (0.9, 1.0, 1.1)])
     network[..., 8:] /= 10
-    return detail.ErrorByDetail.of({"gaussian": filtered, "TNet": network, "pixels": pixels})
+    return ErrorByDetail.of({"gaussian": filtered, "TNet": network, "pixels": pixels})
 
 
 def test_gains_in_fifths_and_their_difference():
@@ -67,15 +68,15 @@ def test_root_mean_square_share_and_what_is_saved():
     assert found.rms("gaussian") == pytest.approx(np.full(10, 25.5)) and found.rms("TNet")[
         9
     ] == pytest.approx(25.5 / np.sqrt(10))
-    assert found.share("gaussian", detail.DETAILED) == pytest.approx(0.2)
+    assert found.share("gaussian", DETAILED) == pytest.approx(0.2)
     assert found.saved("gaussian")[0] == pytest.approx(0) and found.saved("gaussian")[9] == pytest.approx(
         4 * 0.45 / 2000
     )
 
 
 def test_without_tnet_there_is_no_gain_and_without_error_no_share():
-    found = detail.ErrorByDetail.of({"gaussian": np.zeros((4, 10)), "pixels": np.full((4, 10), 50.0)})
-    assert not found and found.gains() == {} and np.isnan(found.share("gaussian", detail.FLAT))
+    found = ErrorByDetail.of({"gaussian": np.zeros((4, 10)), "pixels": np.full((4, 10), 50.0)})
+    assert not found and found.gains() == {} and np.isnan(found.share("gaussian", FLAT))
 
 
 def test_photographs_without_such_pixels_are_left_out():
@@ -83,6 +84,6 @@ def test_photographs_without_such_pixels_are_left_out():
     found.pixels[1, 8:] = 0
     for sums in found.sums.values():
         sums[..., 1, 8:] = 0
-    assert np.isfinite(found.gain("gaussian", detail.DETAILED).value)
+    assert np.isfinite(found.gain("gaussian", DETAILED).value)
     found.pixels[:, 8:] = 0
-    assert np.isnan(found.gain("gaussian", detail.DETAILED).value) and f"{found.contrast('gaussian')}" == "–"
+    assert np.isnan(found.gain("gaussian", DETAILED).value) and f"{found.contrast('gaussian')}" == "–"

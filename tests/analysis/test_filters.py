@@ -12,7 +12,7 @@ from test_detail import errors
 from n2nlib import paper
 from n2nlib.analysis import detail
 from n2nlib.analysis.filters import Filters
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.display import filter_tables, filter_words
 from n2nlib.display import filters as filter_figures
 from n2nlib.evaluation import classical

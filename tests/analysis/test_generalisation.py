@@ -12,7 +12,7 @@ from test_comparison import PHOTO, comparison, runs
 from n2nlib.analysis import generalisation, measurements
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.generalisation import Judged, Transfer, WholePhotographs
-from n2nlib.analysis.stats import crossed, mean_interval
+from n2nlib.analysis.intervals import crossed, mean_interval
 from n2nlib.data import open_corpus
 from n2nlib.display import beyond_tables, beyond_words, curves
 from n2nlib.errors import ReportError

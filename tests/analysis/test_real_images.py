@@ -19,8 +19,8 @@ from scipy import stats as sps
 from n2nlib import paper
 from n2nlib.analysis import real_images
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.analysis.real_images import Calibration, Level, Levels, Noise
-from n2nlib.analysis.stats import Interval, MeanSD
 from n2nlib.data import Pairs, authors, measure
 from n2nlib.display import real_images as display
 from n2nlib.errors import CorpusError

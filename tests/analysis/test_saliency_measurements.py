@@ -10,16 +10,15 @@ import pandas as pd
 import pytest
 from test_comparison import comparison, runs
 
-from n2nlib.analysis import influence, saliency
 from n2nlib.analysis import saliency_measurements as measured
 from n2nlib.analysis.image_statistics import ImageStatistics, average
+from n2nlib.analysis.intervals import Interval
 from n2nlib.analysis.measurements import KINDS
 from n2nlib.analysis.saliency_measurements import Filter, Network
-from n2nlib.analysis.stats import Interval
 from n2nlib.data import open_corpus
 from n2nlib.display import saliency as saliency_figures
 from n2nlib.display import saliency_tables
-from n2nlib.evaluation import smoothgrad
+from n2nlib.evaluation import influence, saliency, smoothgrad
 from n2nlib.models import build
 
 PHOTO = np.repeat(np.arange(5), 4)
@@ -55,7 +54,7 @@ def test_identities_are_those_of_the_stored_measurements(corpus):
     tnet, draws, fingerprint = Network(a_run()), {"samples": 16, "sigma": 0.1}, corpus.fingerprint
 
     def inputs(kind, **arguments):
-        return KINDS[f"smoothgrad-{kind}"].inputs({"corpus": corpus, **arguments, "version": 1})
+        return KINDS[f"smoothgrad-{kind}"].inputs({"corpus": corpus, **arguments})
 
     shared = {"corpus": fingerprint, "n": 4, "version": 1}
     assert inputs("statements", **tnet.inputs, n=4, **draws) == {**shared, **draws, "network": "a" * 16}
@@ -95,9 +94,9 @@ def test_a_network_is_loaded_when_it_is_first_used():
 
 def test_statements_are_those_of_the_library(corpus):
     val = corpus.val
-    network = measured.statements(
-        corpus=corpus, n=3, network=Network(a_run()), samples=2, sigma=0.1, version=1
-    )["arrays"]
+    network = measured.statements(corpus=corpus, n=3, network=Network(a_run()), samples=2, sigma=0.1)[
+        "arrays"
+    ]
     expected = saliency.network_statements(
         build("TNet", seed=0), val.a[:3], val.clean[:3], samples=2, sigma=0.1
     )
@@ -162,7 +161,7 @@ def test_per_image_stacks_seeds_and_asks_for_no_more_images_than_there_are():
     found = measured.per_image(
         study, measured.statements, {"TNet": [Network(a_run()), Network(a_run("c"))]}, n=9, sigma=0.1
     )
-    assert [(a["n"], a["sigma"], a["version"]) for a in asked] == [(4, 0.1, 1)] * 2
+    assert [(a["n"], a["sigma"]) for a in asked] == [(4, 0.1)] * 2
     assert found.values("TNet", "change_auc")[:, 0].tolist() == [1.5, 2.5] and found.images("TNet") == 4
     assert not measured.per_image(study, measured.statements, {}, n=9)
 

@@ -363,7 +363,8 @@ def test_a_verdict_that_depends_on_degrees_of_freedom_says_so(df, fragile):
 
 def test_an_equality_is_one_rule_for_the_paper_and_for_us():
     """TOST: the larger of two one-sided p values, not doubled, as `stats.equivalence` has it for bf16 against fp32."""
-    from n2nlib.analysis.stats import equivalence, psnr_difference
+    from n2nlib.analysis.comparison import psnr_difference
+    from n2nlib.analysis.intervals import equivalence
 
     rows = {"1e-4": runs(0.05, sd=0.03), "5e-4": runs(0.0, sd=0.03, seed=2)}
     found = verdict("lr-low-differs-little", rows)

@@ -14,7 +14,7 @@ import pytest
 from test_comparison import comparison, runs
 
 from n2nlib import paper
-from n2nlib.analysis import stats
+from n2nlib.analysis import intervals
 from n2nlib.display import curves, style
 
 PAIRS = {"as in Table 2": ("TNet", "UNet"), "both at 1e-3": ("TNet at 1e-3", "UNet")}
@@ -86,7 +86,7 @@ def test_pairs_are_drawn_with_the_authors_own():
         "UNet": runs((25.5, 25.6, 25.7), network="UNet"),
         "TNet at 1e-3": runs((25.3,), lr=1e-3),
     })  # fmt: skip
-    authors = stats.welch(paper.value("initialisations.TNet"), paper.value("initialisations.UNet"))
+    authors = intervals.welch(paper.value("initialisations.TNet"), paper.value("initialisations.UNet"))
     (ax,) = curves.pair_differences(rows, PAIRS, authors).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == [*PAIRS, "the authors' own runs"]
     assert drawn(ax) == pytest.approx(sorted([-0.6, -0.5, -0.4] * 2 + [-0.3] + [-0.2, -0.3, -0.4]))
@@ -97,7 +97,7 @@ def test_pairs_are_drawn_with_the_authors_own():
 def test_nothing_is_drawn_without_rows():
     for rows in (comparison({}), comparison({"TNet": runs((25.0,))}), comparison({"L1": runs((25.0,))})):
         assert curves.around_reference(rows) is None and curves.parameters_against_psnr(rows) is None
-        assert curves.pair_differences(rows, PAIRS, stats.printed(0.08)) is None
+        assert curves.pair_differences(rows, PAIRS, intervals.printed(0.08)) is None
 
 
 def test_equal_values_are_drawn_without_warnings(tmp_path):
@@ -107,7 +107,7 @@ def test_equal_values_are_drawn_without_warnings(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         style.save(curves.around_reference(rows), tmp_path / "around")
-        style.save(curves.pair_differences(rows, PAIRS, stats.printed(0.08)), tmp_path / "pairs")
+        style.save(curves.pair_differences(rows, PAIRS, intervals.printed(0.08)), tmp_path / "pairs")
 
 
 def test_the_same_data_give_the_same_picture(tmp_path):

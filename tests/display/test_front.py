@@ -19,7 +19,7 @@ from n2nlib.analysis.claims import (
     REPRODUCED,
     Judged,
 )
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.display import alternatives, front
 from n2nlib.profiles import PROFILES
 

@@ -12,7 +12,7 @@ from test_verdicts import reaching
 
 from n2nlib.analysis.claims import COMPATIBLE, NO_DATA
 from n2nlib.analysis.comparison import Comparison
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.display import question_tables
 
 

@@ -11,7 +11,7 @@ from test_report_words import SMALL, WHOLE, interval, ledger
 from n2nlib import paper
 from n2nlib.analysis import published
 from n2nlib.analysis.claims import CONTRADICTED, DIRECTION, NOT_REPRODUCED, REPRODUCED, TOO_SMALL
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.display import question_words
 
 ZERO = 6.2

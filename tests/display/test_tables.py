@@ -12,8 +12,8 @@ from scipy import stats as sps
 
 from n2nlib import experiments, paper
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.intervals import PValue
 from n2nlib.analysis.precision import precision_effects
-from n2nlib.analysis.stats import PValue
 from n2nlib.display import beyond_tables, curves, data_tables, tables
 from n2nlib.models import build, count_parameters
 from n2nlib.profiles import PROFILES

@@ -11,7 +11,7 @@ from test_comparison import comparison, runs
 
 from n2nlib import paper
 from n2nlib.analysis.image_statistics import ImageStatistics
-from n2nlib.analysis.stats import Interval
+from n2nlib.analysis.intervals import Interval
 from n2nlib.display import beyond_words, data_words, saliency_words, words
 from n2nlib.profiles import PROFILES
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from n2nlib.analysis.saliency import DISC, edge_pixels, error_map, grey, noisiest
+from n2nlib.evaluation.saliency import DISC, edge_pixels, error_map, grey, noisiest
 
 #: Width of the border of an image whose grey value stands for the background.
 BORDER = 2

@@ -32,8 +32,8 @@ import numpy as np
 import torch
 from scipy import ndimage, stats
 
-from n2nlib.analysis.detail import local_deviation
 from n2nlib.evaluation import classical
+from n2nlib.evaluation.detail import local_deviation
 from n2nlib.evaluation.smoothgrad import SAMPLES, SIGMA, loss_gradient, output, output_gradient
 
 NOISIEST = 0.05

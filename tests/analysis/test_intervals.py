@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats as sps
 
-from n2nlib.analysis.stats import (
+from n2nlib.analysis.comparison import psnr_difference, same_start
+from n2nlib.analysis.intervals import (
     Interval,
     MeanSD,
     cluster_bootstrap,
@@ -17,8 +18,6 @@ from n2nlib.analysis.stats import (
     holm,
     mean_interval,
     paired,
-    psnr_difference,
-    same_start,
     welch,
 )
 from n2nlib.errors import ReportError

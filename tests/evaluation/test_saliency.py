@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from n2nlib.analysis import saliency
-from n2nlib.evaluation import classical
+from n2nlib.evaluation import classical, saliency
 from n2nlib.evaluation.smoothgrad import jacobian_rows
 from n2nlib.models import build
 

@@ -13,14 +13,12 @@ from torch import optim
 
 from n2nlib import paper
 from n2nlib.analysis.claims import Evidence, count, network, work
-from n2nlib.analysis.stats import (
+from n2nlib.analysis.comparison import loss_difference, partners, psnr_difference
+from n2nlib.analysis.intervals import (
     FEWEST,
     Interval,
     crossed,
-    loss_difference,
     mean_interval,
-    partners,
-    psnr_difference,
     spread_ratio,
     welch,
 )

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from scipy import stats as sps
 
 from n2nlib.errors import ReportError
-from n2nlib.models import build
 
 #: Fewest values (initialisations, photographs) that make an interval.
 FEWEST = 3
@@ -228,65 +226,6 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
     terms = [*parts, (over_photos, photos - 1), (interaction, (n - 1) * (photos - 1))]
     df = _satterthwaite(terms, variance, least=min(n, photos) - 1)
     return _student(value, np.sqrt(variance), df, n, "crossed t, initialisations x photographs", confidence)
-
-
-def same_start(a, b) -> bool:
-    """Return whether two RunSpecs start from the same weights, so that their results may be paired.
-
-    Decided by the tensors, not by the names of options: TNet with batch normalisation, dropout, average
-    pooling or ReLU draws the same weights as TNet without. What one of the two has alone (the scale of a
-    normalisation) must start as a constant.
-    """
-    if a.network != b.network or a.seed != b.seed:
-        return False
-    return a.options == b.options or _same_weights(a.network, a.options, b.options, a.seed)
-
-
-@lru_cache(maxsize=1024)
-def _same_weights(network: str, options_a, options_b, seed: int) -> bool:
-    a, b = (build(network, seed=seed, **options).state_dict() for options in (options_a, options_b))
-    alone = [t for k, t in (*a.items(), *b.items()) if (k in a) != (k in b)]
-    constant = all(t.numel() == 0 or bool((t == t.flatten()[0]).all()) for t in alone)
-    return constant and all(
-        a[k].shape == b[k].shape and bool((a[k] == b[k]).all()) for k in a.keys() & b.keys()
-    )
-
-
-def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
-    """Return the difference in mean PSNR (dB) of two lists of runs judged on the same validation images.
-
-    `partners` says which runs are compared and whether they are paired. `photo` (N,) numbers the photograph
-    of each validation image.
-    """
-    runs_a, runs_b, together = partners(runs_a, runs_b)
-    a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
-    return crossed(a, b, photo=photo, paired=together)
-
-
-def loss_difference(runs_a: Sequence, runs_b: Sequence, metric: str = "published_loss") -> Interval:
-    """Return the difference in a loss of two lists of runs, paired as `psnr_difference` pairs them.
-
-    Over initialisations only.
-    """
-    runs_a, runs_b, together = partners(runs_a, runs_b)
-    a, b = ([run.metrics[metric] for run in runs] for runs in (runs_a, runs_b))
-    return (paired if together else welch)(a, b)
-
-
-def partners(runs_a: Sequence, runs_b: Sequence) -> tuple[Sequence, Sequence, bool]:
-    """Return the runs to compare, and whether they are paired.
-
-    Runs that start from the same weights stand side by side, and what has no partner is left out: TNet's runs
-    at two learning rates, or with L1 and L2, correlate by 0.8 to 0.9 over seeds. Where none do, equal sets of
-    seeds are compared; where the two have no seed in common, all runs.
-    """
-    pairs = [(a, b) for a in runs_a for b in runs_b if same_start(a.spec, b.spec)]
-    if pairs:
-        return (*zip(*pairs, strict=True), True)
-    shared = {a.spec.seed for a in runs_a} & {b.spec.seed for b in runs_b}
-    if shared:
-        runs_a, runs_b = ([run for run in runs if run.spec.seed in shared] for runs in (runs_a, runs_b))
-    return runs_a, runs_b, False
 
 
 def cluster_bootstrap(
