@@ -21,7 +21,7 @@ os.environ["N2N_REAL"] = str(ROOT / "tests" / "no-real-pairs")
 
 
 def pytest_configure(config):
-    """Send what tests compute to a folder of their own, which reads the checkout's evidence and built pairs."""
+    """Send what tests compute to a folder of their own; the checkout's evidence and pairs are read."""
     if "N2N_RESULTS" in os.environ:
         return
     folder = tempfile.TemporaryDirectory(prefix="n2n-tests-")
@@ -75,7 +75,7 @@ def pytest_report_header(config):
     return sentence + ", ".join(saved) if saved else None
 
 
-#: The files of tests that take longest. Whatever begins last should be short, or one worker waits for the other.
+#: The files of tests that take longest. Those that begin last should be short, or one worker idles.
 LONGEST = "report_run runs odd_photographs nbval cluster partial_store training cells bench".split()
 
 

@@ -334,7 +334,8 @@ class Study:
         env = environment("cpu" if self.device == "cpu" else "cuda")
         show_markdown(
             f"Dataset {self.title} ({self.fingerprint}), profile `{self.profile.name}`, device "
-            f"{self.device}, commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, NumPy {env['numpy']}.",
+            f"{self.device}, commit {env['commit']}, Python {env['python']}, PyTorch {env['torch']}, "
+            f"NumPy {env['numpy']}.",
             {"kind": "provenance"},
         )
         for warning in self.dataset.warnings:

@@ -65,7 +65,8 @@ def checkpoint_record(*, corpus: Released) -> dict[str, Any]:
 def noise_of_a_few(*, corpus, images: int, draws: int, seed: int) -> dict[str, Any]:
     """The noise of `images` validation images, drawn `draws` times without replacement.
 
-    Returns arrays (draws,) by statistic.     Where the dataset has just as many, every draw is the whole of it.
+    Returns arrays (draws,) by statistic. Where the dataset has just as many, every draw is the whole of
+    it.
     """
     val, rng = corpus.val, np.random.default_rng(seed)
     picked = [rng.permutation(len(val))[:images] for _ in range(draws)]
@@ -174,10 +175,10 @@ class Calibration:
     def predict(self, seeds: Sequence[float], pair_sd: float, images: int) -> Interval | None:
         """Predict the mean PSNR (dB) of five seeds on the authors' validation set.
 
-        With a 95 % prediction interval.         seeds: mean PSNR of each of our seeds on the pairs; pair_sd: standard deviation over `images`
-        images of what sets the network apart from the reference network. The variance sums that of the
-        calibration (spread and slope), of the choice of the pairs, and of both sets of seeds. None beyond
-        the reach of the calibration; without an interval for fewer than three seeds.
+        With a 95 % prediction interval. seeds: mean PSNR of each of our seeds on the pairs; pair_sd:
+        standard deviation over `images` images of what sets the network apart from the reference network. The
+        variance sums that of the calibration (spread and slope), of the choice of the pairs, and of both sets
+        of seeds. None beyond the reach of the calibration; without an interval for fewer than three seeds.
         """
         x = float(np.mean(seeds))
         if abs(self.outside(x)) > REACH * (self.high - self.low):

@@ -165,7 +165,10 @@ class Corpus:
         return {k: v for k, v in self.__dict__.items() if k not in ("train", "val", "train_photo")}
 
     def __repr__(self) -> str:
-        return f"<Corpus {self.name}, {self.noise}, {self.recipe['n_train']} + {self.recipe['n_val']} pairs, {self.fingerprint}>"
+        return (
+            f"<Corpus {self.name}, {self.noise}, {self.recipe['n_train']} + {self.recipe['n_val']} "
+            f"pairs, {self.fingerprint}>"
+        )
 
 
 class EpflCorpus(Corpus):

@@ -140,8 +140,9 @@ def _clean(image: np.ndarray, window: np.ndarray) -> np.ndarray:
 
 
 def cached(fingerprint: str, split: str, n: int, make) -> dict[str, np.ndarray]:
-    """Return the arrays of a split, memory-mapped from the cache; `make()` builds them when the cache has none.
+    """Return the arrays of a split, memory-mapped from the cache.
 
+    `make()` builds them when the cache has none.
     The folder is written under another name and renamed when complete; one with arrays of the wrong kind,
     or decoded by another version of the image decoder, is rebuilt. Raises CorpusError when it cannot be
     written (full disk).
@@ -187,8 +188,8 @@ def _write(place: Path, arrays: dict[str, np.ndarray]) -> None:
             _rename(part, place)
     except OSError as error:
         raise CorpusError(
-            f"the pairs could not be written to {place.parent} ({error.strerror or error}): free some space, or set "
-            "N2N_CACHE to a folder on another disk."
+            f"the pairs could not be written to {place.parent} ({error.strerror or error}): free some "
+            "space, or set N2N_CACHE to a folder on another disk."
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -72,7 +72,8 @@ NOISES = {
 
 
 def parse(name: str) -> tuple[str, float | None]:
-    """Return (kind, parameter) of `subpixel`, `gaussian:SIGMA255`, `poisson:PEAK`, `bernoulli:KEEP` or `impulse:P`.
+    """Return (kind, parameter) of `subpixel`, `gaussian:SIGMA255`, `poisson:PEAK`, `bernoulli:KEEP` or
+    `impulse:P`.
 
     Raises CorpusError for an unknown kind, or a parameter that is missing or out of range.
     """

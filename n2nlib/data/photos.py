@@ -191,9 +191,9 @@ def provide(photographs: tuple[Photograph, ...]) -> None:
         return
     if missing[0].path.parent != _imagenet_cache():
         raise CorpusError(
-            f"N2N_PHOTOS={missing[0].path.parent} lacks {len(missing)} of {len(photographs)} photographs of "
-            f"imagenet-sample, {missing[0].name} among them: name a folder that holds them, or unset N2N_PHOTOS and "
-            "they are downloaded."
+            f"N2N_PHOTOS={missing[0].path.parent} lacks {len(missing)} of {len(photographs)} photographs "
+            f"of imagenet-sample, {missing[0].name} among them: name a folder that holds them, or unset "
+            "N2N_PHOTOS and they are downloaded."
         )
     import pooch
     from tqdm.auto import tqdm
@@ -215,9 +215,9 @@ def provide(photographs: tuple[Photograph, ...]) -> None:
         ) as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
             pool.shutdown(cancel_futures=True)
             raise CorpusError(
-                f"the photographs of imagenet-sample could not be downloaded ({type(error).__name__}: {_short(error)}). "
-                "Either connect to the network and run this again (finished files are kept), or set N2N_PHOTOS to a "
-                "folder that holds them."
+                f"the photographs of imagenet-sample could not be downloaded ({type(error).__name__}: "
+                f"{_short(error)}). Either connect to the network and run this again (finished files are "
+                "kept), or set N2N_PHOTOS to a folder that holds them."
             ) from error
 
 

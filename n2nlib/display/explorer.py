@@ -28,16 +28,17 @@ PAUSE = 0.02
 _WIDE = {"style": {"description_width": "6rem"}, "layout": {"width": "16rem"}}
 _THUMBNAIL = {"object_fit": "contain", "object_position": "left top", "width": "9rem", "height": "9rem"}
 STILL = (
-    "*A still picture: the widgets need a running kernel. Open this notebook with `make lab` and run the cell "
-    "above (Shift+Enter).*"
+    "*A still picture: the widgets need a running kernel. Open this notebook with `make lab` and run the "
+    "cell above (Shift+Enter).*"
 )
 
 
 class Pictures(anywidget.AnyWidget):
     """Pictures beside each other that share one pixel, which a click or the arrow keys move.
 
-    pictures: dicts of title, caption, alt, `png` (bytes) and, for a curtain before it, `over`. pixel: [row, column]
-    of `side` x `side` pixels. ipywidgets has no picture that tells where it was clicked, hence anywidget.
+    pictures: dicts of title, caption, alt, `png` (bytes) and, for a curtain before it, `over`. pixel: [row,
+    column] of `side` x `side` pixels. ipywidgets has no picture that tells where it was clicked, hence
+    anywidget.
     """
 
     _esm = Path(__file__).with_name("explorer.js").read_text(encoding="utf-8")
@@ -124,7 +125,10 @@ class Explorer(w.VBox):
         self._fit()
 
     def _take_upload(self, change) -> None:
-        """Decode an uploaded file and choose it; what is not a photograph is one sentence, and the picture stays."""
+        """Decode an uploaded file and choose it.
+
+        What is not a photograph is one sentence, and the picture stays.
+        """
         if not change["new"]:
             return
         file = change["new"][-1]
@@ -209,7 +213,10 @@ class Explorer(w.VBox):
         return [*top, clean, *below, curtain]
 
     def look(self, _=None) -> None:
-        """Show rows of the Jacobian and SmoothGrad, step by step, as the kernel finds time; a later call replaces it."""
+        """Show rows of the Jacobian and SmoothGrad, step by step, as the kernel finds time.
+
+        A later call replaces it.
+        """
         if self._held:
             return
         if self._task is not None:
@@ -260,8 +267,9 @@ async def _step_by_step(steps: Iterator[None]) -> None:
 
 
 def _of_gradients(names, pixel, of: str, rows, smooth) -> list[dict]:
-    """Return the four maps; both rows have one scale, and so have both gradients. None is not yet, or never, there.
+    """Return the four maps; both rows have one scale, and so have both gradients.
 
+    None is not yet, or never, there.
     Of a row the surroundings of its pixel are drawn, which hold nearly all of it.
     """
     centre = (

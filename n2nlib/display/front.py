@@ -1,4 +1,7 @@
-"""The front page of the report: abstract, reproducibility summary, one picture, and every claim in one graphic."""
+"""The front page of the report.
+
+Abstract, reproducibility summary, one picture, and every claim in one graphic.
+"""
 
 from __future__ import annotations
 
@@ -114,11 +117,12 @@ def methodology(rows: Comparison, profile, dataset: str) -> str:
     lower = lower_precision(rows)
     precision = f" Networks were trained in {lower}; chapter 04 compares them with fp32." if lower else ""
     return (
-        "The networks are written from the paper's text and the authors' notebooks, and trained with the "
-        f"paper's optimiser on {profile.n_train:,} noisy pairs of the dataset {dataset} for {profile.epochs} "
-        f"epochs. PSNR is measured on {rows.validation} that no network was trained on; Figure `front_picture` shows two. Differences have 95 % "
-        "confidence intervals over seeds crossed with photographs; the tests are adjusted together. One "
-        f"command rebuilds every table and figure from stored runs.{precision}"
+        "The networks are written from the paper's text and the authors' notebooks, and trained with "
+        f"the paper's optimiser on {profile.n_train:,} noisy pairs of the dataset {dataset} for "
+        f"{profile.epochs} epochs. PSNR is measured on {rows.validation} that no network was trained on; "
+        "Figure `front_picture` shows two. Differences have 95 % confidence intervals over seeds "
+        "crossed with photographs; the tests are adjusted together. One command rebuilds every table "
+        f"and figure from stored runs.{precision}"
     )
 
 
@@ -154,9 +158,9 @@ class Row:
 def standardised(judged: Judged) -> Row | None:
     """Put a claim's effect on the axis that all claims share; None where nothing comparable was measured.
 
-    0 is the bound at which the claim begins to hold. 1 is the claimed value or, where the paper prints none, the
-    smallest effect that the words stand for, else twice the bound, or the gain that the paper prints for TNet
-    over UNet where the bound is 0. A claim of equality is at 1 in the middle of its bounds.
+    0 is the bound at which the claim begins to hold. 1 is the claimed value or, where the paper prints none,
+    the smallest effect that the words stand for, else twice the bound, or the gain that the paper prints for
+    TNet over UNet where the bound is 0. A claim of equality is at 1 in the middle of its bounds.
     """
     claim, ours = judged.claim, judged.ours
     if ours is None or judged.verdict == NO_DATA:

@@ -70,7 +70,8 @@ def filters_question(found: Ledger) -> pd.DataFrame:
 def edges_question(found: Ledger) -> pd.DataFrame:
     """Weight on a pixel's own side of an edge over that on the other side, as chapter 05 measured it."""
     prefix, numbers = "smoothgrad.same_side.", found.evidence.numbers
-    called = {"untrained": "TNet, untrained", "shuffled": "TNet, shuffled weights", "mean": "mean, 3x3", "gaussian": "Gaussian",
+    called = {"untrained": "TNet, untrained", "shuffled": "TNet, shuffled weights", "mean": "mean, 3x3",
+              "gaussian": "Gaussian",
               "nlm": "non-local means"}  # fmt: skip
     kept = [key for key, value in numbers.items() if key.startswith(prefix) and value is not None]
     return pd.DataFrame([

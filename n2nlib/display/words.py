@@ -118,10 +118,10 @@ def best_rate(rates: Comparison) -> str:
     best, least = max(psnr, key=psnr.get), min(loss, key=loss.get)
     first = (f"{best} ends best in PSNR and in training loss" if best == least else
              f"{best} ends highest in PSNR and {least} lowest in training loss")  # fmt: skip
-    few = [label for label in rates.labels if rates.level(label).n < stats.FEWEST]
+    few = [label for label in rates.labels if rates.level(label).n < FEWEST]
     return (f"Here {first}. The means lie within {np.ptp(list(psnr.values())):.2f} dB of one another; "
             f"the paper's within {np.ptp(paper.table1().psnr):.2f} dB."
-            + (f" Fewer than {stats.FEWEST} seeds are stored at {listed(few)}." if few else ""))  # fmt: skip
+            + (f" Fewer than {FEWEST} seeds are stored at {listed(few)}." if few else ""))  # fmt: skip
 
 
 def last_gain(rows: Comparison) -> str:

@@ -71,8 +71,9 @@ def note(device: str, rates: Mapping[str, float]) -> None:
 
 
 def rate(of: str, rates: Mapping[str, float]) -> float | None:
-    """Return images/s of a kind: its own, or another's times their relative cost, preferably in the same
-    arithmetic.
+    """Return images/s of a kind.
+
+    Its own, or another's times their relative cost, preferably in the same arithmetic.
     """
     if of in rates:
         return rates[of]
@@ -150,7 +151,8 @@ def _path():
 
 
 def _machine(device: str) -> str:
-    return f"{platform.node()}, {processor()}, {cores()} cores, {device}"  # a cache may be shared between machines
+    # A cache may be shared between machines.
+    return f"{platform.node()}, {processor()}, {cores()} cores, {device}"
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Run:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per epoch: epoch, images, loss, published_loss, psnr (dB, NaN where not measured), seconds."""
+        """One row per epoch: epoch, images, loss, published_loss, psnr (dB, NaN: not measured), seconds."""
         return pd.read_csv(io.BytesIO(archive.read(self.file, "history.csv")))
 
     @cached_property
@@ -89,9 +89,9 @@ class Run:
             weights = archive.read(self.file, WEIGHTS)
         except KeyError:
             raise StoreError(
-                f"the weights of run {self.id} ({self.spec.network}, seed {self.spec.seed}) are not kept in the "
-                f"evidence: `n2n verify {self.id} --keep` trains it again into the local store and compares it "
-                f"(it took {self.metrics['seconds']:.0f} s)."
+                f"the weights of run {self.id} ({self.spec.network}, seed {self.spec.seed}) are not kept "
+                f"in the evidence: `n2n verify {self.id} --keep` trains it again into the local store "
+                f"and compares it (it took {self.metrics['seconds']:.0f} s)."
             ) from None
         network = build(self.spec.network, **self.spec.options)
         network.load_state_dict(load(weights))
@@ -198,9 +198,10 @@ class RunStore:
             f"{n} {'entry' if n == 1 else 'entries'} {what}" for what, n in faults.most_common(3)
         )
         return (
-            f"{' and '.join(map(str, self.layers))}: {faults.total()} runs or measurements do not match their "
-            f"checksums and are not used: {kinds}. Tracked ones come back with `git checkout -- results/evidence`; "
-            f"`make report` moves others to {self.folder / 'set-aside'} when it makes them again."
+            f"{' and '.join(map(str, self.layers))}: {faults.total()} runs or measurements do not match "
+            f"their checksums and are not used: {kinds}. Tracked ones come back with `git checkout -- "
+            f"results/evidence`; `make report` moves others to {self.folder / 'set-aside'} when it makes "
+            "them again."
         )
 
     def set_aside(self, file: Path) -> Path:
@@ -314,7 +315,8 @@ class RunStore:
                 out.write(archive.pack(members))
         except OSError as error:
             raise StoreError(
-                f"{file} cannot be written ({error}): free some space or check the permissions, then start again."
+                f"{file} cannot be written ({error}): free some space or check the permissions, then "
+                "start again."
             ) from error
 
 

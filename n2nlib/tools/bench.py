@@ -273,7 +273,8 @@ def measure(device: str) -> dict:
     gpu = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else None
     return {
         "machine": torch.cuda.get_device_name() if device == "cuda" else f"{processor()}, {cores()} cores",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__,
+                     "numpy": np.__version__},
         "commit": commit(),
         "repetitions": min(row["repetitions"] for row in rows),
         "skipped": skipped,

@@ -54,9 +54,9 @@ def main(a: str, b: str) -> int:
             print(_line(row.where, row.number, *map(_number, (row.before, row.after, row.change)), far))
     counts = beyond.value_counts()
     words = (
-        f"{(moved['where'] == 'verdict').sum()} verdicts changed; {moved.change.notna().sum()} numbers moved: "
-        f"{counts.get('yes', 0)} by more than the spread over seeds, {counts.get('no', 0)} within it, "
-        f"{counts.get('unknown', 0)} without a known spread"
+        f"{(moved['where'] == 'verdict').sum()} verdicts changed; {moved.change.notna().sum()} numbers "
+        f"moved: {counts.get('yes', 0)} by more than the spread over seeds, {counts.get('no', 0)} within "
+        f"it, {counts.get('unknown', 0)} without a known spread"
     )
     print(textwrap.fill(words, WIDTH))
     return 0

@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--report", metavar="NAME", help="what a report reads, as in imagenet-sample-overnight"
     )
     adding.add_argument("--from", dest="folder", type=Path, metavar="FOLDER",
-                        help="another store than the local one; with nothing else named, all its runs")  # fmt: skip
+                        help="another store than the local one; alone: all its runs")  # fmt: skip
     commands.add_parser("check", help="compare every entry with its checksums, and the index")
     options = parser.parse_args(arguments)
     return _check() if options.command == "check" else _add(options)

@@ -45,7 +45,8 @@ SPACE = {
     "kernel": (0, 3, 5),
     "lr": (5e-4, 1e-3, 2e-3),
 }
-START = {"width": 16, "deep": 22, "levels": 3, "convs": 2, "activation": "leaky", "down": "max", "up": "nearest",
+START = {"width": 16, "deep": 22, "levels": 3, "convs": 2, "activation": "leaky", "down": "max",
+         "up": "nearest",
          "correction": True, "kernel": 3, "lr": 5e-4}  # fmt: skip
 #: Trials that are proposed together, so that they can train side by side; fixed, or the proposals would
 #: depend on the machine.
@@ -57,8 +58,9 @@ HELD_BACK = 5
 
 
 class Split:
-    """The training side of a dataset, split again by photograph: `train` without every fifth photograph,
-    `val` of those.
+    """The training side of a dataset, split again by photograph.
+
+    `train` without every fifth photograph, `val` of those.
     """
 
     def __init__(self, corpus: Corpus):
@@ -75,8 +77,9 @@ class Split:
 
     @cached_property
     def val(self) -> Pairs:
-        """Pairs of the photographs that trials are judged on; raises CorpusError where there are no clean
-        images.
+        """Pairs of the photographs that trials are judged on.
+
+        Raises CorpusError where there are no clean images.
         """
         if self.corpus.train.clean is None:
             raise CorpusError(
@@ -162,8 +165,9 @@ def search(
 def _generation(
     table: pd.DataFrame, split: Split, profile: Profile, device: str, store: RunStore, emulate_bf16: bool
 ) -> list[dict]:
-    """Propose, train and judge one generation; all that it depends on is the table, so that a resume
-    changes nothing.
+    """Propose, train and judge one generation.
+
+    All that it depends on is the table, so that a resume changes nothing.
     """
     import optuna
 
@@ -250,13 +254,15 @@ def parameters(choice: dict) -> int:
 
 def _spec(row: dict, epochs: int, split: Split, profile: Profile) -> RunSpec:
     options = {name: row[name] for name in SPACE if name != "lr"}
-    return profile.spec(split.fingerprint, n_train=len(split.train), epochs=epochs, network="SmallNet", options=options,
+    return profile.spec(split.fingerprint, n_train=len(split.train), epochs=epochs, network="SmallNet",
+                        options=options,
                         lr=row["lr"])  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Search from the command line and print the ten best trials; return 2 after a sentence about what is
-    wrong.
+    """Search from the command line and print the ten best trials.
+
+    Return 2 after a sentence about what is wrong.
     """
     parser = argparse.ArgumentParser(prog="make search", description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="bundled")

@@ -86,7 +86,8 @@ def tidy_all() -> None:
         start = time.monotonic()
         notebook = from_dict(tidy(read(path, as_version=4)))
         client = NotebookClient(notebook, timeout=None, kernel_name=kernel.NAME, record_timing=False,
-                                startup_timeout=START_SECONDS, resources={"metadata": {"path": path.parent}})  # fmt: skip
+                                startup_timeout=START_SECONDS,
+                                resources={"metadata": {"path": path.parent}})  # fmt: skip
         try:
             client.execute()
         except CellExecutionError as error:

@@ -118,7 +118,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--dataset",
         action="append",
-        help="datasets to look among (may be given more than once; default: bundled, with ids imagenet-sample too)",
+        help=(
+            "datasets to look among (may be given more than once; default: bundled, with ids "
+            "imagenet-sample too)"
+        ),
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("-n", type=int, default=8, help="runs to retrain (default: 8)")
@@ -135,7 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
         runs = named(stored, options.ids) or sample(without_emulation(stored, device), options.n)
         if not runs:
             raise ReportError(
-                "the store holds no run on these datasets: make a report first, or name another with DATASET=."
+                "the store holds no run on these datasets: make a report first, or name another with "
+                "DATASET=."
             )
         with tempfile.TemporaryDirectory() as folder:
             store = RunStore(paths.store() if options.keep else Path(folder))

@@ -362,7 +362,7 @@ def test_a_verdict_that_depends_on_degrees_of_freedom_says_so(df, fragile):
 
 
 def test_an_equality_is_one_rule_for_the_paper_and_for_us():
-    """TOST: the larger of two one-sided p values, not doubled, as `stats.equivalence` has it for bf16 against fp32."""
+    """TOST: the larger of two one-sided p values, not doubled, as `intervals.equivalence` has it for bf16 against fp32."""
     from n2nlib.analysis.comparison import psnr_difference
     from n2nlib.analysis.intervals import equivalence
 
