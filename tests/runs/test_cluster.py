@@ -241,7 +241,7 @@ def test_a_scheduler_that_is_stopped_is_noticed_and_the_next_sweep_resumes(train
     killed = []
 
     def kill():
-        assert comes_true(lambda: len(list((store.folder / "runs").glob("[0-9a-f]*"))) >= 1)
+        assert comes_true(lambda: any((store.folder / "runs").glob("[0-9a-f]*")), 300)
         process.kill()
         killed.append(time.monotonic())
 
@@ -252,14 +252,14 @@ def test_a_scheduler_that_is_stopped_is_noticed_and_the_next_sweep_resumes(train
             ReportError,
             match=f"the Dask scheduler at {address} was stopped or restarted.*of 4 runs are finished and stored",
         ):
-            train(address, 4, epochs=60)
+            train(address, 4, epochs=25)
         assert time.monotonic() - killed[0] < 15
     finally:
         process.kill()
         process.wait()
     before = {f: f.stat().st_mtime_ns for f in (store.folder / "runs").glob("*.zip")}
     assert 1 <= len(before) < 4
-    assert len(train(workers(1), 4, epochs=60)) == 4
+    assert len(train(workers(1), 4, epochs=25)) == 4
     assert all(f.stat().st_mtime_ns == t for f, t in before.items())
 
 
