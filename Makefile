@@ -74,7 +74,7 @@ clean:               ## remove every report and cache; stored runs stay
 	@$(PYTHON) -m n2nlib clean
 
 NUMBERS := tests/training tests/models tests/test_semantics.py tests/test_denoising.py tests/test_pretrained.py \
-    $(patsubst %,tests/%.py,evaluation/test_smoothgrad analysis/test_saliency analysis/test_real_images)
+    $(patsubst %,tests/%.py,evaluation/test_smoothgrad evaluation/test_saliency analysis/test_real_images)
 
 # An environment says in .ready where it was made; in another place it is repaired.
 MOVED := $(shell p=$$(head -n 1 $(READY) 2>/dev/null); \
