@@ -30,6 +30,7 @@ from n2nlib.analysis.claims import (
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger
 from n2nlib.display.pictures import picture_grid
+from n2nlib.display.question_words import exchange
 from n2nlib.display.report_words import lower_precision
 from n2nlib.display.style import COLUMN, PAGE
 from n2nlib.display.words import plural
@@ -76,6 +77,13 @@ def _unet(found: Ledger) -> str:
 
 
 def _exchange(found: Ledger) -> str:
+    fits = exchange(found)
+    if fits and fits.exchanged:
+        l1, bn = fits.predicted
+        return (
+            f"On the authors' public pairs our runs predict {l1:.2f} dB for TNet+L1 and {bn:.2f} dB for "
+            "TNet+BN: these two rows of Table 2 seem to be exchanged."
+        )
     return {
         REPRODUCED: "TNet with an L1 loss ends above TNet with batch normalisation, as printed.",
         DIRECTION: "TNet with an L1 loss ends above TNet with batch normalisation, as printed.",

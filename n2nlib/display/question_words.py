@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from n2nlib import paper
 from n2nlib.analysis import claims, intervals
 from n2nlib.analysis.claims import CONTRADICTED, DIRECTION, NOT_REPRODUCED, REPRODUCED, Judged
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.intervals import Interval
 from n2nlib.analysis.ledger import Ledger
 from n2nlib.display.words import MORE
 
@@ -82,17 +84,40 @@ def l1_and_bn(found: Ledger) -> str:
     return f"{order.why} {reading}".strip()
 
 
+class Exchange(NamedTuple):
+    """How the rows +L1 and +BN on the authors' public pairs fit their printed levels, and each other's."""
+
+    predicted: list[Interval]  # dB, with 95 % prediction intervals
+    printed: list[float]  # dB
+    as_printed: list[bool]
+    other: list[bool]
+
+    @property
+    def exchanged(self) -> bool:
+        return all(self.other) and not any(self.as_printed)
+
+
+def exchange(found: Ledger) -> Exchange | None:
+    """Return how +L1 and +BN fit Table 2; None before three seeds of both were measured on the pairs."""
+    labels = ("TNet+L1", "TNet+BN")
+    levels = [predicted(found, label) for label in labels]
+    if None in levels:
+        return None
+    printed = [paper.value(f"table2.{label}.psnr") for label in labels]
+    return Exchange(levels, printed, _inside(levels, printed), _inside(levels, printed[::-1]))
+
+
 def exchanged(found: Ledger) -> str:
     """Whether the printed levels of +L1 and +BN fit the rows as printed or exchanged.
 
     Nothing before three seeds of both rows were measured on the authors' public pairs.
     """
     labels = ("TNet+L1", "TNet+BN")
-    levels = [predicted(found, label) for label in labels]
-    if None in levels:
+    fits = exchange(found)
+    if not fits:
         return ""
-    l1, bn = levels
-    printed = [paper.value(f"table2.{label}.psnr") for label in labels]
+    l1, bn = fits.predicted
+    printed = fits.printed
     facts = (f"On the authors' public pairs, our runs predict {l1:.2f} dB for TNet+L1 and {bn:.2f} dB for "
              f"TNet+BN (95 % prediction intervals); Table 2 prints {printed[0]:.2f} and {printed[1]:.2f} "
              "dB.")  # fmt: skip
@@ -102,8 +127,8 @@ def exchanged(found: Ledger) -> str:
             f" On these pairs {' and '.join(outside)} is outside the calibrated range, so its "
             "interval is wider."
         )
-    as_printed, other = _inside(levels, printed), _inside(levels, printed[::-1])
-    if all(other) and not any(as_printed):
+    as_printed, other = fits.as_printed, fits.other
+    if fits.exchanged:
         reading = ("Both printed values fit the other row and neither fits its own: the two rows seem to be "
                    "exchanged. This rests on few pairs and on our training; only the authors' records can "
                    "confirm it.")  # fmt: skip

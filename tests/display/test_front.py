@@ -57,6 +57,20 @@ def test_the_abstract_is_short_and_counts_verdicts():
     assert "L1" not in front.abstract(ledger(SMALL), "a-dataset")
 
 
+def test_the_abstract_tells_of_rows_that_seem_exchanged_in_a_few_words():
+    def level(value):
+        return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 3, "in_range": True}
+
+    rows = {"authors.level.TNet+L1": level(24.5), "authors.level.TNet+BN": level(25.3)}
+    verdicts = {"l1_above_bn": CONTRADICTED, "filters_gaussian": REPRODUCED}
+    text = front.abstract(ledger(numbers=rows, **verdicts), "a-dataset")
+    assert "predict 24.50 [24.40, 24.60] dB for TNet+L1 and 25.30 [25.20, 25.40] dB for TNet+BN" in text
+    assert "these two rows of Table 2 seem to be exchanged." in text and len(text.split()) <= 120
+    rows["authors.level.TNet+BN"] = level(24.5)
+    text = front.abstract(ledger(numbers=rows, **verdicts), "a-dataset")
+    assert "exchanged" not in text and "An L1 loss costs more" in text
+
+
 def test_the_methodology_names_size_images_and_precision():
     rows = comparison({"TNet": runs((25.0,))})
     text = front.methodology(rows, PROFILES["paper"], "a-dataset")
