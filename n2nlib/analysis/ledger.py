@@ -7,6 +7,7 @@ ones that the tests hold from then on (tests/ledger/<corpus>-<profile>.json).
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import dataclass, replace
@@ -216,11 +217,11 @@ def _write(file: Path, values: dict) -> Path:
 
 def main(argv: list[str]) -> int:
     """Accept the verdicts of the report folders named; return 2 after a sentence about what is wrong."""
-    if not argv:
-        print("usage: n2n accept FOLDER [FOLDER ...]", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="n2n accept", description="Take a report's verdicts as reviewed.")
+    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="like results/imagenet-sample-overnight")
+    folders = parser.parse_args(argv).folders
     try:
-        for folder in argv:
+        for folder in folders:
             print(f"reviewed: {accept(Path(folder)).relative_to(paths.root())}")
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
