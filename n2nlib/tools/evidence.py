@@ -1,9 +1,9 @@
 """`n2n evidence`: take runs of the local store into the tracked evidence, and check it.
 
 The evidence keeps the weights of what something reads: at the paper's size all small networks and the first
-seed of large ones; at the tests' size what measurements and `explore.ipynb` read; and what comes with the
-package. Of all others `index.csv` and the run's own file keep the hash, and `n2n verify ID --keep` trains
-them again.
+seed of large ones; at the small sizes what measurements, `explore.ipynb` and the live check read; and what
+comes with the package. Of all others `index.csv` and the run's own file keep the hash, and
+`n2n verify ID --keep` trains them again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from n2nlib import paths
-from n2nlib.data import open_corpus
+from n2nlib.data import authors, open_corpus
 from n2nlib.errors import ReportError, StoreError, unknown_name
 from n2nlib.experiments import all_runs
 from n2nlib.models import NETWORKS
@@ -32,8 +32,8 @@ from n2nlib.tools import pretrained
 INDEX = "index.csv"
 #: Weights of up to so many bytes are those of a small network.
 SMALL = 256 * 1024
-#: Sizes of training, in images seen, at which weights are read: the tests' and the paper's.
-SMOKE, PAPER = (PROFILES[name].n_train * PROFILES[name].epochs for name in ("smoke", "paper"))
+#: Sizes of training, in images seen, at which weights are read: the tests', explore's and the paper's.
+SMOKE, QUICK, PAPER = (PROFILES[name].n_train * PROFILES[name].epochs for name in ("smoke", "quick", "paper"))
 
 
 def keeps_weights(spec: RunSpec, size: int, read: set[str]) -> bool:
@@ -41,6 +41,8 @@ def keeps_weights(spec: RunSpec, size: int, read: set[str]) -> bool:
     if spec.images >= PAPER:
         return size <= SMALL or spec.seed == 0
     explored = spec.seed == 0 and (spec.loss == "L1" or spec.network not in NETWORKS)
+    if spec.images == QUICK:
+        return spec.seed == 0 and size <= SMALL
     return spec.id in pretrained.RUNS.values() or (spec.images <= SMOKE and (spec.id in read or explored))
 
 
@@ -87,18 +89,18 @@ def _named(store: RunStore, name: str) -> set[str]:
 def of_report(store: RunStore, report: str) -> list[str]:
     """Return the entries of a store that a report reads: its runs, their measurements, and runs these name.
 
-    report: the name of its folder, as in `imagenet-sample-overnight`. Measurements of the same dataset's
-    other runs are left out.
+    report: the name of its folder, as in `imagenet-sample-overnight`. Measurements of the authors' public
+    pairs count, those of the same dataset's other runs do not.
     """
     corpus, profile = parsed(report)
     opened = open_corpus(corpus, n_train=PROFILES[profile].n_train, n_val=PROFILES[profile].n_val)
     ids = {spec.id for spec in all_runs(PROFILES[profile], opened)}
     others = {r.id for r in RunStore().all() + store.all() if r.spec.corpus == opened.fingerprint} - ids
     measured = {name: _named(store, name) for name in store.names("measurements/*/*.npz")}
+    data = {opened.fingerprint, authors.fingerprint("pairs"), authors.fingerprint("checkpoint")}
     measured = {
-        name: named for name, named in measured.items()
-        if named & (ids | {opened.fingerprint}) and not named & others
-    }  # fmt: skip
+        name: named for name, named in measured.items() if named & (ids | data) and not named & others
+    }
     runs = [f"runs/{id}.zip" for id in ids.union(*measured.values())]
     return [*measured, *(name for name in runs if store.find(name))]
 
