@@ -20,6 +20,7 @@ BLOCKS = {
     "speed": "bench/cpu.json",
     "headline": "imagenet-sample-overnight/tables/headline.md",
     "paper size": "imagenet-sample-paper-bf16/tables/headline.md",
+    "learning rates": "imagenet-sample-paper-bf16/tables/table1.md",
     "filters": "imagenet-sample-paper-bf16/tables/filters_question.md",
     "small network": "imagenet-sample-paper-bf16/tables/small_network.md",
     "small network, early": "imagenet-sample-overnight/tables/small_network.md",
