@@ -7,7 +7,7 @@ identity.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -168,8 +168,7 @@ def equal_training(profile: Profile, fingerprint: str) -> Rows:
 
 def ablations(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 04: all rows that it compares, so that one sweep trains them."""
-    tables = (table2, extras, architecture, optimisers, equal_training)
-    return {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
+    return _joined((table2, extras, architecture, optimisers, equal_training), profile, fingerprint)
 
 
 def schemes(profile: Profile, fingerprint: str) -> Rows:
@@ -264,26 +263,23 @@ def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict
     return out
 
 
+def _joined(tables: Sequence[Callable[[Profile, str], Rows]], profile: Profile, fingerprint: str) -> Rows:
+    return {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
+
+
 def changes(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 07: TNet and every row that changes one part of it, or has UNet in its place."""
-    tables = (table2, extras, architecture)
-    rows = {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
+    rows = _joined((table2, extras, architecture), profile, fingerprint)
     return {label: specs for label, specs in rows.items() if label != "BaseNet"}  # far below all others
+
+
+#: The tables that claims are judged from.
+JUDGED = (learning_rates, table2, extras, architecture, optimisers, suspects, schemes, training_tricks)
 
 
 def judged(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 07: all rows that claims are judged from."""
-    tables = (
-        learning_rates,
-        table2,
-        extras,
-        architecture,
-        optimisers,
-        suspects,
-        schemes,
-        training_tricks,
-    )
-    return {label: specs for table in tables for label, specs in table(profile, fingerprint).items()}
+    return _joined(JUDGED, profile, fingerprint)
 
 
 def unique(*tables: Rows) -> list[RunSpec]:
@@ -295,18 +291,7 @@ def all_runs(profile: Profile, corpus) -> list[RunSpec]:
     """Return every training run on the report's own dataset, so that one sweep makes them before the
     chapters ask.
     """
-    tables = (
-        learning_rates,
-        table2,
-        extras,
-        architecture,
-        optimisers,
-        suspects,
-        schemes,
-        training_tricks,
-        small_network,
-    )
-    rows = [table(profile, corpus.fingerprint) for table in tables]
+    rows = [table(profile, corpus.fingerprint) for table in (*JUDGED, small_network)]
     return [
         s
         for s in unique(*rows, *data_sizes(profile, corpus.fingerprint, corpus.train_photo).values())

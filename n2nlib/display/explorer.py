@@ -180,7 +180,7 @@ class Explorer(w.VBox):
             self._held = held
 
     def update(self, _=None) -> None:
-        """Make the picture anew and show it, its results and their errors; gradients follow."""
+        """Rebuild the picture and show it, its results and their errors; gradients follow."""
         if self._held:
             return
         window = s.Window(self.side.value, self.cell.value, self.down.value, self.across.value)

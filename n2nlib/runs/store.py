@@ -212,7 +212,7 @@ class RunStore:
         free = (kept.with_name(f"{kept.name}{end}") for end in ("", *(f".{i}" for i in range(1, 1000))))
         kept = next(p for p in free if not p.exists())
         file.rename(kept)
-        print(f"{file} {what}: it was moved to {kept}, and is made again.", file=sys.stderr, flush=True)
+        print(f"{file} {what}: it was moved to {kept} and will be rebuilt.", file=sys.stderr, flush=True)
         return kept
 
     def forget(self, specs: Iterable[RunSpec], corpus: str) -> int:

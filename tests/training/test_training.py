@@ -155,7 +155,7 @@ def test_a_truncated_checkpoint_is_put_aside(corpus, tmp_path):
 
 
 def test_a_checkpoint_of_another_kind_of_device_stays_for_it(corpus, tmp_path):
-    """A GPU's generator and optimiser settings mean nothing to a CPU: the run starts anew, and ends as it
+    """A GPU's generator and optimiser settings mean nothing to a CPU: the run starts again, and ends as it
     always does.
     """
     whole = train([spec()], corpus)[0]
