@@ -18,7 +18,7 @@ _PUBLIC = {
     "BaseNet": "models",
     "SmallNet": "models",
     "build": "models",
-    "open_corpus": "data",
+    "open_dataset": "data",
     "RunSpec": "spec",
     "RunStore": "runs.store",
     "Comparison": "analysis.comparison",

@@ -102,7 +102,7 @@ def _settings(args):
     That is the paper's size: with a GPU trained here (on imagenet-sample if its photographs are at hand),
     without one from the stored runs, and a short run trained again as a live check.
     """
-    from n2nlib.data import open_corpus
+    from n2nlib.data import open_dataset
     from n2nlib.device import resolve
     from n2nlib.report import plan
     from n2nlib.runs.sweep import check_executor
@@ -114,7 +114,7 @@ def _settings(args):
     profile, dataset = args.profile, args.dataset or "bundled"
     if not profile and device == "cuda":
         profile = "paper"
-        if not args.dataset and open_corpus("imagenet-sample").at_hand:
+        if not args.dataset and open_dataset("imagenet-sample").at_hand:
             dataset = "imagenet-sample"
     elif not profile and not args.dataset:
         dataset, profile = SHOWN

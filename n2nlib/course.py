@@ -40,8 +40,8 @@ def train(
     (dB) of the history; on_epoch: called with the spec and each new row. Nothing is stored: `Study` does
     that. Raises ReportError for pairs that do not fit, TrainingError on divergence.
 
-    >>> from n2nlib import RunSpec, open_corpus
-    >>> dataset = open_corpus("bundled", n_train=64, n_val=12)
+    >>> from n2nlib import RunSpec, open_dataset
+    >>> dataset = open_dataset("bundled", n_train=64, n_val=12)
     >>> spec = RunSpec("my pairs", n_train=64, epochs=1, network="SmallNet")
     >>> network, history = train(spec, dataset.train, dataset.val, device="cpu")
     >>> len(history)

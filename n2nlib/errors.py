@@ -14,7 +14,7 @@ class ReportError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
-class CorpusError(ReportError):
+class DatasetError(ReportError):
     """Photographs or pairs that cannot be read or have an unexpected content."""
 
 

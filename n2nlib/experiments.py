@@ -31,7 +31,7 @@ PAIR_AUGMENT = ("flip", "mix", "rotate")
 AUGMENTED = {"lr": UNET_LR, "schedule": "cosine", "augment": PAIR_AUGMENT}
 
 
-def initialisations(
+def with_seeds(
     profile: Profile, fingerprint: str, n: int | None = None, first: int = 0, **changes
 ) -> list[RunSpec]:
     """Return the same run with `n` seeds (the profile's `seeds` unless given), numbered from
@@ -44,8 +44,7 @@ def initialisations(
 def learning_rates(profile: Profile, fingerprint: str) -> Rows:
     """Table 1: TNet at three learning rates."""
     return {
-        f"{lr:.0e}".replace("e-0", "e-"): initialisations(profile, fingerprint, lr=lr)
-        for lr in LEARNING_RATES
+        f"{lr:.0e}".replace("e-0", "e-"): with_seeds(profile, fingerprint, lr=lr) for lr in LEARNING_RATES
     }
 
 
@@ -57,16 +56,14 @@ def one_rate_three_times(profile: Profile, fingerprint: str) -> Rows:
     if profile.seeds < FEWEST:
         return {}
     names = ("first set", "second set", "third set")
-    return {
-        name: initialisations(profile, fingerprint, first=i * profile.seeds) for i, name in enumerate(names)
-    }
+    return {name: with_seeds(profile, fingerprint, first=i * profile.seeds) for i, name in enumerate(names)}
 
 
 def table2(profile: Profile, fingerprint: str) -> Rows:
     """Table 2, with both readings of its UNet row."""
 
     def row(n=None, **changes):
-        return initialisations(profile, fingerprint, n, **changes)
+        return with_seeds(profile, fingerprint, n, **changes)
 
     shared = {"network": "UNet", "options": {"shared_decoder": True}, "lr": UNET_LR}
     n = profile.unet_seeds
@@ -98,7 +95,7 @@ def extras(profile: Profile, fingerprint: str) -> Rows:
     """Section 2.3.2's trials without numbers: dropout, L_HDR, a wider embedding."""
 
     def row(**changes):
-        return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
+        return with_seeds(profile, fingerprint, profile.extra_seeds, **changes)
 
     return {
         "TNet+dropout 0.1": row(options={"dropout": 0.1}),
@@ -111,7 +108,7 @@ def architecture(profile: Profile, fingerprint: str) -> Rows:
     """Ablations of section 2.2: TNet without one of the parts that it argues for."""
 
     def row(**options):
-        return initialisations(profile, fingerprint, profile.extra_seeds, options=options)
+        return with_seeds(profile, fingerprint, profile.extra_seeds, options=options)
 
     return {
         "TNet without skip connections": row(skips=False),
@@ -125,7 +122,7 @@ def optimisers(profile: Profile, fingerprint: str) -> Rows:
     """Section 2.2.3: TNet trained without Adam, at learning rates from training photographs."""
 
     def row(name):
-        return initialisations(profile, fingerprint, profile.extra_seeds, optimiser=name, lr=SGD_LR[name])
+        return with_seeds(profile, fingerprint, profile.extra_seeds, optimiser=name, lr=SGD_LR[name])
 
     return {"TNet, SGD": row("sgd"), "TNet, SGD with momentum": row("sgd-momentum")}
 
@@ -137,7 +134,7 @@ def suspects(profile: Profile, fingerprint: str) -> Rows:
     Adam had never seen the learning rate that was set.
     """
     rows = {
-        "BaseNet, never updated": initialisations(
+        "BaseNet, never updated": with_seeds(
             profile, fingerprint, network="BaseNet", optimiser="never-updated"
         )
     }
@@ -145,8 +142,8 @@ def suspects(profile: Profile, fingerprint: str) -> Rows:
         return rows
     n = profile.seeds
     return rows | {
-        "TNet, second set": initialisations(profile, fingerprint, n, first=n),
-        "TNet, third set": initialisations(profile, fingerprint, n, first=2 * n),
+        "TNet, second set": with_seeds(profile, fingerprint, n, first=n),
+        "TNet, third set": with_seeds(profile, fingerprint, n, first=2 * n),
     } | equal_training(profile, fingerprint)  # fmt: skip
 
 
@@ -154,7 +151,7 @@ def equal_training(profile: Profile, fingerprint: str) -> Rows:
     """TNet and UNet each at the other's learning rate, and both augmented; no rows below three seeds."""
 
     def row(**changes):
-        return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
+        return with_seeds(profile, fingerprint, profile.extra_seeds, **changes)
 
     if profile.seeds < FEWEST:
         return {}
@@ -175,11 +172,11 @@ def schemes(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 06: the same network learning from clean targets, from two noisy images, or from one."""
 
     def row(scheme):
-        return initialisations(profile, fingerprint, profile.extra_seeds, scheme=scheme)
+        return with_seeds(profile, fingerprint, profile.extra_seeds, scheme=scheme)
 
     return {
         "Noise2Clean": row("noise2clean"),
-        "Noise2Noise": initialisations(profile, fingerprint),
+        "Noise2Noise": with_seeds(profile, fingerprint),
         "Neighbor2Neighbor": row("neighbor2neighbor"),
         "Noise2Void": row("noise2void"),
     }
@@ -195,10 +192,10 @@ def training_tricks(profile: Profile, fingerprint: str) -> Rows:
     averaging = round(max(1 - 50 / (math.ceil(profile.n_train / batch) * profile.epochs), 0.5), 6)
 
     def row(**changes):
-        return initialisations(profile, fingerprint, profile.extra_seeds, **changes)
+        return with_seeds(profile, fingerprint, profile.extra_seeds, **changes)
 
     rows = {
-        "TNet": initialisations(profile, fingerprint),
+        "TNet": with_seeds(profile, fingerprint),
         "pixel mixing": row(augment=("mix",)),
         "input/target swap": row(augment=("swap",)),
         "flips and quarter turns": row(augment=("flip", "rotate")),
@@ -222,7 +219,7 @@ def small_network(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 06: the way from TNet to SmallNet, a change at a time, and both with more in their training."""
 
     def row(n=profile.extra_seeds, network="SmallNet", **changes):
-        return initialisations(profile, fingerprint, n, network=network, **changes)
+        return with_seeds(profile, fingerprint, n, network=network, **changes)
 
     final = profile.seeds if profile.seeds >= 3 else profile.extra_seeds  # half of a laptop's time, otherwise
     return {
@@ -251,7 +248,7 @@ def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict
         fewest = int(np.sort(photo)[n - 1]) + 1 if share > 1 else 0
         epochs = max(1, round(profile.n_train * profile.epochs / n))
         for scheme in out:
-            out[scheme][str(n)] = initialisations(
+            out[scheme][str(n)] = with_seeds(
                 profile,
                 fingerprint,
                 profile.extra_seeds,
@@ -287,18 +284,18 @@ def unique(*tables: Rows) -> list[RunSpec]:
     return list(dict.fromkeys(spec for table in tables for specs in table.values() for spec in specs))
 
 
-def all_runs(profile: Profile, corpus) -> list[RunSpec]:
+def all_runs(profile: Profile, dataset) -> list[RunSpec]:
     """Return every training run on the report's own dataset, so that one sweep makes them before the
     chapters ask.
     """
-    rows = [table(profile, corpus.fingerprint) for table in (*JUDGED, small_network)]
+    rows = [table(profile, dataset.fingerprint) for table in (*JUDGED, small_network)]
     return [
         s
-        for s in unique(*rows, *data_sizes(profile, corpus.fingerprint, corpus.train_photo).values())
-        if possible(s, corpus)
+        for s in unique(*rows, *data_sizes(profile, dataset.fingerprint, dataset.train_photo).values())
+        if possible(s, dataset)
     ]
 
 
-def possible(spec: RunSpec, corpus) -> bool:
+def possible(spec: RunSpec, dataset) -> bool:
     """Say whether a run can be made on a dataset: the authors' files hold no clean training images."""
-    return corpus.clean_targets or spec.scheme != "noise2clean"
+    return dataset.clean_targets or spec.scheme != "noise2clean"

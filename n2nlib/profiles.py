@@ -34,7 +34,7 @@ class Profile:
     def spec(self, fingerprint: str, **changes) -> RunSpec:
         """Return the paper's TNet run at this size on a dataset, with some fields changed."""
         base = {"n_train": self.n_train, "epochs": self.epochs, "precision": self.precision}
-        return RunSpec.from_dict({"corpus": fingerprint, **base, **changes})
+        return RunSpec.from_dict({"dataset": fingerprint, **base, **changes})
 
 
 PROFILES = {

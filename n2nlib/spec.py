@@ -15,6 +15,9 @@ from n2nlib.errors import ReportError, unknown_name
 #: Raised by hand whenever the same RunSpec would train to other weights (tests/test_semantics.py watches it).
 SEMANTICS = 1
 
+#: Fields whose key in the JSON that the identity is hashed from is an older name.
+JSON_NAMES = {"dataset": "corpus"}
+
 SCHEMES = ("noise2noise", "noise2clean", "noise2void", "neighbor2neighbor")
 AUGMENTATIONS = ("mix", "swap", "flip", "rotate", "shuffle")
 SCHEDULES = ("constant", "cosine")
@@ -38,7 +41,7 @@ class RunSpec:
     `training.schemes`).
     """
 
-    corpus: str  # fingerprint of the dataset, not its name
+    dataset: str  # fingerprint of the dataset, not its name
     n_train: int
     epochs: int
     network: str = "TNet"
@@ -56,7 +59,7 @@ class RunSpec:
     n_photos: int = 0  # train on pairs of the first n photographs only; 0 is all
 
     def __post_init__(self):
-        for name in ("corpus", "network", "loss"):
+        for name in ("dataset", "network", "loss"):
             if not isinstance(getattr(self, name), str):
                 raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: expected a string.")
         object.__setattr__(self, "options", _frozen(self.options))
@@ -109,28 +112,29 @@ class RunSpec:
         """Training images that the run sees in all."""
         return self.n_train * self.epochs
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields that differ from their defaults, as plain JSON values."""
+    def changes(self, *but: str) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, except those named, as plain JSON values."""
         out = {}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-            if value != default:
-                out[f.name] = (
-                    dict(value)
-                    if isinstance(value, Mapping)
-                    else list(value)
-                    if isinstance(value, tuple)
-                    else value
-                )
+            if value != default and f.name not in but:
+                out[f.name] = _plain(value)
         return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the identity is hashed from: `changes` under the keys of `JSON_NAMES`."""
+        return {JSON_NAMES.get(name, name): value for name, value in self.changes().items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
-        """Build a spec from `to_dict`'s mapping; an unknown key is an error that names the nearest known
-        one.
+        """Build a spec from the mapping of `to_dict` or `changes`.
+
+        Raises ReportError for an unknown key, with the nearest known one.
         """
         known = {f.name for f in dataclasses.fields(cls)}
+        names = {key: name for name, key in JSON_NAMES.items()}
+        values = {names.get(key, key): value for key, value in values.items()}
         for key in values:
             if key not in known:
                 raise unknown_name("RunSpec field", key, known)
@@ -141,6 +145,12 @@ class RunSpec:
         return self.from_dict(
             {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes}
         )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _frozen(options: Mapping[str, Any]) -> _Frozen:

@@ -19,7 +19,7 @@ from n2nlib.agreement import agree, rounded
 from n2nlib.analysis.comparison import Comparison, Rows
 from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.analysis.measurements import Measurement, validation_images
-from n2nlib.data import Corpus, Pairs, open_corpus
+from n2nlib.data import Dataset, Pairs, open_dataset
 from n2nlib.device import resolve
 from n2nlib.display import alternatives, style
 from n2nlib.environment import environment
@@ -51,7 +51,7 @@ def fields_of_a_run() -> inspect.Signature:
             default={} if f.name == "options" else ... if f.default is f.empty else f.default,
         )
         for f in fields
-        if f.name != "corpus"
+        if f.name != "dataset"
     ]
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return inspect.Signature([first, *shown], return_annotation="RunSpec")
@@ -60,7 +60,7 @@ def fields_of_a_run() -> inspect.Signature:
 class Study:
     """One chapter's view of one report; `Study.open` makes it from the notebook's parameters."""
 
-    def __init__(self, chapter: str, dataset: Corpus, profile: Profile, device: str, store: RunStore, *,
+    def __init__(self, chapter: str, dataset: Dataset, profile: Profile, device: str, store: RunStore, *,
                  train: bool = True, executor: str = "local"):  # fmt: skip
         self.chapter, self.dataset, self.profile, self.device, self.store = (
             chapter,
@@ -89,7 +89,7 @@ class Study:
         refuse_ill_typed(bool, train=train)
         check_executor(executor)
         size = profile_of(profile)
-        opened = open_corpus(dataset, n_train=size.n_train, n_val=size.n_val)
+        opened = open_dataset(dataset, n_train=size.n_train, n_val=size.n_val)
         style.use()
         return cls(chapter, opened, size, resolve(device), RunStore(), train=train, executor=executor)
 
@@ -125,7 +125,7 @@ class Study:
         """
         for spec in specs:
             if not self._possible(spec):
-                name = self._datasets[spec.corpus].name
+                name = self._datasets[spec.dataset].name
                 raise ReportError(f"{name} holds no clean training images for {spec.scheme}: "
                                   "choose another scheme or dataset.")  # fmt: skip
         missing = [] if self.train else [s for s in specs if not self.store.has(s)]
@@ -185,28 +185,28 @@ class Study:
               f"missing{rest}.", file=sys.stderr, flush=True)  # fmt: skip
 
     def _possible(self, spec: RunSpec) -> bool:
-        return spec.corpus not in self._datasets or possible(spec, self._datasets[spec.corpus])
+        return spec.dataset not in self._datasets or possible(spec, self._datasets[spec.dataset])
 
-    def open_dataset(self, name: str, noise: str = "subpixel") -> Corpus:
+    def open_dataset(self, name: str, noise: str = "subpixel") -> Dataset:
         """Return another dataset at the same size; runs on it can be asked for from now on."""
-        dataset = open_corpus(name, n_train=self.profile.n_train, n_val=self.profile.n_val, noise=noise)
+        dataset = open_dataset(name, n_train=self.profile.n_train, n_val=self.profile.n_val, noise=noise)
         return self._datasets.setdefault(dataset.fingerprint, dataset)
 
     @property
     def pictures(self) -> Pairs:
         """Validation pairs of the bundled photographs, which figures show because they may be shared."""
         size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
-        return open_corpus("bundled", **size).val
+        return open_dataset("bundled", **size).val
 
     def measure(self, what: Measurement, **arguments) -> dict[str, Any]:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
 
-        The fingerprint of this study's dataset is one of the arguments, `corpus`, unless another is given.
+        The fingerprint of this study's dataset is one of the arguments, `dataset`, unless another is given.
         Where an argument is an empty list, as of absent runs, the result is empty and nothing is stored.
         """
         if any(isinstance(value, list) and not value for value in arguments.values()):
             return {}
-        return what.stored(self.store, **{"corpus": self.dataset, **arguments})
+        return what.stored(self.store, **{"dataset": self.dataset, **arguments})
 
     def compare(self, rows: Rows, reference: str | None = None) -> Comparison:
         """Return a comparison of rows of runs, training what the store lacks where that is allowed.
@@ -227,7 +227,7 @@ class Study:
     @cached_property
     def validation_images(self) -> dict[str, Any]:
         """Per validation image, (N,): `photo`, and the PSNR (dB) of the `noisy` and a black image."""
-        return validation_images.stored(self.store, corpus=self.dataset)["arrays"]
+        return validation_images.stored(self.store, dataset=self.dataset)["arrays"]
 
     @property
     def photos_known(self) -> bool:

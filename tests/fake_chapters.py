@@ -36,7 +36,7 @@ style.use()
 fig, ax = plt.subplots(figsize={size})
 ax.plot([0, 1, 2], [20.7, 24.0, 25.3], label="TNet")
 ax.set(xlabel="epoch", ylabel="PSNR (dB)")
-figure(fig, {name!r}, "Validation PSNR of **TNet** ($n = 2$ initialisations). Higher is better.")
+figure(fig, {name!r}, "Validation PSNR of **TNet** ($n = 2$ seeds). Higher is better.")
 """
 
 TABLE = """| Model | #P (k) | Loss | PSNR (dB) |
@@ -115,5 +115,5 @@ def write_report(root: Path) -> None:
 
 
 def opened(fingerprint: str = "0123456789abcdef") -> SimpleNamespace:
-    """Return what stands in for an opened corpus."""
+    """Return what stands in for an opened dataset."""
     return SimpleNamespace(fingerprint=fingerprint, notes_digest="none")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2nlib import Model, RunSpec, load_pretrained, open_corpus, train
+from n2nlib import Model, RunSpec, load_pretrained, open_dataset, train
 from n2nlib.errors import ReportError
 from n2nlib.evaluation import metrics
 from n2nlib.training.plain import train_plain
@@ -19,7 +19,7 @@ from n2nlib.training.plain import train_plain
 
 @pytest.fixture(scope="module")
 def dataset():
-    return open_corpus("bundled", n_train=64, n_val=12)
+    return open_dataset("bundled", n_train=64, n_val=12)
 
 
 def test_train_is_the_engine(dataset):

@@ -10,7 +10,7 @@ from torch import nn
 
 import n2nlib
 from n2nlib import denoise, denoising, load_pretrained, noisy_pair
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.denoising import denoise_pixels, reach, spans
 from n2nlib.errors import ReportError
 from n2nlib.evaluation import metrics
@@ -19,7 +19,7 @@ from n2nlib.models import build
 
 @pytest.fixture(scope="module")
 def windows():
-    return np.array(open_corpus("bundled", n_train=64, n_val=12).val.a[:4])
+    return np.array(open_dataset("bundled", n_train=64, n_val=12).val.a[:4])
 
 
 @pytest.fixture

@@ -52,12 +52,12 @@ def make(tmp_path):
 PATHS = ["folder:/photos/Anna's own", "folder:/photos/my $own", 'folder:a"b`c\\d$(e)$$#;&', "$photos"]
 
 
-@pytest.mark.parametrize("corpus", PATHS)
+@pytest.mark.parametrize("dataset", PATHS)
 @pytest.mark.parametrize("target, command", [("report", ["n2nlib", "report"]), ("plan", ["n2nlib", "plan"]),
                                              ("verify", ["n2nlib", "verify"]), ("search", ["n2nlib", "search"])])  # fmt: skip
-def test_a_path_arrives_as_it_was_typed(make, target, command, corpus):
-    typed, set_before = make(target, f"DATASET={corpus}"), make(target, DATASET=corpus)
-    assert typed.stdout == set_before.stdout == "\n".join(["-m", *command, f"--dataset={corpus}", ""])
+def test_a_path_arrives_as_it_was_typed(make, target, command, dataset):
+    typed, set_before = make(target, f"DATASET={dataset}"), make(target, DATASET=dataset)
+    assert typed.stdout == set_before.stdout == "\n".join(["-m", *command, f"--dataset={dataset}", ""])
 
 
 def test_every_choice_is_handed_on(make):

@@ -38,17 +38,20 @@ def test_table2_as_printed():
 
 
 def test_training_as_described():
-    assert [
-        paper.value(f"training.{k}") for k in ("pairs", "epochs", "validation_images", "initialisations")
-    ] == [50_000, 50, 1_000, 5]
+    assert [paper.value(f"training.{k}") for k in ("pairs", "epochs", "validation_images", "seeds")] == [
+        50_000,
+        50,
+        1_000,
+        5,
+    ]
     assert paper.value("training.lr") == 5e-4 and paper.value("training.lr_unet") == 1e-3
 
 
 @pytest.mark.parametrize("row", ["UNet", "TNet", "TNet+L1", "TNet+BN"])
 def test_individual_runs_make_the_table(row):
     """Mean and sample sd of the five runs are the printed ones: half a unit of the last digit, or a cut instead of a rounding."""
-    runs = paper.value(f"initialisations.{row}")
-    assert len(runs) == paper.value("table2.initialisations") == 5
+    runs = paper.value(f"seeds.{row}")
+    assert len(runs) == paper.value("table2.seeds") == 5
     assert statistics.mean(runs) == pytest.approx(paper.value(f"table2.{row}.psnr"), abs=0.0101)
     assert statistics.stdev(runs) == pytest.approx(paper.value(f"table2.{row}.psnr_sd"), abs=0.0051)
 
@@ -72,7 +75,7 @@ def test_peers_and_calibration():
 def test_every_number_has_its_place():
     assert paper.place("table2.TNet.psnr") == "Table 2"
     assert paper.place("abstract.psnr") == "Abstract"
-    assert paper.place("initialisations.TNet") == "the authors' public notebooks"
+    assert paper.place("seeds.TNet") == "the authors' public notebooks"
 
 
 @pytest.mark.parametrize(

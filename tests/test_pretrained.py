@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from n2nlib import load_pretrained, paths, pretrained
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.errors import ReportError
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.runs.store import RunStore
@@ -31,7 +31,7 @@ def test_manifest_and_weights_are_those_of_the_store(name, stored):
 
 
 def test_16_bit_weights_cost_less_than_a_thousandth_of_a_decibel(stored):
-    pairs = open_corpus("bundled", n_train=64, n_val=200).val
+    pairs = open_dataset("bundled", n_train=64, n_val=200).val
     for name in ("tnet", "smallnet"):
         full, half = stored[RUNS[name]].model(), load_pretrained(name)
         lost = psnr(pairs.clean, denoise(full, pairs.a), 255) - psnr(pairs.clean, denoise(half, pairs.a), 255)

@@ -56,7 +56,7 @@ def float64(monkeypatch):
 
 
 def losses(kind: str) -> list[float]:
-    spec = RunSpec(corpus="w" * 16, n_train=20 * BATCH, epochs=1, batch=BATCH, **KINDS[kind])
+    spec = RunSpec(dataset="w" * 16, n_train=20 * BATCH, epochs=1, batch=BATCH, **KINDS[kind])
     n = spec.n_train
     arrays = [words(0, name, 0, 0, n, 384).view(np.uint8).reshape(n, 3, 32, 32) // shade
               for name, shade in (("a", 1), ("b", 2), ("clean", 3))]  # fmt: skip

@@ -18,7 +18,7 @@ from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
 from n2nlib.study import Study
 
-SIZE = {"corpus": "c" * 16, "n_train": 64, "epochs": 1}
+SIZE = {"dataset": "c" * 16, "n_train": 64, "epochs": 1}
 
 
 def one_sentence(error) -> bool:
@@ -44,7 +44,7 @@ def one_sentence(error) -> bool:
         ({"augment": None}, "augment is None: expected a list of names"),
         ({"augment": "mix"}, "augment is 'mix': expected a list of names"),
         ({"augment": [["mix"]]}, "augment is"),
-        ({"corpus": 3}, "corpus is 3: expected a string"),
+        ({"dataset": 3}, "dataset is 3: expected a string"),
         ({"network": None}, "network is None: expected a string"),
         ({"loss": None}, "loss is None: expected a string"),
         ({"epochs": 1.5}, "epochs is 1.5: expected a whole number"),

@@ -47,7 +47,7 @@ def test_a_prompt_shows_what_a_study_is_and_which_fields_a_spec_has(study):
         "<Study 03_lr_grid_search: dataset bundled, profile smoke, device cpu, trains by local>"
     )
     fields = inspect.signature(study.spec).parameters
-    assert list(fields) == [f.name for f in dataclasses.fields(RunSpec) if f.name != "corpus"]
+    assert list(fields) == [f.name for f in dataclasses.fields(RunSpec) if f.name != "dataset"]
     assert fields["network"].default == "TNet" and fields["options"].default == {}
     study.spec(**{name: f.default for name, f in fields.items() if f.default is not ...})
 

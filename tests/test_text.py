@@ -78,7 +78,7 @@ NAMES = [
 
 def shown_by_pandoc(text: str) -> str:
     """What a reader sees of a table's cell, a caption and bold text that hold this Markdown."""
-    markdown = f"| a |\n|:--|\n| {text} |\n\n*Figure.* Corpus {text}, profile smoke."
+    markdown = f"| a |\n|:--|\n| {text} |\n\n*Figure.* Dataset {text}, profile smoke."
     html = pypandoc.convert_text(markdown, "html", format="markdown+smart", extra_args=["--wrap=none"])
     assert set(re.findall(r"<(\w+)", html)) <= {
         "table",
@@ -93,7 +93,7 @@ def shown_by_pandoc(text: str) -> str:
         "em",
     }, html
     inside = re.search(r"<td[^>]*>(.*?)</td>", html, re.S)[1]
-    caption = re.search(r"</em> Corpus (.*), profile smoke", html, re.S)[1]
+    caption = re.search(r"</em> Dataset (.*), profile smoke", html, re.S)[1]
     assert inside == caption
     return unescape(caption)
 
@@ -111,7 +111,9 @@ def test_any_name_is_shown_as_it_is(name):
 
 
 def test_typst_gets_a_name_as_text():
-    typst = pypandoc.convert_text(f"Corpus {literal('<img> #x $y$ *z* `w` @v')}.", "typst", format="markdown")
+    typst = pypandoc.convert_text(
+        f"Dataset {literal('<img> #x $y$ *z* `w` @v')}.", "typst", format="markdown"
+    )
     assert r"\<img\>" in typst and r"\#x" in typst and r"\$y\$" in typst and r"\*z\*" in typst
 
 

@@ -75,7 +75,7 @@ def _unit(claim: Claim) -> str:
 def came_from(m: Measured) -> str:
     """Return how many values a measurement comes from, in words."""
     n, method = m.ours.n, m.ours.method
-    seeds = m.values or "initialisations" in method or method.startswith(("Welch", "difference"))
+    seeds = m.values or "seeds" in method or method.startswith(("Welch", "difference"))
     what = "seed" if seeds else "photograph" if "photograph" in method else ""
     if not n or not what:
         return f" (n = {n})" if n else ""

@@ -227,7 +227,7 @@ def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
 def loss_difference(runs_a: Sequence, runs_b: Sequence, metric: str = "published_loss") -> Interval:
     """Return the difference in a loss of two lists of runs, paired as `psnr_difference` pairs them.
 
-    Over initialisations only.
+    Over seeds only.
     """
     runs_a, runs_b, together = partners(runs_a, runs_b)
     a, b = ([run.metrics[metric] for run in runs] for runs in (runs_a, runs_b))

@@ -13,11 +13,11 @@ from n2nlib.analysis import intervals, measurements
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.filters import tuned
 from n2nlib.analysis.intervals import Interval, MeanSD
-from n2nlib.data import Corpus
+from n2nlib.data import Dataset
 from n2nlib.errors import ReportError
 from n2nlib.evaluation.classical import find
 from n2nlib.evaluation.transfer import CELLS, label, require
-from n2nlib.experiments import initialisations
+from n2nlib.experiments import with_seeds
 from n2nlib.runs.store import Run
 from n2nlib.spec import RunSpec
 
@@ -71,15 +71,15 @@ class Transfer:
         return " ".join(filter(None, (rows.pairing for rows in self.targets.values())))
 
 
-def transfer(study: Study, here: str, there: str, *, corpus: str = "", noise: str = "subpixel") -> Transfer:
+def transfer(study: Study, here: str, there: str, *, dataset: str = "", noise: str = "subpixel") -> Transfer:
     """Train TNet on the study's dataset and on another one, and judge both on both.
 
-    here, there: labels of the two; corpus: the other dataset, the study's own unless given; noise: the
+    here, there: labels of the two; dataset: the other dataset, the study's own unless given; noise: the
     other's noise. Runs that are stored are not repeated, and nothing is downloaded. Where the comparison
     cannot be made, the section is marked as absent with the reason, and the result is false.
     """
     try:
-        datasets = {here: study.dataset, there: study.open_dataset(corpus or study.dataset.name, noise)}
+        datasets = {here: study.dataset, there: study.open_dataset(dataset or study.dataset.name, noise)}
         runs = {name: _trained_on(study, name, dataset) for name, dataset in datasets.items()}
         return Transfer({name: _judged(study, runs, name, dataset) for name, dataset in datasets.items()})
     except ReportError as why:
@@ -87,8 +87,8 @@ def transfer(study: Study, here: str, there: str, *, corpus: str = "", noise: st
         return Transfer({})
 
 
-def _trained_on(study: Study, name: str, dataset: Corpus) -> list[Run]:
-    specs = initialisations(study.profile, dataset.fingerprint, study.profile.extra_seeds)
+def _trained_on(study: Study, name: str, dataset: Dataset) -> list[Run]:
+    specs = with_seeds(study.profile, dataset.fingerprint, study.profile.extra_seeds)
     if not all(study.store.has(spec) for spec in specs):
         require(dataset)
     if not (runs := study.prepare(specs)):
@@ -96,7 +96,7 @@ def _trained_on(study: Study, name: str, dataset: Corpus) -> list[Run]:
     return runs
 
 
-def _judged(study: Study, runs: Mapping[str, Sequence[Run]], target: str, dataset: Corpus) -> Comparison:
+def _judged(study: Study, runs: Mapping[str, Sequence[Run]], target: str, dataset: Dataset) -> Comparison:
     rows = {}
     for source, row in runs.items():
         images = study.measure(measurements.transferred, runs=row, **{"judged on": dataset})["arrays"]
@@ -191,7 +191,7 @@ def whole_photographs(
     runs = {name: rows.rows.get(name, []) for name in networks}
     try:
         arguments = {"runs": runs, "filters": {name: tuned(study, name) for name in filters}, "cells": CELLS,
-                     "photographs": study.profile.saliency, "corpus": where}  # fmt: skip
+                     "photographs": study.profile.saliency, "dataset": where}  # fmt: skip
         found = study.measure(measurements.whole_photographs, **arguments)
         pictures = study.measure(measurements.whole_pictures, **arguments)["arrays"]
     except ReportError as why:

@@ -1,7 +1,7 @@
-"""Intervals over initialisations and photographs: how sure a difference in PSNR is.
+"""Intervals over seeds and photographs: how sure a difference in PSNR is.
 
-Training is uncertain over initialisations, the validation images over photographs (windows of one photograph
-are not independent), and every initialisation is judged on the same photographs: the two are crossed, not
+Training is uncertain over seeds, the validation images over photographs (windows of one photograph
+are not independent), and every seed is judged on the same photographs: the two are crossed, not
 nested. No interval is made from fewer than three values. All intervals are two-sided, at 95 % unless told
 otherwise.
 """
@@ -16,7 +16,7 @@ from scipy import stats as sps
 
 from n2nlib.errors import ReportError
 
-#: Fewest values (initialisations, photographs) that make an interval.
+#: Fewest values (seeds, photographs) that make an interval.
 FEWEST = 3
 
 
@@ -26,7 +26,7 @@ class Interval:
 
     A value of NaN is printed as a dash: there was nothing to measure.
 
-    `n` counts initialisations (or clusters); `se` and `df` are the standard error and Student's degrees of
+    `n` counts seeds (or clusters); `se` and `df` are the standard error and Student's degrees of
     freedom.
     """
 
@@ -147,7 +147,7 @@ def printed(value: float, digits: int | None = None) -> Interval:
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the mean of independent values (one an initialisation) with Student's t interval."""
+    """Return the mean of independent values (one per seed) with Student's t interval."""
     x = _values(values)
     if len(x) < FEWEST:
         return Interval(float(x.mean()), None, None, len(x), "mean")
@@ -166,26 +166,26 @@ def welch(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> I
 
 
 def paired(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return mean(a - b) with the paired interval: same initialisation and same order of data, pair by pair.
+    """Return mean(a - b) with the paired interval: same seed and same order of data, pair by pair.
 
     Raises ReportError when the lengths differ. `same_start` says whether two runs may be paired.
     """
     a, b = _values(a), _values(b)
     if len(a) != len(b):
-        raise ReportError(f"paired() got {len(a)} and {len(b)} values: pair each initialisation with itself.")
+        raise ReportError(f"paired() got {len(a)} and {len(b)} values: pair each seed with itself.")
     interval = mean_interval(a - b, confidence)
     return Interval(**{**interval.to_dict(), "method": "paired t" if interval else "mean difference"})
 
 
 def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95) -> Interval:
-    """Return mean(a) - mean(b) over initialisations crossed with photographs (b None: mean(a)).
+    """Return mean(a) - mean(b) over seeds crossed with photographs (b None: mean(a)).
 
-    a (n_a, N) and b (n_b, N) hold PSNR (dB) per initialisation and image, `photo` (N,) the photograph of each
-    image. The error variance is the two-way random-effects one, initialisations + photographs - interaction,
+    a (n_a, N) and b (n_b, N) hold PSNR (dB) per seed and image, `photo` (N,) the photograph of each
+    image. The error variance is the two-way random-effects one, seeds + photographs - interaction,
     not less than either part, and Student's t has Satterthwaite's degrees of freedom. `paired`: row i of both
-    shares initialisation and order of data. Simulated with 5 initialisations and 100 photographs, the 95 %
+    shares seed and order of data. Simulated with 5 seeds and 100 photographs, the 95 %
     interval covers 94 to 97 % (98 % where only their interaction matters); with 3 it covers 93 % where
-    initialisations matter most.
+    seeds matter most.
 
     Without any image the value is NaN. Raises ReportError when shapes do not fit.
     """
@@ -195,8 +195,7 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
         b = np.atleast_2d(np.asarray(b, float))
         if paired and a.shape != b.shape:
             raise ReportError(
-                f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each initialisation with "
-                "itself."
+                f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each seed with itself."
             )
         arms = [a - b] if paired else [a, b]
     photo = np.unique(np.asarray(photo), return_inverse=True)[1]
@@ -225,7 +224,7 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
     variance = max(over_seeds + over_photos - interaction, over_seeds, over_photos)
     terms = [*parts, (over_photos, photos - 1), (interaction, (n - 1) * (photos - 1))]
     df = _satterthwaite(terms, variance, least=min(n, photos) - 1)
-    return _student(value, np.sqrt(variance), df, n, "crossed t, initialisations x photographs", confidence)
+    return _student(value, np.sqrt(variance), df, n, "crossed t, seeds x photographs", confidence)
 
 
 def cluster_bootstrap(
@@ -315,15 +314,13 @@ def spread_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.9
         return SpreadRatio(value, None, None, n, "F")
     dfs = len(a) - 1, len(b) - 1
     low, high = (value / np.sqrt(sps.f.ppf(0.5 + side * confidence / 2, *dfs)) for side in (1, -1))
-    return SpreadRatio(value, float(low), float(high), n, "F over initialisations", dfs=dfs)
+    return SpreadRatio(value, float(low), float(high), n, "F over seeds", dfs=dfs)
 
 
 def _values(values: Sequence[float]) -> np.ndarray:
     x = np.asarray(values, float)
     if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
-        raise ReportError(
-            "an interval needs a list of at least one finite number, one for each initialisation."
-        )
+        raise ReportError("an interval needs a list of at least one finite number, one for each seed.")
     return x
 
 

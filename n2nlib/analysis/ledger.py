@@ -2,7 +2,7 @@
 
 Gather what a report measured, judge it, write `claims.json`, keep reviewed verdicts.
 `n2n accept FOLDER` takes the verdicts of a report's claims.json, once they have been looked at, as the
-ones that the tests hold from then on (tests/ledger/<corpus>-<profile>.json).
+ones that the tests hold from then on (tests/ledger/<dataset>-<profile>.json).
 """
 
 from __future__ import annotations
@@ -93,23 +93,23 @@ def judge_report(study) -> Ledger:
     return Ledger(judged, evidence)
 
 
-def gather(corpus, size: Profile, store, folder: Path) -> Evidence:
-    """Collect every stored run of a corpus and size, and the numbers that chapters left in a report's folder.
+def gather(dataset, size: Profile, store, folder: Path) -> Evidence:
+    """Collect the stored runs of a dataset and size, and the numbers that the chapters kept.
 
-    corpus: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing: a row of a
-    table has the initialisations that are there.
+    dataset: opened at that size; store: a RunStore; folder: `paths.report(...)`. Trains nothing: a row of a
+    table has the seeds that are there.
     """
-    rows = experiments.judged(size, corpus.fingerprint)
+    rows = experiments.judged(size, dataset.fingerprint)
     runs = {label: [store.get(s) for s in specs if store.has(s)] for label, specs in rows.items()}
-    images = validation_images(corpus, store)
+    images = validation_images(dataset, store)
     return Evidence({label: found for label, found in runs.items() if found}, numbers(folder),
                     images["noisy"], images["photo"], size.n_train * size.epochs,
-                    authors_data=getattr(corpus, "authentic", False))  # fmt: skip
+                    authors_data=getattr(dataset, "authentic", False))  # fmt: skip
 
 
-def validation_images(corpus, store) -> dict:
+def validation_images(dataset, store) -> dict:
     """Return the arrays of `measurements.validation_images`."""
-    return measurements.validation_images.stored(store, corpus=corpus)["arrays"]
+    return measurements.validation_images.stored(store, dataset=dataset)["arrays"]
 
 
 def numbers(folder: Path) -> dict:
@@ -120,12 +120,12 @@ def numbers(folder: Path) -> dict:
     return out
 
 
-def write(judged: list[Judged], folder: Path, corpus, size: Profile) -> Path:
+def write(judged: list[Judged], folder: Path, dataset, size: Profile) -> Path:
     """Write `claims.json` into a report's folder, whole or not at all, and return its path."""
     values = {
         "schema": SCHEMA,
-        "corpus": corpus.name.partition(":")[0],
-        "fingerprint": corpus.fingerprint,
+        "dataset": dataset.name.partition(":")[0],
+        "fingerprint": dataset.fingerprint,
         "profile": size.name,
         "adjustment": {"method": "Holm", "tests": sum(j.p is not None for j in judged)},
         "claims": [j.to_dict() for j in judged],
@@ -183,20 +183,20 @@ def reason(judged: Judged) -> str:
 def accept(folder: Path) -> Path:
     """Keep the verdicts of a report's claims.json as reviewed; return the file that the tests read."""
     values = read(folder)
-    kept = {key: values[key] for key in ("schema", "corpus", "fingerprint", "profile")}
+    kept = {key: values[key] for key in ("schema", "dataset", "fingerprint", "profile")}
     kept["verdicts"] = {c["id"]: c["verdict"] for c in values["claims"]}
     kept["measured"] = [c["id"] for c in values["claims"] if c["ours"] is not None]
-    return _write(paths.root() / "tests" / "ledger" / f"{values['corpus']}-{values['profile']}.json", kept)
+    return _write(paths.root() / "tests" / "ledger" / f"{values['dataset']}-{values['profile']}.json", kept)
 
 
-def judge_again(corpus_name: str, profile_name: str, store=None) -> list[Judged]:
+def judge_again(dataset_name: str, profile_name: str, store=None) -> list[Judged]:
     """Judge a report's claims from the store and its numbers as they are now."""
-    from n2nlib.data import open_corpus
+    from n2nlib.data import open_dataset
     from n2nlib.runs.store import RunStore
 
     size = profile(profile_name)
-    corpus = open_corpus(corpus_name, n_train=size.n_train, n_val=size.n_val)
-    return judge(gather(corpus, size, store or RunStore(), paths.report(corpus_name, profile_name)))
+    dataset = open_dataset(dataset_name, n_train=size.n_train, n_val=size.n_val)
+    return judge(gather(dataset, size, store or RunStore(), paths.report(dataset_name, profile_name)))
 
 
 def _cell(x: Interval | float | None, claim: Claim) -> Interval | int | None:

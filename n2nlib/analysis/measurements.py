@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from n2nlib.data import Corpus, measure, open_corpus
+from n2nlib.data import Dataset, measure, open_dataset
 from n2nlib.evaluation import classical, detail, metrics, transfer
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
 from n2nlib.runs.store import Run, RunStore
+from n2nlib.spec import JSON_NAMES
 
 #: Every kind of measurement by name.
 KINDS: dict[str, Measurement] = {}
@@ -40,7 +41,8 @@ class Measurement:
     def inputs(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as plain JSON values: a run is its id, a dataset its fingerprint."""
         version = {"version": self.version} if self.explicit or self.version > 1 else {}
-        return {name: identity(value) for name, value in arguments.items()} | version
+        named = {JSON_NAMES.get(name, name): identity(value) for name, value in arguments.items()}
+        return named | version
 
     def stored(self, store: RunStore, **arguments) -> dict[str, Any]:
         """Return the result for these arguments, computed once.
@@ -69,7 +71,7 @@ def identity(value: Any) -> Any:
     """Return what names a value in a measurement's identity."""
     if isinstance(value, Run) or hasattr(value, "id"):  # a run, or a network made from one
         return value.id
-    if isinstance(value, Corpus):
+    if isinstance(value, Dataset):
         return value.fingerprint
     if isinstance(value, Mapping):
         return {key: identity(v) for key, v in value.items()}
@@ -79,13 +81,13 @@ def identity(value: Any) -> Any:
 
 
 @measurement("validation-images")
-def validation_images(*, corpus: Corpus) -> dict[str, Any]:
+def validation_images(*, dataset: Dataset) -> dict[str, Any]:
     """The validation images before denoising.
 
     `photo` (N,), and PSNR in dB of `noisy` (N,) and of black images, `zero` (N,).
     Stored, so that a ledger can be judged again without the photographs.
     """
-    val = corpus.val
+    val = dataset.val
     noisy, zero = (psnr(val.clean, image, data_range=255) for image in (val.a, 0 * val.a))
     return {"arrays": {"photo": val.photo, "noisy": noisy, "zero": zero}}
 
@@ -95,11 +97,11 @@ def validation_images(*, corpus: Corpus) -> dict[str, Any]:
 
 @measurement("examples")
 def examples(
-    *, corpus: Corpus, bundled: Corpus, levels: Sequence[float], runs: Sequence[Run]
+    *, dataset: Dataset, bundled: Dataset, levels: Sequence[float], runs: Sequence[Run]
 ) -> dict[str, Any]:
     """Figure 2: validation windows of the bundled photographs, denoised by one run of each network.
 
-    runs: trained on `corpus`; windows are ranked by the PSNR of the last one's network, and `levels` are the
+    runs: trained on `dataset`; windows are ranked by the PSNR of the last one's network, and `levels` are the
     ranks to show, from 0 (lowest PSNR) to 1. Returns the photographs' `names`, and arrays "noisy", "clean",
     and one per network.
     """
@@ -127,27 +129,27 @@ def spread_windows(values, photo, levels: Sequence[float]) -> list[int]:
 
 
 @measurement("transfer")
-def transferred(*, corpus: Corpus, runs: Sequence[Run], **where: Corpus) -> dict[str, Any]:
+def transferred(*, dataset: Dataset, runs: Sequence[Run], **where: Dataset) -> dict[str, Any]:
     """Judge runs on the dataset `where["judged on"]`: the arrays of `transfer.judge`.
 
-    corpus: the dataset of the report, a part of the identity only.
+    dataset: the dataset of the report, a part of the identity only.
     """
     return {"arrays": transfer.judge([run.model() for run in runs], where["judged on"])}
 
 
 @measurement("whole photographs", classical.VERSION, explicit=True)
-def whole_photographs(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
+def whole_photographs(*, dataset: Dataset, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
                       cells: Sequence[int], photographs: int) -> dict[str, Any]:  # fmt: skip
     """Judge networks and filters on the first whole validation photographs, for each size of cell.
 
     runs: label -> runs; filters: name -> parameters. Returns shapes[cell], a list of
     [height, width], and arrays "<measure> <cell> <method>" (seeds, photographs) of PSNR in dB and SSIM.
     """
-    transfer.require(corpus)
+    transfer.require(dataset)
     networks = _models(runs)
     shapes, arrays = {}, {}
     for cell in cells:
-        pairs = [pair for p in corpus.photographs("val")[:photographs] if (pair := transfer.whole(p, cell))]
+        pairs = [pair for p in dataset.photographs("val")[:photographs] if (pair := transfer.whole(p, cell))]
         shapes[str(cell)] = [list(clean.shape[2:]) for _, clean in pairs]
         outputs = [(transfer.restored(noisy, networks, filters), clean) for noisy, clean in pairs]
         for method in outputs[0][0] if outputs else ():
@@ -159,7 +161,7 @@ def whole_photographs(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filt
 
 
 @measurement("pictures of whole photographs", classical.VERSION, explicit=True)
-def whole_pictures(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
+def whole_pictures(*, dataset: Dataset, runs: Mapping[str, Sequence[Run]], filters: Mapping[str, Mapping],
                    cells: Sequence[int], photographs: int) -> dict[str, Any]:  # fmt: skip
     """Two bundled validation photographs at the first size of cell: arrays "<0 or 1> <method>".
 
@@ -168,7 +170,7 @@ def whole_pictures(*, corpus: Corpus, runs: Mapping[str, Sequence[Run]], filters
     shared.
     """
     networks, arrays = _models(runs), {}
-    for i, photograph in enumerate(open_corpus("bundled").photographs("val")[:2]):
+    for i, photograph in enumerate(open_dataset("bundled").photographs("val")[:2]):
         noisy, clean = transfer.whole(photograph, cells[0])
         images = transfer.restored(noisy, networks, filters) | {"clean": [clean]}
         arrays |= {f"{i} {method}": seeds[0][0] for method, seeds in images.items()}
@@ -183,13 +185,13 @@ def _models(runs: Mapping[str, Sequence[Run]]) -> dict[str, list]:
 
 
 @measurement("noise", measure.VERSION, explicit=True)
-def noise(*, corpus: Corpus) -> dict[str, Any]:
-    """The noise of the validation images: `corpus.measure.summary`, and their PSNR in dB.
+def noise(*, dataset: Dataset) -> dict[str, Any]:
+    """The noise of the validation images: `dataset.measure.summary`, and their PSNR in dB.
 
     psnr and psnr_sd: mean and standard deviation over images; psnr_global: of the squared error over all
     images.
     """
-    val = corpus.val
+    val = dataset.val
     of_images = metrics.psnr(val.clean, val.a, data_range=255)
     levels = {"psnr": of_images.mean(), "psnr_sd": of_images.std(ddof=1)}
     return (
@@ -198,20 +200,20 @@ def noise(*, corpus: Corpus) -> dict[str, Any]:
 
 
 @measurement("other noises", measure.VERSION, explicit=True)
-def other_noises(*, corpus: Corpus, noises: Sequence[str]) -> dict[str, Any]:
+def other_noises(*, dataset: Dataset, noises: Sequence[str]) -> dict[str, Any]:
     """Other noises around the clean validation images, by name.
 
-    `corpus.measure.other_noise`, and `psnr` in dB once stored.
+    `dataset.measure.other_noise`, and `psnr` in dB once stored.
     """
-    found = {name: measure.other_noise(corpus.val.clean, name) for name in noises}
+    found = {name: measure.other_noise(dataset.val.clean, name) for name in noises}
     return {
-        name: one | {"psnr": metrics.psnr(corpus.val.clean, one.pop("stored"), data_range=255).mean()}
+        name: one | {"psnr": metrics.psnr(dataset.val.clean, one.pop("stored"), data_range=255).mean()}
         for name, one in found.items()
     }
 
 
 @measurement("filter", classical.VERSION, explicit=True)
-def tuned_filter(*, corpus: Corpus, name: str, pairs: int) -> dict[str, Any]:
+def tuned_filter(*, dataset: Dataset, name: str, pairs: int) -> dict[str, Any]:
     """A filter tuned on the first `pairs` noisy training pairs and applied to as many validation images.
 
     parameters, at_limit, curve (columns as lists) and pairs as in `classical.Tuned`; ms: milliseconds per
@@ -219,8 +221,8 @@ def tuned_filter(*, corpus: Corpus, name: str, pairs: int) -> dict[str, Any]:
     Raises ReportError for an unknown filter, MissingPackage for one whose package is not installed.
     """
     classical.require(name)  # before a dataset is built that nothing will use
-    tuned = classical.tune(name, corpus.train, pairs)
-    val = corpus.val.subset(min(pairs, len(corpus.val)))
+    tuned = classical.tune(name, dataset.train, pairs)
+    val = dataset.val.subset(min(pairs, len(dataset.val)))
     start = time.perf_counter()
     filtered = classical.apply(name, val.a, **tuned.parameters)
     ms = 1000 * (time.perf_counter() - start) / len(val)
@@ -236,13 +238,13 @@ def tuned_filter(*, corpus: Corpus, name: str, pairs: int) -> dict[str, Any]:
 
 
 @measurement("network")
-def trained_network(*, corpus: Corpus, run: Run) -> dict[str, Any]:
+def trained_network(*, dataset: Dataset, run: Run) -> dict[str, Any]:
     """A trained network on the validation images: its speed and its dead outputs.
 
     ms: milliseconds per image on this processor; dead_channels: output channels that never change; same:
     whether every image gives the same output.
     """
-    noisy, network = corpus.val.a, run.model()
+    noisy, network = dataset.val.a, run.model()
     metrics.denoise(network, noisy[:32])  # the first call also allocates
     start = time.perf_counter()
     out = metrics.denoise(network, noisy)
@@ -255,9 +257,9 @@ def trained_network(*, corpus: Corpus, run: Run) -> dict[str, Any]:
 
 
 @measurement("untrained")
-def untrained_network(*, corpus: Corpus, network: str, seed: int) -> dict[str, Any]:
+def untrained_network(*, dataset: Dataset, network: str, seed: int) -> dict[str, Any]:
     """A network before training on the validation images: `global` PSNR and arrays["psnr"] (N,) in dB."""
-    val = corpus.val
+    val = dataset.val
     out = metrics.denoise(build(network, seed=seed), val.a)
     return {
         "global": metrics.global_psnr(val.clean, out, 255),
@@ -266,14 +268,16 @@ def untrained_network(*, corpus: Corpus, network: str, seed: int) -> dict[str, A
 
 
 @measurement("error by detail", classical.VERSION, explicit=True)
-def error_by_detail(*, corpus: Corpus, filters: Mapping[str, Mapping], runs: Sequence[Run]) -> dict[str, Any]:
+def error_by_detail(
+    *, dataset: Dataset, filters: Mapping[str, Mapping], runs: Sequence[Run]
+) -> dict[str, Any]:
     """Squared error in tenths of the validation pixels, ranked by the local deviation of the clean image.
 
     filters: name -> parameters. Returns `middle`, the median deviation of each tenth, and arrays: `pixels`
     (photographs, tenths), and sums of squared error on [0, 1] data, for a filter (photographs, tenths) and
     for a network, by its name, (seeds, photographs, tenths).
     """
-    val = corpus.val
+    val = dataset.val
     ranked = detail.local_deviation(val.clean)
     part = detail.parts(ranked)
 
@@ -291,11 +295,11 @@ def error_by_detail(*, corpus: Corpus, filters: Mapping[str, Mapping], runs: Seq
 
 @measurement("pictures of filters", classical.VERSION, explicit=True)
 def filter_pictures(
-    *, corpus: Corpus, bundled: Corpus, filters: Mapping[str, Mapping], run: Run | None
+    *, dataset: Dataset, bundled: Dataset, filters: Mapping[str, Mapping], run: Run | None
 ) -> dict[str, Any]:
     """Five validation windows of the bundled photographs: clean, and denoised by filters and by a network.
 
-    filters: name -> parameters, tuned on `corpus`. Arrays by name, each uint8 (5, 3, 32, 32): one window per
+    filters: name -> parameters, tuned on `dataset`. Arrays by name, each uint8 (5, 3, 32, 32): one window per
     photograph, then a second one. The network's name is that of its run; None leaves it out.
     """
     pairs = bundled.val

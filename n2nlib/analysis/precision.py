@@ -40,10 +40,6 @@ def precision_effects(store: RunStore, precisions: Sequence[str] = ("bf16",)) ->
 
 def described(spec: RunSpec) -> str:
     """Return a run's network and what in its training is not the paper's TNet's, as words."""
-    told = {
-        k: v
-        for k, v in spec.to_dict().items()
-        if k not in ("corpus", "n_train", "epochs", "network", "seed", "precision")
-    }
+    told = spec.changes("dataset", "n_train", "epochs", "network", "seed", "precision")
     options = told.pop("options", {})
     return ", ".join([spec.network, *(f"{k} {v}" for k, v in {**options, **told}.items())])

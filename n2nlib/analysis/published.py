@@ -56,7 +56,7 @@ def misprinted() -> dict[str, tuple[float, float]]:
 
 
 def _psnr() -> dict[str, Sequence[float]]:
-    known = {row: paper.value(f"initialisations.{row}") for row in ("UNet", "TNet", "TNet+L1", "TNet+BN")}
+    known = {row: paper.value(f"seeds.{row}") for row in ("UNet", "TNet", "TNet+L1", "TNet+BN")}
     table = paper.table2()
     return known | {
         row: _spread(table.psnr[row], table.psnr_sd[row]) for row in table.index if row not in known
@@ -65,7 +65,7 @@ def _psnr() -> dict[str, Sequence[float]]:
 
 def _spread(mean: float, sd: float) -> list[float]:
     """Return five values of that mean and sample standard deviation."""
-    steps = np.arange(paper.value("training.initialisations")) - 2.0
+    steps = np.arange(paper.value("training.seeds")) - 2.0
     return list(mean + sd * steps / MeanSD.of(steps).sd)
 
 

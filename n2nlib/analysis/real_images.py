@@ -21,7 +21,7 @@ from n2nlib.analysis.intervals import FEWEST, Interval, MeanSD
 from n2nlib.analysis.measurements import measurement
 from n2nlib.data import Pairs, authors, measure
 from n2nlib.data.authors import COUNT, PublicPairs
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 from n2nlib.evaluation import metrics
 from n2nlib.models import build
 from n2nlib.runs.store import Run
@@ -51,7 +51,7 @@ class Released:
 
 
 @measurement("released checkpoint")
-def checkpoint_record(*, corpus: Released) -> dict[str, Any]:
+def checkpoint_record(*, dataset: Released) -> dict[str, Any]:
     """What the authors' checkpoint records of its training.
 
     `losses` per epoch (published scale), `steps` of the optimiser, and `lr`.
@@ -62,13 +62,13 @@ def checkpoint_record(*, corpus: Released) -> dict[str, Any]:
 
 
 @measurement("noise of a few images")
-def noise_of_a_few(*, corpus, images: int, draws: int, seed: int) -> dict[str, Any]:
+def noise_of_a_few(*, dataset, images: int, draws: int, seed: int) -> dict[str, Any]:
     """The noise of `images` validation images, drawn `draws` times without replacement.
 
     Returns arrays (draws,) by statistic. Where the dataset has just as many, every draw is the whole of
     it.
     """
-    val, rng = corpus.val, np.random.default_rng(seed)
+    val, rng = dataset.val, np.random.default_rng(seed)
     picked = [rng.permutation(len(val))[:images] for _ in range(draws)]
     found = pd.DataFrame([_statistics(_taken(val, index)) for index in picked])
     return {"arrays": {name: found[name].to_numpy() for name in found}}
@@ -125,9 +125,9 @@ def noise(study: Study, rebuilt: Mapping[str, Any]) -> Noise:
     """Measure the noise of the eleven pairs, and of draws of as many rebuilt validation images."""
     few = {"images": COUNT, "seed": 0}
     try:
-        pairs = study.measure(measurements.noise, corpus=PublicPairs())
-        real = study.measure(noise_of_a_few, corpus=PublicPairs(), draws=1, **few)["arrays"]
-    except CorpusError as error:
+        pairs = study.measure(measurements.noise, dataset=PublicPairs())
+        real = study.measure(noise_of_a_few, dataset=PublicPairs(), draws=1, **few)["arrays"]
+    except DatasetError as error:
         return Noise({}, rebuilt, {}, str(error))
     if rebuilt["kurtosis"] is None or rebuilt["images"] < COUNT:
         return Noise({}, rebuilt, {}, "The dataset has no noise, or fewer images than there are pairs.")
@@ -186,7 +186,7 @@ class Calibration:
         n, value = len(seeds), x + self.offset
         if n < FEWEST:
             return Interval(value, None, None, n, "calibrated")
-        of_seeds = np.var(seeds, ddof=1) * (1 / n + 1 / paper.value("training.initialisations"))
+        of_seeds = np.var(seeds, ddof=1) * (1 / n + 1 / paper.value("training.seeds"))
         terms = [
             (self.spread**2 * (1 + 1 / self.n), self.n - 1),
             ((self.slope_error * (x - self.centre)) ** 2, self.n - 2),
@@ -280,8 +280,8 @@ def levels(study: Study) -> Levels:
             "pairs": _psnr(study, [Released()], PublicPairs())[0],
             "validation": _psnr(study, [Released()], study.dataset)[0],
         }
-        record = study.measure(checkpoint_record, corpus=Released())
-    except CorpusError as error:
+        record = study.measure(checkpoint_record, dataset=Released())
+    except DatasetError as error:
         return Levels(*empty, str(error))
     ours = {"pairs": on_pairs["TNet"], "validation": np.stack([run.psnr for run in runs["TNet"]])}
     calibration, reference = Calibration.of(authors.groups()), ours["validation"].mean(axis=0)
@@ -311,4 +311,4 @@ def printed_level(label: str) -> MeanSD | None:
     name = label.removesuffix(" (shared decoder)")
     if name not in printed.index:
         return None
-    return MeanSD(*printed.loc[name, ["psnr", "psnr_sd"]], paper.value("training.initialisations"))
+    return MeanSD(*printed.loc[name, ["psnr", "psnr_sd"]], paper.value("training.seeds"))

@@ -18,7 +18,7 @@ from n2nlib.analysis import filters
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.image_statistics import ImageStatistics
 from n2nlib.analysis.measurements import Measurement, measurement
-from n2nlib.data import Corpus
+from n2nlib.data import Dataset
 from n2nlib.data.pairs import Pairs
 from n2nlib.evaluation import classical, influence, saliency, smoothgrad
 from n2nlib.models import build
@@ -157,43 +157,43 @@ def maps(network: torch.nn.Module, noisy: np.ndarray, clean: np.ndarray, **draws
     return torch.stack([loss.mean(1), output.mean(1)], dim=1).numpy()
 
 
-def _images_and_subject(corpus: Corpus, n: int, network: Network | None = None, filter: str = "",
+def _images_and_subject(dataset: Dataset, n: int, network: Network | None = None, filter: str = "",
                         parameters: Mapping | None = None) -> tuple[Pairs, Network | Filter]:  # fmt: skip
     """Return the first n validation images, and the subject that `inputs` of it names."""
-    return corpus.val.subset(n), network or Filter(filter, parameters or {})
+    return dataset.val.subset(n), network or Filter(filter, parameters or {})
 
 
 @measurement("smoothgrad-statements", explicit=True)
 def statements(
-    *, corpus: Corpus, n: int, network: Network | None = None, filter: str = "",
+    *, dataset: Dataset, n: int, network: Network | None = None, filter: str = "",
     parameters: Mapping | None = None, **draws,
 ) -> dict[str, Any]:  # fmt: skip
     """`saliency.statements` of the first n validation images for a network or filter, `photo` (n,) added."""
-    val, subject = _images_and_subject(corpus, n, network, filter, parameters)
+    val, subject = _images_and_subject(dataset, n, network, filter, parameters)
     return {"arrays": {**subject.statements(val.a, val.clean, **draws), "photo": val.photo}}
 
 
 @measurement("smoothgrad-same-side", explicit=True)
-def same_side(*, corpus: Corpus, n: int, **subject) -> dict[str, Any]:
+def same_side(*, dataset: Dataset, n: int, **subject) -> dict[str, Any]:
     """`saliency.same_side` of the first n validation images for a network or a filter, `photo` (n,) added."""
-    val, subject = _images_and_subject(corpus, n, **subject)
+    val, subject = _images_and_subject(dataset, n, **subject)
     return {"arrays": {**saliency.same_side(subject.rows, val.a, val.clean), "photo": val.photo}}
 
 
 @measurement("smoothgrad-change", explicit=True)
-def changes(*, corpus: Corpus, n: int, **subject) -> dict[str, Any]:
+def changes(*, dataset: Dataset, n: int, **subject) -> dict[str, Any]:
     """`influence.change` of the first n validation images for a network or a filter, `photo` (n,) added."""
-    val, subject = _images_and_subject(corpus, n, **subject)
+    val, subject = _images_and_subject(dataset, n, **subject)
     return {"arrays": {**influence.change(val.a, val.clean, subject.denoise(val.a)), "photo": val.photo}}
 
 
 @measurement("smoothgrad-background", explicit=True)
-def background(*, corpus: Corpus, n: int, network: Network, **draws) -> dict[str, Any]:
+def background(*, dataset: Dataset, n: int, network: Network, **draws) -> dict[str, Any]:
     """`influence.background` of the first n validation images for a network.
 
     `background` (n,), and `photo` (n,).
     """
-    val = corpus.val.subset(n)
+    val = dataset.val.subset(n)
     generator = torch.Generator().manual_seed(0)
     weights = smoothgrad.output_gradient(network.model, val.a, generator=generator, **draws)
     found = influence.background(val.clean, np.abs(weights.numpy()).mean(1))
@@ -201,13 +201,13 @@ def background(*, corpus: Corpus, n: int, network: Network, **draws) -> dict[str
 
 
 @measurement("smoothgrad-cascade", explicit=True)
-def cascade(*, corpus: Corpus, network: Network, n: int, **draws) -> dict[str, Any]:
+def cascade(*, dataset: Dataset, network: Network, n: int, **draws) -> dict[str, Any]:
     """Rank correlation of a network's maps with those of the network with more and more layers randomised.
 
     Arrays: `correlation` (layers,2,n) of the sizes of the maps of loss and output, from the output layer on,
     and `photo` (n,).
     """
-    val = corpus.val.subset(n)
+    val = dataset.val.subset(n)
 
     def sizes(model):
         return np.abs(maps(model, val.a, val.clean, **draws)).swapaxes(0, 1)  # (n,2,H,W) -> (2,n,H,W)
@@ -221,12 +221,12 @@ def cascade(*, corpus: Corpus, network: Network, n: int, **draws) -> dict[str, A
 
 
 @measurement("smoothgrad-pictures", 2)
-def pictures(*, corpus: Corpus, bundled: Corpus, network: Network, n: int, **draws) -> dict[str, Any]:
+def pictures(*, dataset: Dataset, bundled: Dataset, network: Network, n: int, **draws) -> dict[str, Any]:
     """Bundled pictures chosen by `saliency.noisiest_edges`, with the output and the maps of a network.
 
     Arrays: `noisy`, `clean`, `denoised` (n,3,H,W), `squares` (n,2) the chosen pixels, and maps (n,2,H,W) of
     the network as `trained`, with `shuffled weights`, and of TNet before training, `untrained`.
-    corpus: the dataset that the network was trained on.
+    dataset: the dataset that the network was trained on.
     """
     chosen = saliency.noisiest_edges(bundled.val.a, bundled.val.clean, bundled.val.photo, n)
     numbers = [i for i, _ in chosen]
@@ -247,8 +247,8 @@ def pictures(*, corpus: Corpus, bundled: Corpus, network: Network, n: int, **dra
 @measurement("smoothgrad-rows", explicit=True)
 def rows(
     *,
-    corpus: Corpus,
-    bundled: Corpus,
+    dataset: Dataset,
+    bundled: Dataset,
     network: Network,
     unet: Network | None,
     parameters: Mapping[str, Mapping],

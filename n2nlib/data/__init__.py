@@ -1,4 +1,4 @@
-"""Noisy pairs from photographs: `open_corpus` names a dataset, `Corpus` builds it at first use."""
+"""Noisy pairs from photographs: `open_dataset` names a dataset, `Dataset` builds it at first use."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from n2nlib.data.epfl import write_epfl
 from n2nlib.data.noise import canonical
 from n2nlib.data.pairs import Pairs
 from n2nlib.data.photos import Photograph
-from n2nlib.errors import CorpusError, unknown_name
+from n2nlib.errors import DatasetError, unknown_name
 from n2nlib.text import visible
 
-__all__ = ["Corpus", "Pairs", "Photograph", "bench_pairs", "open_corpus", "write_epfl"]
+__all__ = ["Dataset", "Pairs", "Photograph", "bench_pairs", "open_dataset", "write_epfl"]
 
 NAMES = ("bundled", "imagenet-sample", "folder:PATH", "epfl:PATH")
 
 
-def open_corpus(
+def open_dataset(
     name: str = "bundled", n_train: int = 3_000, n_val: int = 200, seed: int = 0, noise: str = "subpixel"
-) -> Corpus:
+) -> Dataset:
     """Open a dataset by name, building nothing yet.
 
     name: `bundled`, `imagenet-sample`, `folder:PATH` or `epfl:PATH`; noise: `subpixel`, `gaussian:SIGMA255`,
     `poisson:PEAK`, `bernoulli:KEEP` or `impulse:P` (drawn around the clean image, then clipped to 8 bits).
-    Raises CorpusError for an unknown name or noise, sizes below 1, or a folder without usable files.
+    Raises DatasetError for an unknown name or noise, sizes below 1, or a folder without usable files.
     """
     for what, value, least in (("n_train", n_train, 1), ("n_val", n_val, 1), ("seed", seed, 0)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise CorpusError(f"{what} is {value!r}: expected a whole number of at least {least}.")
+            raise DatasetError(f"{what} is {value!r}: expected a whole number of at least {least}.")
     noise = canonical(noise)
     kind, _, where = str(name).partition(":")
     if any("\ud800" <= c <= "\udfff" for c in where):  # bytes of a path that are not UTF-8
-        raise CorpusError(
+        raise DatasetError(
             f"{visible(name)}: this path is not valid UTF-8, so that notebooks and reports cannot name it. "
             "Rename the folder, "
             "or make a link to it (ln -s) under another name."
@@ -51,18 +51,18 @@ def open_corpus(
         "folder",
         "epfl",
     ):
-        raise unknown_name("dataset", name, NAMES, CorpusError)
+        raise unknown_name("dataset", name, NAMES, DatasetError)
     if kind == "epfl":
-        return EpflCorpus(name, where, n_train, n_val, noise)
+        return EpflDataset(name, where, n_train, n_val, noise)
     source = {
         "bundled": photos.bundled,
         "imagenet-sample": lambda: photos.imagenet_sample(seed),
         "folder": lambda: folders.folder(where, seed),
     }[kind]()
-    return Corpus(name, source, n_train, n_val, seed, noise)
+    return Dataset(name, source, n_train, n_val, seed, noise)
 
 
-class Corpus:
+class Dataset:
     """Training and validation pairs cut from photographs, and the recipe that they follow.
 
     name, noise: as opened; recipe: all that decides the pairs' bytes, as plain JSON values; warnings:
@@ -129,7 +129,7 @@ class Corpus:
     def photographs(self, split: str) -> list[Photograph]:
         """Return the photographs of `train` or `val`, downloaded if they have to be."""
         if split not in ("train", "val"):
-            raise unknown_name("split", split, ("train", "val"), CorpusError)
+            raise unknown_name("split", split, ("train", "val"), DatasetError)
         chosen = getattr(self._source, split)
         if self._source.listed:
             photos.provide(chosen)
@@ -166,12 +166,12 @@ class Corpus:
 
     def __repr__(self) -> str:
         return (
-            f"<Corpus {self.name}, {self.noise}, {self.recipe['n_train']} + {self.recipe['n_val']} "
+            f"<Dataset {self.name}, {self.noise}, {self.recipe['n_train']} + {self.recipe['n_val']} "
             f"pairs, {self.fingerprint}>"
         )
 
 
-class EpflCorpus(Corpus):
+class EpflDataset(Dataset):
     """The authors' own pairs: the first n of each of their two files. Their noise is in the files.
 
     authentic: whether the files are the published ones. Which pairs share a photograph is not known.
@@ -182,7 +182,7 @@ class EpflCorpus(Corpus):
 
     def __init__(self, name: str, folder: str, n_train: int, n_val: int, noise: str):
         if noise != "subpixel":
-            raise CorpusError(
+            raise DatasetError(
                 f"{name} holds no clean training images, so that {noise} noise cannot be drawn around them."
             )
         self._folder = Path(folder).expanduser()
@@ -193,8 +193,8 @@ class EpflCorpus(Corpus):
         self.recipe = {"epfl": sums, "n_train": n_train, "n_val": n_val}
 
     def photographs(self, split: str) -> list[Photograph]:
-        """The files hold no photographs, only pairs: raises CorpusError."""
-        raise CorpusError(f"{self.name} holds pairs only, no photographs.")
+        """The files hold no photographs, only pairs: raises DatasetError."""
+        raise DatasetError(f"{self.name} holds pairs only, no photographs.")
 
     @property
     def train_photo(self) -> np.ndarray:

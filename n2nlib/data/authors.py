@@ -17,7 +17,7 @@ import pandas as pd
 
 from n2nlib import paths
 from n2nlib.data.pairs import Pairs
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 _FILE = Path(__file__).with_name("authors.toml")
 #: Pairs of the authors' validation set that are public.
@@ -46,7 +46,7 @@ def fingerprint(what: str) -> str:
 def provide(what: str) -> dict[str, Path]:
     """Return the files of the `pairs` or the `checkpoint` by name, fetching those that the cache lacks.
 
-    Raises CorpusError where one cannot be had, or is not the published file.
+    Raises DatasetError where one cannot be had, or is not the published file.
     """
     source, given = _facts()[what], os.environ.get("N2N_REAL")
     folder = Path(given) if given else paths.cache() / "authors"
@@ -54,13 +54,13 @@ def provide(what: str) -> dict[str, Path]:
         path = folder / name
         if not path.exists():
             if given:
-                raise CorpusError(
+                raise DatasetError(
                     f"N2N_REAL={folder} lacks {name}: name a folder that holds it, or unset N2N_REAL and "
                     "it is downloaded."
                 )
             _fetch(f"{source['address']}/{source['commit']}/{source['folder']}/{name}", digest, path)
         elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise CorpusError(
+            raise DatasetError(
                 f"{path} is not the published file (its SHA-256 sum differs): replace or remove it."
             )
     return {name: folder / name for name in source["files"]}
@@ -74,7 +74,7 @@ def _fetch(address: str, digest: str, path: Path) -> None:
     try:
         pooch.retrieve(address, f"sha256:{digest}", path.name, path.parent, downloader=downloader)
     except Exception as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
-        raise CorpusError(
+        raise DatasetError(
             f"the public file {path.name} of the authors' data could not be downloaded "
             f"({type(error).__name__}): "
             "connect to the network, or set N2N_REAL to a folder that holds it."
@@ -96,7 +96,7 @@ class PublicPairs:
     def val(self) -> Pairs:
         """Noisy `a` and `clean`, uint8 (11,3,32,32); each counts as an image of its own photograph.
 
-        Raises CorpusError where a file cannot be had.
+        Raises DatasetError where a file cannot be had.
         """
         from PIL import Image
 
@@ -112,7 +112,7 @@ class PublicPairs:
 def checkpoint() -> dict:
     """Return the authors' released checkpoint: `model` (layer name -> tensor), `losses` and `optimizer`.
 
-    Read without executing anything. Raises CorpusError where the file cannot be had.
+    Read without executing anything. Raises DatasetError where the file cannot be had.
     """
     import torch
 

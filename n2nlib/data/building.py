@@ -18,7 +18,7 @@ from n2nlib.data import sampling
 from n2nlib.data.photos import Photograph, decoder, quiet
 from n2nlib.data.sampling import SIDE
 from n2nlib.device import cores
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 _CHUNK = 128  # windows sampled at once: bounds the memory, changes no byte
 _ARRAYS = ("a", "b", "clean", "photo")
@@ -39,7 +39,7 @@ def build(
     Pairs are spread evenly over the photographs (over the scenes first, then over the views of a scene) and
     stored in a seeded permutation. Each of `threads` works on one photograph at a time: decoding and array
     arithmetic release Python's lock, so threads scale like processes without copying arrays or starting
-    interpreters. Their number changes no byte. Raises CorpusError for a photograph that cannot be read.
+    interpreters. Their number changes no byte. Raises DatasetError for a photograph that cannot be read.
     """
     out = {k: np.empty((n, 3, SIDE, SIDE), np.uint8) for k in ("a", "b", "clean")}
     groups = [p.group for p in photographs]
@@ -144,16 +144,16 @@ def cached(fingerprint: str, split: str, n: int, make) -> dict[str, np.ndarray]:
 
     `make()` builds them when the cache has none.
     The folder is written under another name and renamed when complete; one with arrays of the wrong kind,
-    or decoded by another version of the image decoder, is rebuilt. Raises CorpusError when it cannot be
+    or decoded by another version of the image decoder, is rebuilt. Raises DatasetError when it cannot be
     written (full disk).
     """
-    place = paths.cache() / "corpora" / fingerprint / split
+    place = paths.cache() / "datasets" / fingerprint / split
     arrays = _read(place, n)
     if arrays is None:
         _write(place, make())
         arrays = _read(place, n)
         if arrays is None:
-            raise CorpusError(f"the pairs just written to {place} cannot be read back: check the disk.")
+            raise DatasetError(f"the pairs just written to {place} cannot be read back: check the disk.")
     return arrays
 
 
@@ -174,7 +174,7 @@ def _write(place: Path, arrays: dict[str, np.ndarray]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     except OSError as error:
-        raise CorpusError(f"the cache {place.parent} cannot be written: {error.strerror}.") from error
+        raise DatasetError(f"the cache {place.parent} cannot be written: {error.strerror}.") from error
     try:
         for name, array in arrays.items():
             with open(part / f"{name}.npy", "wb") as file:
@@ -187,7 +187,7 @@ def _write(place: Path, arrays: dict[str, np.ndarray]) -> None:
         with contextlib.suppress(FileExistsError):
             _rename(part, place)
     except OSError as error:
-        raise CorpusError(
+        raise DatasetError(
             f"the pairs could not be written to {place.parent} ({error.strerror or error}): free some "
             "space, or set N2N_CACHE to a folder on another disk."
         ) from error

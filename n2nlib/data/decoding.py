@@ -14,7 +14,7 @@ import numpy as np
 from scipy.fft import dct
 
 from n2nlib.data.sampling import SIDE
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 # What Pillow may open, by content. A list of our own, since some of its other formats start external
 # programs.
@@ -51,7 +51,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     """Decode an image file to uint8 (H, W, 3): upright, RGB, first frame.
 
     Transparency is laid on white. Values of more than 8 bits keep their upper 8, where the smallest of `BITS`
-    that holds the file's maximum is taken as their number of bits. Raises CorpusError for what is not a
+    that holds the file's maximum is taken as their number of bits. Raises DatasetError for what is not a
     readable image, has values of an unknown range, is smaller than 32 pixels on a side or larger than
     `MOST_PIXELS`.
     """
@@ -67,7 +67,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
 
 
 def examine(data: bytes, name: str) -> Examined:
-    """Decode an image file and return what a scan keeps of it; raises CorpusError as `decode` does."""
+    """Decode an image file and return what a scan keeps of it; raises DatasetError as `decode` does."""
     image, assumed, profile = _rgb(data, name)
     counts = np.array(image.histogram(), np.float64).reshape(3, 256)
     share, level = counts / counts.sum(axis=1, keepdims=True), np.arange(256)
@@ -129,7 +129,7 @@ def _opened(source):
 def upright(data: bytes, name: str):
     """Return an image file's first frame as an upright Pillow image of 8 bits per channel.
 
-    Raises CorpusError for what is not a readable image or has values of an unknown range.
+    Raises DatasetError for what is not a readable image or has values of an unknown range.
     """
     return _decoded(data, name, 1)[0]
 
@@ -149,7 +149,7 @@ def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
             if min(image.size) < smallest:
-                raise CorpusError(
+                raise DatasetError(
                     f"{name} is {image.width}x{image.height} pixels, smaller than {smallest} on a side."
                 )
             profile = _other_profile(image.info.get("icc_profile"))
@@ -158,23 +158,23 @@ def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
         return image.convert("RGB") if opaque and image.mode != "RGB" else image, assumed, profile
-    except CorpusError:
+    except DatasetError:
         raise
     except Image.DecompressionBombError:
-        raise CorpusError(
+        raise DatasetError(
             f"{name} cannot be read as a photograph: it has more than {MOST_PIXELS:,} pixels. Make a "
             "smaller copy, or cut it into parts."
         ) from None
     except UnidentifiedImageError:
-        raise CorpusError(f"{name} cannot be read as a photograph: {_unidentified(data)}.") from None
+        raise DatasetError(f"{name} cannot be read as a photograph: {_unidentified(data)}.") from None
     except MemoryError:
-        raise CorpusError(
+        raise DatasetError(
             f"{name} cannot be read as a photograph: there is not enough memory for it."
         ) from None
     except (
         Exception
     ) as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error...
-        raise CorpusError(
+        raise DatasetError(
             f"{name} cannot be read as a photograph: {' '.join(str(error).split()) or type(error).__name__}."
         ) from error
 

@@ -12,7 +12,7 @@ import numpy as np
 from n2nlib import paper, paths
 from n2nlib.data.pairs import Pairs
 from n2nlib.data.sampling import SIDE
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 #: A report's remark on intervals on these files.
 UNKNOWN_PHOTOGRAPHS = (
@@ -26,7 +26,7 @@ FILES = {"train": "train_data.pkl", "val": "val_data.pkl"}
 def check(folder: Path) -> tuple[dict[str, str], list[str]]:
     """Return the SHA-256 sums of the two files by split, and a warning for each unpublished one.
 
-    Raises CorpusError when a file is missing or unreadable.
+    Raises DatasetError when a file is missing or unreadable.
     """
     sums, notes = {}, []
     for split, name in FILES.items():
@@ -35,7 +35,7 @@ def check(folder: Path) -> tuple[dict[str, str], list[str]]:
             with open(path, "rb") as file:
                 sums[split] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise CorpusError(
+            raise DatasetError(
                 f"epfl:{folder}: {name} cannot be read ({error.strerror}): "
                 f"the folder must hold {FILES['train']} and {FILES['val']}."
             ) from error
@@ -52,13 +52,13 @@ def read(folder: Path, split: str, n: int) -> Pairs:
     """Return the first n pairs of a split.
 
     The files hold two uint8 tensors (N, 3, 32, 32) each: two noisy images for training, noisy and clean for
-    validation. Raises CorpusError for a truncated or foreign file, a wrong shape or type, or fewer than n
+    validation. Raises DatasetError for a truncated or foreign file, a wrong shape or type, or fewer than n
     pairs.
     """
     path = folder / FILES[split]
     first, second = _tensors(path)
     if n > len(first):
-        raise CorpusError(f"{path} holds {len(first)} pairs, fewer than the {n} asked for.")
+        raise DatasetError(f"{path} holds {len(first)} pairs, fewer than the {n} asked for.")
     a, other = first[:n].numpy(), second[:n].numpy()
     photo = np.arange(
         n, dtype=np.int32
@@ -81,7 +81,7 @@ def _tensors(path: Path):
     except (
         Exception
     ) as error:  # torch raises many kinds for what is no tensor file; none of them has run its code
-        raise CorpusError(
+        raise DatasetError(
             f"{path} is not a readable file of two tensors: truncated, or not written by torch.save."
         ) from error
     if (
@@ -89,7 +89,7 @@ def _tensors(path: Path):
         or len(loaded) != 2
         or not all(isinstance(t, torch.Tensor) for t in loaded)
     ):
-        raise CorpusError(f"{path} does not hold two tensors.")
+        raise DatasetError(f"{path} does not hold two tensors.")
     first, second = loaded
     for tensor in loaded:
         if (
@@ -99,26 +99,26 @@ def _tensors(path: Path):
             or not len(tensor)
         ):
             dtype = str(tensor.dtype).removeprefix("torch.")
-            raise CorpusError(
+            raise DatasetError(
                 f"{path} holds a {dtype} tensor {tuple(tensor.shape)}: expected uint8 (N, 3, 32, 32)."
             )
     if len(first) != len(second):
-        raise CorpusError(
+        raise DatasetError(
             f"{path} holds {len(first)} images in its first tensor and {len(second)} in its second."
         )
     return first, second
 
 
-def write_epfl(corpus, folder: str | os.PathLike) -> None:
+def write_epfl(dataset, folder: str | os.PathLike) -> None:
     """Write a dataset as train_data.pkl (noisy, noisy) and val_data.pkl (noisy, clean).
 
-    Each file appears complete or not at all. Raises CorpusError when the disk does not take it.
+    Each file appears complete or not at all. Raises DatasetError when the disk does not take it.
     """
     import torch
 
     folder = Path(folder)
     for split, name in FILES.items():
-        pairs = getattr(corpus, split)
+        pairs = getattr(dataset, split)
         tensors = tuple(
             torch.from_numpy(np.array(x)) for x in (pairs.a, pairs.b if split == "train" else pairs.clean)
         )
@@ -126,4 +126,4 @@ def write_epfl(corpus, folder: str | os.PathLike) -> None:
             with paths.writing(folder / name) as file:
                 torch.save(tensors, file)
         except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
-            raise CorpusError(f"{folder / name} could not be written: {error}.") from error
+            raise DatasetError(f"{folder / name} could not be written: {error}.") from error

@@ -21,7 +21,7 @@ from n2nlib.data.decoding import Examined, area, examine
 from n2nlib.data.photos import ROOM, Photograph, Source, decoder, numbered, quiet
 from n2nlib.data.sampling import generator, permutation
 from n2nlib.device import cores
-from n2nlib.errors import CorpusError, ReportError
+from n2nlib.errors import DatasetError, ReportError
 from n2nlib.text import visible
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
@@ -105,23 +105,23 @@ def folder(path: str, seed: int) -> Source:
 
     Unreadable and too small files, kinds that are not read, thumbnails and hidden files are skipped and
     counted in `warnings`. Of identical files one is kept; those that look alike form one group, so that none
-    straddles the split. Raises CorpusError when fewer than two photographs remain.
+    straddles the split. Raises DatasetError when fewer than two photographs remain.
     """
     base = Path(path).expanduser()
     try:
         there = base.is_dir()
     except (OSError, ValueError) as error:  # a name that is too long, a folder above it that is closed
-        raise CorpusError(
+        raise DatasetError(
             f"folder:{visible(path)} cannot be read: {getattr(error, 'strerror', None) or error}."
         ) from error
     if not there:
         what = "this is a file, not a folder" if base.exists() else "there is no such folder"
-        raise CorpusError(f"folder:{visible(path)}: {what}.")
+        raise DatasetError(f"folder:{visible(path)}: {what}.")
     found = _scan(base)
     notes = list(_left_out(found, f"folder:{visible(path)}"))
     if len(found.good) < 2:
         count = f"{len(found.good)} readable photograph{'' if len(found.good) == 1 else 's'}"
-        raise CorpusError(
+        raise DatasetError(
             f"folder:{visible(path)} holds {count}, and at least 2 are needed (one is held out). "
             + " ".join(notes)
         )
@@ -282,7 +282,7 @@ def _examine(path: Path, name: str) -> tuple[str, str, dict]:
             return hashlib.sha256(data).hexdigest(), "", asdict(examine(data, name))
     except OSError as error:
         return "", f"{name} cannot be read: {error.strerror or error}.", {}
-    except CorpusError as error:
+    except DatasetError as error:
         return "", str(error), {}
 
 

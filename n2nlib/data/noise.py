@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from n2nlib.data.sampling import halves, words
-from n2nlib.errors import CorpusError, unknown_name
+from n2nlib.errors import DatasetError, unknown_name
 
 
 def gaussian(clean: np.ndarray, rng: np.random.Generator, sigma: float) -> np.ndarray:
@@ -75,11 +75,11 @@ def parse(name: str) -> tuple[str, float | None]:
     """Return (kind, parameter) of `subpixel`, `gaussian:SIGMA255`, `poisson:PEAK`, `bernoulli:KEEP` or
     `impulse:P`.
 
-    Raises CorpusError for an unknown kind, or a parameter that is missing or out of range.
+    Raises DatasetError for an unknown kind, or a parameter that is missing or out of range.
     """
     kind, _, text = str(name).partition(":")
     if kind not in NOISES and name != "subpixel":
-        raise unknown_name("noise", name, ["subpixel", *(f"{k}:NUMBER" for k in NOISES)], CorpusError)
+        raise unknown_name("noise", name, ["subpixel", *(f"{k}:NUMBER" for k in NOISES)], DatasetError)
     if kind == "subpixel":
         return kind, None
     _, low, high, _ = NOISES[kind]
@@ -88,7 +88,7 @@ def parse(name: str) -> tuple[str, float | None]:
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise CorpusError(f"noise {name!r}: write {kind}:NUMBER with a number from {low:g} to {high:g}.")
+        raise DatasetError(f"noise {name!r}: write {kind}:NUMBER with a number from {low:g} to {high:g}.")
     return kind, value
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Pairs:
     def subset(self, n: int, n_photos: int = 0) -> Pairs:
         """Return the first n pairs among those of the first `n_photos` photographs (0: all).
 
-        Raises CorpusError when there are fewer than n.
+        Raises DatasetError when there are fewer than n.
         """
         if n_photos:
             keep = np.flatnonzero(np.asarray(self.photo) < n_photos)[:n]
@@ -40,7 +40,7 @@ class Pairs:
         there = len(keep) if n_photos else len(self)
         if there < n:
             of = f" of its first {n_photos} photographs" if n_photos else ""
-            raise CorpusError(f"{self.name} holds {there} pairs{of}, fewer than the {n} asked for.")
+            raise DatasetError(f"{self.name} holds {there} pairs{of}, fewer than the {n} asked for.")
         return replace(self, **{k: None if v is None else v[keep] for k, v in self._arrays().items()})
 
     def _arrays(self) -> dict[str, np.ndarray | None]:

@@ -18,7 +18,7 @@ import numpy as np
 from n2nlib import paths
 from n2nlib.data.decoding import Room, area, decode
 from n2nlib.data.sampling import generator, permutation
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 from n2nlib.text import visible
 
 #: Pixels that threads may decode together: 12 bytes of memory each, so 0.8 GB.
@@ -35,15 +35,15 @@ class Photograph:
     group: int
 
     def load(self) -> np.ndarray:
-        """Return the pixels, uint8 (H, W, 3); raises CorpusError unless the file is the pinned one."""
+        """Return the pixels, uint8 (H, W, 3); raises DatasetError unless the file is the pinned one."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise CorpusError(
+            raise DatasetError(
                 f"cannot read the photograph {visible(str(self.path))}: {error.strerror or error}."
             ) from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise CorpusError(
+            raise DatasetError(
                 f"{visible(str(self.path))} is not the file that this dataset was made of (its SHA-256 sum "
                 "differs): put the original "
                 "back, or open the dataset again if the photographs were changed on purpose."
@@ -183,14 +183,14 @@ def _imagenet_cache() -> Path:
 def provide(photographs: tuple[Photograph, ...]) -> None:
     """See that photographs of imagenet-sample are on disk, fetching those that the cache does not hold yet.
 
-    Finished files are kept, so a second call resumes. Raises CorpusError, naming both ways out, when they
+    Finished files are kept, so a second call resumes. Raises DatasetError, naming both ways out, when they
     cannot be had, or when the folder `N2N_PHOTOS` lacks some.
     """
     missing = [p for p in photographs if not p.path.exists()]
     if not missing:
         return
     if missing[0].path.parent != _imagenet_cache():
-        raise CorpusError(
+        raise DatasetError(
             f"N2N_PHOTOS={missing[0].path.parent} lacks {len(missing)} of {len(photographs)} photographs "
             f"of imagenet-sample, {missing[0].name} among them: name a folder that holds them, or unset "
             "N2N_PHOTOS and they are downloaded."
@@ -214,7 +214,7 @@ def provide(photographs: tuple[Photograph, ...]) -> None:
             Exception
         ) as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
             pool.shutdown(cancel_futures=True)
-            raise CorpusError(
+            raise DatasetError(
                 f"the photographs of imagenet-sample could not be downloaded ({type(error).__name__}: "
                 f"{_short(error)}). Either connect to the network and run this again (finished files are "
                 "kept), or set N2N_PHOTOS to a folder that holds them."

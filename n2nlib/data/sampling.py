@@ -11,7 +11,7 @@ import hashlib
 
 import numpy as np
 
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 #: Raised by hand whenever the same recipe would give other bytes; part of every dataset fingerprint.
 SAMPLER_VERSION = 1
@@ -131,7 +131,7 @@ def draw(image: np.ndarray, rows: np.ndarray, columns: np.ndarray, number: np.nd
 def box_mean(image: np.ndarray, cells: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
     """Return the rounded mean of each cell of a uint8 image (H, W, 3), as uint8 (3, h, w).
 
-    Raises CorpusError for an image smaller than its cells.
+    Raises DatasetError for an image smaller than its cells.
     """
     rows, columns = _grid(image, cells)
     tables = (integral(image[:, :, c : c + 1]) for c in range(image.shape[2]))
@@ -143,7 +143,7 @@ def subsample(
 ) -> np.ndarray:
     """Return a uniformly drawn pixel of each cell of a uint8 image (H, W, 3), as uint8 (3, h, w).
 
-    Raises CorpusError for an image smaller than its cells.
+    Raises DatasetError for an image smaller than its cells.
     """
     rows, columns = _grid(image, cells)
     return draw(image, rows, columns, halves(words(rng, (1, *cells)))[0])[0].transpose(2, 0, 1)
@@ -151,11 +151,11 @@ def subsample(
 
 def _grid(image: np.ndarray, cells: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     if image.ndim != 3 or image.dtype != np.uint8:
-        raise CorpusError(
+        raise DatasetError(
             f"expected a uint8 image (height, width, channels), not {image.dtype} {image.shape}."
         )
     if image.shape[0] < cells[0] or image.shape[1] < cells[1]:
-        raise CorpusError(
+        raise DatasetError(
             f"an image of {image.shape[0]}x{image.shape[1]} pixels cannot be divided into "
             f"{cells[0]}x{cells[1]} cells."
         )

@@ -11,12 +11,12 @@ from n2nlib import paper
 from n2nlib.analysis.intervals import MeanSE
 
 
-def dataset(corpus) -> pd.DataFrame:
+def sizes(dataset) -> pd.DataFrame:
     """What a dataset's pairs are cut from; None where its files do not say it.
 
     Window sides are fractions of the photograph's.
     """
-    recipe = corpus.recipe
+    recipe = dataset.recipe
     small, large = recipe.get("windows", (None, None))
     return pd.DataFrame(
         [
@@ -27,7 +27,7 @@ def dataset(corpus) -> pd.DataFrame:
                 "pairs": recipe[f"n_{split}"],
                 "smallest window side": small,
                 "largest window side": large,
-                "noise": corpus.noise,
+                "noise": dataset.noise,
             }
             for split, label in (("train", "training"), ("val", "validation"))
         ],

@@ -98,7 +98,7 @@ def setting(rows: Comparison, profile: Profile) -> str:
 def margins() -> str:
     """How far two values may be apart and count as equal."""
     size, sds = paper.value("margins.psnr"), paper.value("margins.sds")
-    seeds = paper.value("training.initialisations")
+    seeds = paper.value("training.seeds")
     return (
         f"**Margins.** What counts as equal is one rule for all: a practical size of {size:g} dB (about "
         f"{100 * (10 ** (size / 10) - 1):.0f} % of the squared error) plus {sds} published standard "

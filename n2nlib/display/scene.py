@@ -117,7 +117,7 @@ def scene(
     """Cut a window out of a photograph, uint8 (H,W,3), and make two noisy copies of its cell means.
 
     kind, strength: of `NOISES`; sub-pixel sampling takes its strength from the cells. Raises ReportError
-    where the window does not fit, and CorpusError for an unknown noise or a strength out of range.
+    where the window does not fit, and DatasetError for an unknown noise or a strength out of range.
     """
     pixels, cells = window.of(photo), (window.side, window.side)
     clean = sampling.box_mean(pixels, cells)

@@ -27,7 +27,7 @@ def table1(rates: Comparison) -> pd.DataFrame:
     The published loss is mean squared error x 1563/32 at every size.
     """
     published, factor = paper.table1().loc[rates.labels], paper.loss_factor()
-    n = paper.value("table1.initialisations")
+    n = paper.value("table1.seeds")
     lines = {
         ("PSNR (dB)", "paper"): [MeanSD(row.psnr, row.psnr_sd, n) for row in published.itertuples()],
         ("PSNR (dB)", "ours"): [rates.level(label) for label in rates.labels],
@@ -74,7 +74,7 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
     p: one-way analysis of variance, from the printed means and deviations for the paper.
     """
     published, positions = paper.table1(), ("left", "middle", "right")
-    n = paper.value("table1.initialisations")
+    n = paper.value("table1.seeds")
     lines = [{"columns": "the paper", **dict(zip(positions, map(MeanSD, published.psnr, published.psnr_sd),
                                                  strict=True)),
               "range (dB)": float(np.ptp(published.psnr)), "range of the loss": float(np.ptp(published.loss)),
@@ -98,7 +98,7 @@ def table2(rows: Comparison) -> pd.DataFrame:
     #P: thousands of trainable parameters. The paper's columns are empty for a row that it does not have; its
     one UNet row stands beside both of ours.
     """
-    published, n = paper.table2(), paper.value("table2.initialisations")
+    published, n = paper.table2(), paper.value("table2.seeds")
     lines = []
     for label, runs in rows.rows.items():
         network = build(runs[0].spec.network, **runs[0].spec.options)

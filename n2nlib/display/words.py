@@ -141,7 +141,7 @@ def last_gain(rows: Comparison) -> str:
 
 def printed_columns() -> str:
     """Whether the printed columns of Table 1 differ by more than repetitions of one experiment would."""
-    published, n = paper.table1(), paper.value("table1.initialisations")
+    published, n = paper.table1(), paper.value("table1.seeds")
     p_psnr = intervals.equal_means(published.psnr, published.psnr_sd, n)
     p_loss = intervals.equal_means(published.loss, published.loss_sd, n)
     twice = [paper.value(f"{key}.psnr") for key in ("table1.5e-4", "table2.TNet")]
@@ -204,8 +204,8 @@ def precision_note(effects: Iterable[Effect], rows: Comparison) -> str:
     """How far lower precision may have shifted rows, from `precision_effects`; nothing in fp32."""
     if rows.arithmetic <= {"fp32"}:
         return ""
-    own = {(run.spec.corpus, run.spec.images) for runs in rows.rows.values() for run in runs}
-    here = {described(kind): d for kind, _, d in effects if (kind.corpus, kind.images) in own}
+    own = {(run.spec.dataset, run.spec.images) for runs in rows.rows.values() for run in runs}
+    here = {described(kind): d for kind, _, d in effects if (kind.dataset, kind.images) in own}
     if not here:
         return ("At this report's own size no row is stored both in fp32 and in lower precision, so small "
                 "differences are not secure, however narrow their interval.")  # fmt: skip

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from n2nlib.data import Corpus, Photograph
+from n2nlib.data import Dataset, Photograph
 from n2nlib.data.sampling import box_mean, generator, subsample
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 from n2nlib.evaluation import classical
 from n2nlib.evaluation.metrics import denoise, psnr
 
@@ -36,22 +36,22 @@ def equal_noise(noisy_psnr: float) -> str:
     return f"gaussian:{255 * 10 ** (-noisy_psnr / 20):.1f}"
 
 
-def require(corpus: Corpus) -> None:
-    """Raise CorpusError where photographs are not on this machine: nothing is downloaded for a comparison."""
-    if not corpus.at_hand:
-        raise CorpusError(
-            f"the photographs of {corpus.name} are not on this machine. Set N2N_PHOTOS to a folder with them "
-            f"or run `make report DATASET={corpus.name}`, which downloads them."
+def require(dataset: Dataset) -> None:
+    """Raise DatasetError where photographs are missing: a comparison downloads nothing."""
+    if not dataset.at_hand:
+        raise DatasetError(
+            f"the photographs of {dataset.name} are not on this machine. Set N2N_PHOTOS to a folder with "
+            f"them or run `make report DATASET={dataset.name}`, which downloads them."
         )
 
 
-def judge(networks: Sequence[nn.Module], corpus: Corpus) -> dict[str, np.ndarray]:
+def judge(networks: Sequence[nn.Module], dataset: Dataset) -> dict[str, np.ndarray]:
     """Judge networks on validation images: psnr (networks, N) and noisy (N,) in dB, and photo (N,).
 
-    Raises CorpusError where its photographs are not on this machine.
+    Raises DatasetError where its photographs are not on this machine.
     """
-    require(corpus)
-    val = corpus.val
+    require(dataset)
+    val = dataset.val
     each = [psnr(val.clean, denoise(network, val.a), data_range=255) for network in networks]
     return {"psnr": np.stack(each), "noisy": psnr(val.clean, val.a, data_range=255), "photo": val.photo}
 

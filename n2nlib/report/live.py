@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.profiles import profile
 from n2nlib.runs.store import Run, RunStore
 from n2nlib.runs.sweep import sweep
@@ -18,7 +18,7 @@ PROFILE, DATASET = "quick", "bundled"
 def check() -> str:
     """Retrain the run of the live check in a temporary folder; return the result as a sentence."""
     size = profile(PROFILE)
-    dataset = open_corpus(DATASET, n_train=size.n_train, n_val=size.n_val)
+    dataset = open_dataset(DATASET, n_train=size.n_train, n_val=size.n_val)
     spec = size.spec(dataset.fingerprint)
     store = RunStore()
     if not store.has(spec):

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from n2nlib import paths, profiles
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.environment import processor
 from n2nlib.errors import ReportError, unknown_name
 from n2nlib.experiments import all_runs
@@ -90,7 +90,7 @@ class Settings:
     def opened(self):
         """The dataset, opened (cheap: files and checksums are listed, no pair is built)."""
         size = profiles.profile(self.profile)
-        return open_corpus(self.dataset, n_train=size.n_train, n_val=size.n_val)
+        return open_dataset(self.dataset, n_train=size.n_train, n_val=size.n_val)
 
     def file(self, name: str) -> Path:
         """Return the path of an output: `figures/x.pdf` in the figures' folder, all else in the report's."""
@@ -351,7 +351,7 @@ FOUND = {
     ),
     "n2nlib.evaluation.transfer": (
         "whether imagenet-sample is on this machine",
-        lambda _: str(open_corpus("imagenet-sample").at_hand),
+        lambda _: str(open_dataset("imagenet-sample").at_hand),
     ),
 }
 

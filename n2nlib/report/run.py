@@ -17,7 +17,7 @@ from filelock import Timeout
 from n2nlib import paths
 from n2nlib.device import cores
 from n2nlib.errors import ReportError
-from n2nlib.experiments import initialisations
+from n2nlib.experiments import with_seeds
 from n2nlib.locks import lock
 from n2nlib.profiles import profile
 from n2nlib.report import kernel, live
@@ -111,7 +111,7 @@ def _make(build: Build, stale: list[str], fresh: bool, device: str | None, emula
 def tnet_is_stored(build: Build) -> bool:
     """Say whether the store holds a seed of the paper's TNet at this size, which every chapter shows."""
     settings = build.settings
-    return any(map(build.store.has, initialisations(profile(settings.profile), settings.opened.fingerprint)))
+    return any(map(build.store.has, with_seeds(profile(settings.profile), settings.opened.fingerprint)))
 
 
 def train(settings: Settings, missing: list[RunSpec], device: str, emulate_bf16: bool = False) -> None:

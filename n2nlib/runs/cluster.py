@@ -46,7 +46,7 @@ class WorkerError(ReportError):
 
 
 def on_dask(
-    jobs, corpora: Mapping, store: RunStore, bar: Progress, device: str, address: str, emulate_bf16: bool
+    jobs, datasets: Mapping, store: RunStore, bar: Progress, device: str, address: str, emulate_bf16: bool
 ) -> list[Exception]:
     """Train groups of runs on Dask's workers, most expensive first, and return the errors of those that
     failed.
@@ -83,16 +83,16 @@ def on_dask(
             ) from error
         stack.callback(client.close, timeout=2)
         token = stack.enter_context(_token(store.folder.resolve()))
-        return _Campaign(client, address, token, jobs, corpora, store, bar, device, emulate_bf16).finish()
+        return _Campaign(client, address, token, jobs, datasets, store, bar, device, emulate_bf16).finish()
 
 
 class _Campaign:
     """The jobs of one sweep on the workers of one scheduler."""
 
-    def __init__(self, client, address, token: Path, jobs, corpora, store, bar, device, emulate_bf16):
+    def __init__(self, client, address, token: Path, jobs, datasets, store, bar, device, emulate_bf16):
         self.client, self.address, self.token, self.jobs, self.bar = client, address, token, jobs, bar
         self.arguments = [
-            (corpora[job[0].corpus], store.folder.resolve(), device, emulate_bf16) for job in jobs
+            (datasets[job[0].dataset], store.folder.resolve(), device, emulate_bf16) for job in jobs
         ]
         self.fit: dict[str, int] = {}  # worker -> threads, of those that are connected and usable
         self.unfit: dict[str, str] = {}  # worker -> why
@@ -149,14 +149,14 @@ class _Campaign:
         return self.errors
 
     def _submit(self, number: int) -> None:
-        corpus, folder, device, emulate = self.arguments[number]
+        dataset, folder, device, emulate = self.arguments[number]
         # A preference, not a command: a job must not wait for a worker that has gone.
         where = {"workers": list(self.fit), "allow_other_workers": True} if self.unfit and self.fit else {}
         future = self.client.submit(
             _on_worker,
             self.jobs[number],
             number,
-            corpus,
+            dataset,
             folder,
             device,
             emulate,
@@ -395,7 +395,7 @@ def _fault(worker: str, facts, token: Path, wanted: Mapping | None = None) -> st
 def _on_worker(
     specs: Sequence[RunSpec],
     number: int,
-    corpus,
+    dataset,
     folder: Path,
     device: str,
     emulate_bf16: bool,
@@ -434,7 +434,7 @@ def _on_worker(
                 {"job": number, "images": totals[0], "timed": totals[1], "seconds": totals[2]},
             )
 
-    train_here(specs, corpus, RunStore(folder), resolve(device), Meter(report), emulate_bf16=emulate_bf16)
+    train_here(specs, dataset, RunStore(folder), resolve(device), Meter(report), emulate_bf16=emulate_bf16)
 
 
 def _runs(job: Sequence[RunSpec]) -> str:

@@ -215,7 +215,7 @@ class RunStore:
         print(f"{file} {what}: it was moved to {kept} and will be rebuilt.", file=sys.stderr, flush=True)
         return kept
 
-    def forget(self, specs: Iterable[RunSpec], corpus: str) -> int:
+    def forget(self, specs: Iterable[RunSpec], dataset: str) -> int:
         """Let runs be trained again, and measured again what names them or that dataset alone.
 
         Entries of the local layer are removed. The evidence keeps its copies, and a list in the local layer
@@ -224,7 +224,7 @@ class RunStore:
         specs = list(specs)
         ids = {spec.id for spec in specs}
         # Runs last: were this interrupted, no measurement would name a run that is gone.
-        gone = [name for name in self.names("measurements/*/*.npz") if self._measured_of(name, ids, corpus)]
+        gone = [name for name in self.names("measurements/*/*.npz") if self._measured_of(name, ids, dataset)]
         gone += [name for spec in specs if self.files(name := _run_name(spec))]
         tracked = [name for name in gone if any((layer / name).exists() for layer in self.layers[1:])]
         if tracked:
@@ -236,10 +236,10 @@ class RunStore:
             self.drop_checkpoints(spec)
         return len(gone)
 
-    def _measured_of(self, name: str, ids: set[str], corpus: str) -> bool:
+    def _measured_of(self, name: str, ids: set[str], dataset: str) -> bool:
         file = self.find(name)
         named = folders.named(archive.read(file, "inputs.json")) if file else set()
-        return bool(named & ids) or named == {corpus}
+        return bool(named & ids) or named == {dataset}
 
     @property
     def _superseded(self) -> set[str]:

@@ -32,7 +32,7 @@ SMALL = 5_000
 
 def sweep(
     specs: Iterable[RunSpec],
-    corpora: Mapping[str, object],
+    datasets: Mapping[str, object],
     *,
     device: str = "auto",
     executor: str = "local",
@@ -43,8 +43,8 @@ def sweep(
 ) -> list[Run]:
     """Return the runs of some specs in their order, training those that the store lacks.
 
-    `corpora` maps fingerprints to datasets. `quiet` shows no progress. `on_epoch` is called with a run's spec
-    and each new row of its history; the runs then train in this process, one after the other.
+    `datasets` maps fingerprints to datasets. `quiet` shows no progress. `on_epoch` is called with a run's
+    spec and each new row of its history; the runs then train in this process, one after the other.
     `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it, which is refused otherwise. Raises
     ReportError if a run fails (all others are finished first). An interrupt ends what is being trained, and
     begins nothing that waits; each run resumes from its last checkpoint.
@@ -53,9 +53,9 @@ def sweep(
     specs, store = list(specs), store or RunStore()
     missing = [s for s in dict.fromkeys(specs) if not store.has(s)]
     for spec in missing:
-        if spec.corpus not in corpora:
+        if spec.dataset not in datasets:
             raise TrainingError(
-                f"run {spec.id} needs the dataset {spec.corpus}, which is not open: open it and try again."
+                f"run {spec.id} needs the dataset {spec.dataset}, which is not open: open it and try again."
             )
     if missing:
         # A scheduler's workers may have what this machine lacks; each looks for itself.
@@ -69,11 +69,11 @@ def sweep(
                 from n2nlib.runs.cluster import on_dask
 
                 jobs = groups(missing) if on == "cuda" else [[s] for s in missing]
-                errors = on_dask(jobs, corpora, store, bar, on, address, emulate_bf16)
+                errors = on_dask(jobs, datasets, store, bar, on, address, emulate_bf16)
             elif on == "cuda":
-                errors = _on_gpu(missing, corpora, store, bar, on_epoch)
+                errors = _on_gpu(missing, datasets, store, bar, on_epoch)
             else:
-                errors = _on_cpu(missing, corpora, store, bar, on_epoch)
+                errors = _on_cpu(missing, datasets, store, bar, on_epoch)
         if errors:
             raise errors[0]
     return [store.get(s) for s in specs]
@@ -89,7 +89,7 @@ def check_executor(text: str) -> tuple[str, str]:
 
 def train_here(
     specs: Sequence[RunSpec],
-    corpus,
+    dataset,
     store: RunStore,
     device: str,
     progress,
@@ -107,7 +107,7 @@ def train_here(
         if specs:
             made = train(
                 specs,
-                corpus,
+                dataset,
                 device=device,
                 checkpoints=store.checkpoints,
                 progress=progress,
@@ -118,7 +118,7 @@ def train_here(
                 store.put(trained)
 
 
-def _on_gpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
+def _on_gpu(missing, datasets, store, bar, on_epoch=None) -> list[Exception]:
     """Train group by group: a run that fails leaves its group; where it is not known which one it was, the
     group is halved.
     """
@@ -130,7 +130,7 @@ def _on_gpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
     while waiting:
         group = waiting.pop(0)
         try:
-            train_here(group, corpora[group[0].corpus], store, "cuda", bar.meter(group[0]), on_epoch)
+            train_here(group, datasets[group[0].dataset], store, "cuda", bar.meter(group[0]), on_epoch)
             bar.finished(len(group))
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # they would keep networks and graphs on the device
@@ -165,7 +165,7 @@ def groups(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
     kinds: dict[tuple, list[RunSpec]] = {}
     for s in specs:
         kinds.setdefault(
-            (s.corpus, s.n_train, s.epochs, s.batch, s.precision, s.optimiser, s.network), []
+            (s.dataset, s.n_train, s.epochs, s.batch, s.precision, s.optimiser, s.network), []
         ).append(s)
     out = []
     for (*_, network), members in kinds.items():
@@ -197,7 +197,7 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
     return named
 
 
-def _on_cpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
+def _on_cpu(missing, datasets, store, bar, on_epoch=None) -> list[Exception]:
     """Longest first, one process per core and one thread per process; a single short run stays in this
     process.
     """
@@ -214,18 +214,18 @@ def _on_cpu(missing, corpora, store, bar, on_epoch=None) -> list[Exception]:
     errors: list[Exception] = []
     for spec in here:
         try:
-            train_here([spec], corpora[spec.corpus], store, "cpu", bar.meter(spec), on_epoch)
+            train_here([spec], datasets[spec.dataset], store, "cpu", bar.meter(spec), on_epoch)
             bar.finished()
         except Exception as error:
             errors.append(_failure(spec, error))
             bar.finished(0, failed=1)
-    return errors + _in_processes(others, corpora, store, bar) if others else errors
+    return errors + _in_processes(others, datasets, store, bar) if others else errors
 
 
-def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
-    for fingerprint in {s.corpus for s in ordered}:  # build pairs once, not in every process
-        with still(f"building the pairs of {getattr(corpora[fingerprint], 'name', fingerprint)}", bar.quiet):
-            corpora[fingerprint].train, corpora[fingerprint].val  # noqa: B018
+def _in_processes(ordered, datasets, store, bar) -> list[Exception]:
+    for fingerprint in {s.dataset for s in ordered}:  # build pairs once, not in every process
+        with still(f"building the pairs of {getattr(datasets[fingerprint], 'name', fingerprint)}", bar.quiet):
+            datasets[fingerprint].train, datasets[fingerprint].val  # noqa: B018
     context = multiprocessing.get_context("spawn")
     # A row per kind of run: images, images that were timed, seconds.
     counter, stop = context.Array("d", 3 * len(bar.kinds)), context.Event()
@@ -236,7 +236,7 @@ def _in_processes(ordered, corpora, store, bar) -> list[Exception]:
     with single_threaded(), ProcessPoolExecutor(workers, context, *start) as pool:
         try:
             jobs = {
-                pool.submit(_in_worker, s, bar.kinds.index(kind(s)), corpora[s.corpus], store.folder): s
+                pool.submit(_in_worker, s, bar.kinds.index(kind(s)), datasets[s.dataset], store.folder): s
                 for s in ordered
             }
             pending = set(jobs)
@@ -308,7 +308,7 @@ def end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _in_worker(spec: RunSpec, row: int, corpus, folder: Path) -> None:
+def _in_worker(spec: RunSpec, row: int, dataset, folder: Path) -> None:
     def report(*counted: float) -> None:
         with _counter.get_lock():
             for i, value in enumerate(counted):
@@ -323,4 +323,4 @@ def _in_worker(spec: RunSpec, row: int, corpus, folder: Path) -> None:
 
     if _stop.is_set():  # a pool hands out one job more than it has workers
         raise KeyboardInterrupt
-    train_here([spec], corpus, RunStore(folder), "cpu", progress)
+    train_here([spec], dataset, RunStore(folder), "cpu", progress)

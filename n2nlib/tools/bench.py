@@ -279,7 +279,7 @@ def measure(device: str) -> dict:
         "repetitions": min(row["repetitions"] for row in rows),
         "skipped": skipped,
         "training": rows,
-        "corpus": {"pairs/s": statistics.median(ours), "plain pairs/s": statistics.median(plain),
+        "dataset": {"pairs/s": statistics.median(ours), "plain pairs/s": statistics.median(plain),
                    "ratio": statistics.median(o / p for o, p in zip(ours, plain, strict=True))},
         "inference": {"images": 1000, "seconds": inference_seconds(device)},
         "peak memory (GiB)": {"process": own, "largest worker": children, "device": gpu},
@@ -324,12 +324,12 @@ def write_table() -> str:
         ]
         lines += [pipe_table(table(found, kind).fillna("").astype(str)), ""]
         if found:
-            corpus, inference = found["corpus"], found["inference"]
+            dataset, inference = found["dataset"], found["inference"]
             memory = ", ".join(f"{k} {v:.2f}" for k, v in found["peak memory (GiB)"].items() if v is not None)
             lines += [
                 *found.get("skipped", []),
                 f"Medians of {found['repetitions']} repetitions or more. "
-                f"Making pairs: {corpus['pairs/s']:,.0f} per second, {corpus['ratio']:.1f} times the plain "
+                f"Making pairs: {dataset['pairs/s']:,.0f} per second, {dataset['ratio']:.1f} times the plain "
                 "loop. "
                 f"TNet denoises {inference['images']:,} images in {inference['seconds']:.2f} s. "
                 f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch "

@@ -13,7 +13,7 @@ from n2nlib.profiles import PROFILES
 #: Reports and their figures, `<dataset>-<profile>`: nothing else in these folders is ours to remove.
 REPORT = re.compile(rf"(bundled|imagenet-sample|folder-.*|epfl-.*)-({'|'.join(PROFILES)})")
 #: Built pairs, downloaded photographs, checksums of folders.
-CACHES = ("corpora", "imagenet-sample", "folders")
+CACHES = ("datasets", "imagenet-sample", "folders")
 
 
 def clean() -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from n2nlib import paths
-from n2nlib.data import authors, open_corpus
+from n2nlib.data import authors, open_dataset
 from n2nlib.errors import ReportError, StoreError, unknown_name
 from n2nlib.experiments import all_runs
 from n2nlib.models import NETWORKS
@@ -92,10 +92,10 @@ def of_report(store: RunStore, report: str) -> list[str]:
     report: the name of its folder, as in `imagenet-sample-overnight`. Measurements of the authors' public
     pairs count, those of the same dataset's other runs do not.
     """
-    corpus, profile = parsed(report)
-    opened = open_corpus(corpus, n_train=PROFILES[profile].n_train, n_val=PROFILES[profile].n_val)
+    dataset, profile = parsed(report)
+    opened = open_dataset(dataset, n_train=PROFILES[profile].n_train, n_val=PROFILES[profile].n_val)
     ids = {spec.id for spec in all_runs(PROFILES[profile], opened)}
-    others = {r.id for r in RunStore().all() + store.all() if r.spec.corpus == opened.fingerprint} - ids
+    others = {r.id for r in RunStore().all() + store.all() if r.spec.dataset == opened.fingerprint} - ids
     measured = {name: _named(store, name) for name in store.names("measurements/*/*.npz")}
     data = {opened.fingerprint, authors.fingerprint("pairs"), authors.fingerprint("checkpoint")}
     measured = {
@@ -108,10 +108,10 @@ def of_report(store: RunStore, report: str) -> list[str]:
 def parsed(report: str) -> tuple[str, str]:
     """Return dataset and profile of a report's folder name; raises ReportError for another name."""
     for profile in sorted(PROFILES, key=len, reverse=True):
-        corpus = report.removesuffix(f"-{profile}")
-        if corpus in ("bundled", "imagenet-sample") and corpus != report:
-            return corpus, profile
-    names = [f"{corpus}-{profile}" for corpus in ("bundled", "imagenet-sample") for profile in PROFILES]
+        dataset = report.removesuffix(f"-{profile}")
+        if dataset in ("bundled", "imagenet-sample") and dataset != report:
+            return dataset, profile
+    names = [f"{dataset}-{profile}" for dataset in ("bundled", "imagenet-sample") for profile in PROFILES]
     raise unknown_name("report", report, names)
 
 
@@ -129,10 +129,10 @@ def index(evidence: Path) -> str:
 
 def _row(run: Run) -> dict[str, object]:
     spec, metrics = run.spec, run.metrics
-    shown = ("corpus", "n_train", "epochs", "network", "options", "seed", "precision")
-    changes = {**spec.options, **{k: v for k, v in spec.to_dict().items() if k not in shown}}
+    shown = ("dataset", "n_train", "epochs", "network", "options", "seed", "precision")
+    changes = {**spec.options, **spec.changes(*shown)}
     return {
-        "dataset": spec.corpus,
+        "dataset": spec.dataset,
         "pairs": spec.n_train,
         "epochs": spec.epochs,
         "network": spec.network,

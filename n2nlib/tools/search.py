@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from n2nlib import paths
-from n2nlib.data import Corpus, Pairs, open_corpus
-from n2nlib.errors import CorpusError, ReportError, TrainingError
+from n2nlib.data import Dataset, Pairs, open_dataset
+from n2nlib.errors import DatasetError, ReportError, TrainingError
 from n2nlib.models import build, count_parameters
 from n2nlib.profiles import PROFILES, Profile
 from n2nlib.profiles import profile as profile_of
@@ -63,12 +63,11 @@ class Split:
     `train` without every fifth photograph, `val` of those.
     """
 
-    def __init__(self, corpus: Corpus):
-        self.corpus = corpus
-        self.name = f"{corpus.name}, training photographs split"
-        self.fingerprint = hashlib.sha256(f"{corpus.fingerprint}/search/{HELD_BACK}".encode()).hexdigest()[
-            :16
-        ]
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+        self.name = f"{dataset.name}, training photographs split"
+        identity = f"{dataset.fingerprint}/search/{HELD_BACK}"
+        self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     @cached_property
     def train(self) -> Pairs:
@@ -79,21 +78,21 @@ class Split:
     def val(self) -> Pairs:
         """Pairs of the photographs that trials are judged on.
 
-        Raises CorpusError where there are no clean images.
+        Raises DatasetError where there are no clean images.
         """
-        if self.corpus.train.clean is None:
-            raise CorpusError(
-                f"{self.corpus.name} has no clean training images to judge by: search on another dataset."
+        if self.dataset.train.clean is None:
+            raise DatasetError(
+                f"{self.dataset.name} has no clean training images to judge by: search on another dataset."
             )
         part = self._part(True)
-        return part.subset(min(len(part), self.corpus.recipe["n_val"]))
+        return part.subset(min(len(part), self.dataset.recipe["n_val"]))
 
     def _part(self, held_back: bool) -> Pairs:
-        pairs = self.corpus.train
+        pairs = self.dataset.train
         rows = np.flatnonzero((np.asarray(pairs.photo) % HELD_BACK == HELD_BACK - 1) == held_back)
         if not len(rows):
-            raise CorpusError(
-                f"{self.corpus.name} has fewer than {HELD_BACK} training photographs: too few to split."
+            raise DatasetError(
+                f"{self.dataset.name} has fewer than {HELD_BACK} training photographs: too few to split."
             )
         clean = None if pairs.clean is None else pairs.clean[rows]
         return Pairs(self.name, pairs.a[rows], pairs.b[rows], clean, pairs.photo[rows])
@@ -107,21 +106,21 @@ def rungs(profile: Profile) -> list[int]:
     return sorted({max(1, profile.epochs // 9), max(1, profile.epochs // 3), profile.epochs})
 
 
-def table_name(corpus: Corpus, profile: Profile) -> str:
+def table_name(dataset: Dataset, profile: Profile) -> str:
     """Return the file of a search's trials in a layer of the store: the hash of everything that decides
     them.
     """
     identity = json.dumps(
-        [corpus.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK]
+        [dataset.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK]
     )
     return f"search/{hashlib.sha256(identity.encode()).hexdigest()[:16]}.csv"
 
 
-def trials(corpus: Corpus, profile: Profile, store: RunStore) -> pd.DataFrame:
+def trials(dataset: Dataset, profile: Profile, store: RunStore) -> pd.DataFrame:
     """Return the trials made so far, in their order: state, parameters, options, lr and `psnr@<epochs>`
     (dB).
     """
-    files = store.files(table_name(corpus, profile))
+    files = store.files(table_name(dataset, profile))
     if not files:
         return pd.DataFrame(columns=["state", "parameters", *SPACE, *(f"psnr@{e}" for e in rungs(profile))])
     return pd.read_csv(files[0])
@@ -134,7 +133,7 @@ def best(table: pd.DataFrame, n: int = 10) -> pd.DataFrame:
 
 
 def search(
-    corpus: Corpus,
+    dataset: Dataset,
     profile: Profile,
     device: str = "auto",
     store: RunStore | None = None,
@@ -150,14 +149,14 @@ def search(
     except ImportError as error:
         raise ReportError("the search needs Optuna: install it with `pip install optuna`.") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    store, split = store or RunStore(), Split(corpus)
-    table = trials(corpus, profile, store)
+    store, split = store or RunStore(), Split(dataset)
+    table = trials(dataset, profile, store)
     while (made := (table.state != "too large").sum()) < profile.trials:
         say(f"search: {made} of {profile.trials} trials made; training the next {GENERATION}")
         rows = pd.DataFrame(_generation(table, split, profile, device, store, emulate_bf16))
         table = rows if table.empty else pd.concat([table, rows], ignore_index=True)
         text = table.to_csv(index=False)
-        paths.write(store.folder / table_name(corpus, profile), text)
+        paths.write(store.folder / table_name(dataset, profile), text)
         table = pd.read_csv(io.StringIO(text))  # as the next call would read it
     return table
 
@@ -201,13 +200,13 @@ def _generation(
 
 
 def rates(
-    corpus: Corpus, profile: Profile, device: str = "auto", store: RunStore | None = None
+    dataset: Dataset, profile: Profile, device: str = "auto", store: RunStore | None = None
 ) -> pd.DataFrame:
     """Return what TNet reaches at each of `RATES`, seed 0, on training photographs that were held back.
 
     Columns optimiser, lr, psnr in dB; NaN where training diverged. `experiments.SGD_LR` was chosen so.
     """
-    store, split = store or RunStore(), Split(corpus)
+    store, split = store or RunStore(), Split(dataset)
     specs = [
         profile.spec(split.fingerprint, n_train=len(split.train), optimiser=name, lr=lr)
         for name, values in RATES.items()
@@ -275,15 +274,15 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         profile = profile_of(options.profile)
-        corpus = open_corpus(options.dataset, n_train=profile.n_train, n_val=profile.n_val)
+        dataset = open_dataset(options.dataset, n_train=profile.n_train, n_val=profile.n_val)
         if options.rates:
-            print(pipe_table(rates(corpus, profile, options.device).astype(str)))
+            print(pipe_table(rates(dataset, profile, options.device).astype(str)))
             return 0
-        table = search(corpus, profile, options.device, emulate_bf16=options.emulate_bf16)
+        table = search(dataset, profile, options.device, emulate_bf16=options.emulate_bf16)
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     states = ", ".join(f"{n} {state}" for state, n in table.state.value_counts().items())
-    print(f"{len(table)} trials ({states}) in {RunStore().files(table_name(corpus, profile))[0]}")
+    print(f"{len(table)} trials ({states}) in {RunStore().files(table_name(dataset, profile))[0]}")
     print(pipe_table(best(table).astype(str)))
     return 0

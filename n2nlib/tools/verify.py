@@ -21,7 +21,7 @@ import pandas as pd
 from scipy import stats
 
 from n2nlib import paths
-from n2nlib.data import Corpus, open_corpus
+from n2nlib.data import Dataset, open_dataset
 from n2nlib.device import emulates_bf16, resolve
 from n2nlib.errors import ReportError
 from n2nlib.models import NETWORKS
@@ -35,10 +35,10 @@ from n2nlib.text import pipe_table
 SAME_WEIGHTS_DB = 1e-3
 
 
-def corpora(names: list[str]) -> dict[str, Corpus]:
+def datasets(names: list[str]) -> dict[str, Dataset]:
     """Return the named datasets at every profile, by fingerprint: only their runs can be retrained."""
     opened = [
-        open_corpus(name, n_train=p.n_train, n_val=p.n_val) for name in names for p in PROFILES.values()
+        open_dataset(name, n_train=p.n_train, n_val=p.n_val) for name in names for p in PROFILES.values()
     ]
     return {c.fingerprint: c for c in opened}
 
@@ -73,7 +73,7 @@ def named(stored: list[Run], ids: list[str]) -> list[Run]:
     return [found[id] for id in ids]
 
 
-def compare(runs: list[Run], known: dict[str, Corpus], device: str, store: RunStore) -> pd.DataFrame:
+def compare(runs: list[Run], known: dict[str, Dataset], device: str, store: RunStore) -> pd.DataFrame:
     """Retrain runs into a store; return a row each: both PSNRs, and whether the bits are the same."""
     again = sweep([r.spec for r in runs], known, device=device, store=store)
     rows = []
@@ -132,8 +132,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.keep and not options.ids:
             raise ReportError("--keep needs the ids of runs: `n2n verify ID --keep`.")
         default = ["bundled", "imagenet-sample"] if options.ids else ["bundled"]
-        known = corpora(options.dataset or default)
-        stored = [r for r in RunStore().all() if r.spec.corpus in known and r.spec.network in NETWORKS]
+        known = datasets(options.dataset or default)
+        stored = [r for r in RunStore().all() if r.spec.dataset in known and r.spec.network in NETWORKS]
         device = resolve(options.device)
         runs = named(stored, options.ids) or sample(without_emulation(stored, device), options.n)
         if not runs:

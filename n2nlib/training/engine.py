@@ -33,7 +33,7 @@ CHECKPOINT_SECONDS = 60.0
 
 def train(
     specs: Sequence[RunSpec],
-    corpus,
+    dataset,
     *,
     device: str | torch.device = "cpu",
     checkpoints: Path | None = None,
@@ -53,7 +53,7 @@ def train(
     written.
     """
     device = torch.device(device)
-    shapes = {(s.corpus, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
+    shapes = {(s.dataset, s.n_train, s.epochs, s.batch, s.precision) for s in specs}
     if len(shapes) != 1:
         raise TrainingError(
             "runs that train together must share dataset, n_train, epochs, batch and precision."
@@ -62,7 +62,7 @@ def train(
         refuse_emulated(specs, device.type)
     watch = Watch(checkpoints, progress or (lambda images: None), on_epoch or (lambda spec, row: None))
     with settings(device):
-        return _group(specs, corpus, device, watch)
+        return _group(specs, dataset, device, watch)
 
 
 @dataclass
@@ -79,11 +79,11 @@ class Watch:
         self.progress(images)
 
 
-def _group(specs, corpus, device, watch: Watch) -> list[Trained]:
+def _group(specs, dataset, device, watch: Watch) -> list[Trained]:
     """Train a group of runs, with eager steps where capturing them fails."""
     before = watch.done
     try:
-        return _attempt(specs, corpus, device, watch)
+        return _attempt(specs, dataset, device, watch)
     except CaptureError as error:
         steps.warn_of_capture(device, error)
         traceback.clear_frames(error.__traceback__)  # they hold the networks and the graph
@@ -91,13 +91,13 @@ def _group(specs, corpus, device, watch: Watch) -> list[Trained]:
         torch.cuda.empty_cache()
     # From the checkpoints, or the start, again: the failed capture may have changed the replicas.
     watch.count(before - watch.done)
-    return _attempt(specs, corpus, device, watch)
+    return _attempt(specs, dataset, device, watch)
 
 
-def _attempt(specs, corpus, device, watch: Watch) -> list[Trained]:
+def _attempt(specs, dataset, device, watch: Watch) -> list[Trained]:
     """Build the replicas, take over their checkpoints, and train them to the end; raises CaptureError."""
     resident: dict = {}
-    replicas = [_begin(spec, corpus.train, device, resident) for spec in specs]
+    replicas = [_begin(spec, dataset.train, device, resident) for spec in specs]
     if watch.checkpoints is not None:
         for replica in replicas:
             checkpoint.load(replica, watch.checkpoints)
@@ -105,9 +105,9 @@ def _attempt(specs, corpus, device, watch: Watch) -> list[Trained]:
     if len(levels) > 1:  # interrupted at unequal steps: those that are level train together
         parts = [[r.spec for r in replicas if r.step == step] for step in levels]
         del replicas, resident
-        made = [trained for part in parts for trained in _group(part, corpus, device, watch)]
+        made = [trained for part in parts for trained in _group(part, dataset, device, watch)]
         return sorted(made, key=lambda trained: specs.index(trained.spec))
-    return _train(replicas, corpus, device, watch)
+    return _train(replicas, dataset, device, watch)
 
 
 def refuse_emulated(specs: Sequence[RunSpec], device: str) -> None:
@@ -134,10 +134,10 @@ def _begin(spec: RunSpec, pairs, device: torch.device, resident: dict) -> Replic
         raise TrainingError(str(error), run=spec.id) from error
 
 
-def _train(replicas: list[Replica], corpus, device, watch: Watch) -> list[Trained]:
+def _train(replicas: list[Replica], dataset, device, watch: Watch) -> list[Trained]:
     """Go through the epochs in chunks, with a look at the clock after each."""
     spec, first = replicas[0].spec, replicas[0]
-    validation = tuple(torch.from_numpy(np.array(v)).to(device) for v in (corpus.val.a, corpus.val.clean))
+    validation = tuple(torch.from_numpy(np.array(v)).to(device) for v in (dataset.val.a, dataset.val.clean))
     stepper = steps.Stepper(replicas, device)
     before, saved = time.monotonic(), time.monotonic()
     watch.count(sum(r.images_done for r in replicas))
@@ -171,7 +171,7 @@ def _train(replicas: list[Replica], corpus, device, watch: Watch) -> list[Traine
             for replica in replicas:
                 checkpoint.save(replica, watch.checkpoints)
             saved = now
-    finished = [replica.finish(corpus.val) for replica in replicas]
+    finished = [replica.finish(dataset.val) for replica in replicas]
     for trained in finished:
         trained.notes.update(steps.notes(stepper))
         if computed is not None:

@@ -60,7 +60,7 @@ class Samples:
         resident = {} if resident is None else resident
         self.spec, self.device = spec, device
         self.a, self.b = (
-            self._load(pairs, name, resident, (spec.corpus, spec.n_train, spec.n_photos, name))
+            self._load(pairs, name, resident, (spec.dataset, spec.n_train, spec.n_photos, name))
             for name in ("a", second)
         )
         self.order: tuple[int, torch.Tensor] | None = None

@@ -84,7 +84,7 @@ def test_published_values_agree_with_the_paper_s_own_claim(claim):
 
 
 @dataclass
-class FakeCorpus:
+class FakeDataset:
     name: str = "bundled"
     fingerprint: str = "c"
     warnings: tuple = ()
@@ -95,7 +95,7 @@ def test_claims_json_and_its_review(tmp_path, monkeypatch):
 
     judged = judge(Evidence({"TNet": runs(-3.0, n=2, size=QUICK)}, {}, LEVEL - 4, PHOTO, 12_000))
     folder = tmp_path / "bundled-quick"
-    file = ledger.write(judged, folder, FakeCorpus(), PROFILES["quick"])
+    file = ledger.write(judged, folder, FakeDataset(), PROFILES["quick"])
     values = json.loads(file.read_text())
     assert values["schema"] == ledger.SCHEMA and len(values["claims"]) == len(judged)
     assert [p.name for p in folder.iterdir()] == ["claims.json"]

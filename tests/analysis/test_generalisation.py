@@ -13,7 +13,7 @@ from n2nlib.analysis import generalisation, measurements
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.generalisation import Judged, Transfer, WholePhotographs
 from n2nlib.analysis.intervals import crossed, mean_interval
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.display import beyond_tables, beyond_words, curves
 from n2nlib.errors import ReportError
 from n2nlib.profiles import PROFILES
@@ -91,16 +91,16 @@ def test_transfer_in_words():
     )
 
 
-def study(corpus="folder:/a/<b>", stored=False, **answers):
+def study(dataset="folder:/a/<b>", stored=False, **answers):
     """A study that opens nothing and trains nothing: its store has all runs or none, and it measures what is given."""
     said = []
 
     def measure(kind, **arguments):
         if kind.kind not in answers:
-            raise ReportError(f"the photographs of {corpus} are gone.")
+            raise ReportError(f"the photographs of {dataset} are gone.")
         return answers[kind.kind](**arguments)
 
-    here = SimpleNamespace(name=corpus, fingerprint="a" * 16, at_hand=True)
+    here = SimpleNamespace(name=dataset, fingerprint="a" * 16, at_hand=True)
     there = SimpleNamespace(name="imagenet-sample", fingerprint="b" * 16, at_hand=stored)
     return SimpleNamespace(dataset=here, profile=PROFILES["overnight"], said=said, absent=said.append, measure=measure,
                            store=SimpleNamespace(has=lambda spec: stored), open_dataset=lambda *names: there,
@@ -109,12 +109,12 @@ def study(corpus="folder:/a/<b>", stored=False, **answers):
 
 def test_transfer_needs_runs_and_photographs_and_says_what_is_missing():
     nothing = study()
-    assert not generalisation.transfer(nothing, "here", "there", corpus="imagenet-sample")
+    assert not generalisation.transfer(nothing, "here", "there", dataset="imagenet-sample")
     assert nothing.said == [
         "Transfer to there was not measured: no run trained on here is stored, and training is disabled."
     ]
     gone = study(stored=True)
-    assert not generalisation.transfer(gone, "here", "there", corpus="imagenet-sample")
+    assert not generalisation.transfer(gone, "here", "there", dataset="imagenet-sample")
     assert gone.said == [
         "Transfer to there was not measured: the photographs of this folder are gone."
     ]  # no path
@@ -122,7 +122,7 @@ def test_transfer_needs_runs_and_photographs_and_says_what_is_missing():
 
 def test_transfer_judges_both_networks_on_both_datasets():
     def transferred(runs, **where):
-        own = runs[0].spec.corpus == where["judged on"].fingerprint
+        own = runs[0].spec.dataset == where["judged on"].fingerprint
         return {
             "arrays": {
                 "psnr": np.full((len(runs), 10), 25.0 - (not own)),
@@ -132,7 +132,7 @@ def test_transfer_judges_both_networks_on_both_datasets():
         }
 
     found = generalisation.transfer(
-        study(stored=True, transfer=transferred), "here", "there", corpus="imagenet-sample"
+        study(stored=True, transfer=transferred), "here", "there", dataset="imagenet-sample"
     )
     assert list(found.targets) == ["here", "there"] and {d.value for d in found.losses.values()} == {-1.0}
     assert all(
@@ -232,15 +232,15 @@ def test_the_authors_files_hold_no_whole_photographs(monkeypatch):
         away, comparison({"TNet": runs((25.0,))}), ("TNet", "SmallNet"), ("gaussian",)
     )
     assert (
-        not found and [a["corpus"].name for a in asked] == ["imagenet-sample"] * 2
+        not found and [a["dataset"].name for a in asked] == ["imagenet-sample"] * 2
     )  # the one that this study opens
     assert asked[0]["filters"] == {"gaussian": {"sigma": 0.7}} and asked[0]["runs"]["SmallNet"] == []
 
 
 def test_whole_photographs_are_measured_once(tmp_path):
-    corpus, store = open_corpus("bundled", n_train=8, n_val=8), RunStore(tmp_path)
+    dataset, store = open_dataset("bundled", n_train=8, n_val=8), RunStore(tmp_path)
     arguments = {
-        "corpus": corpus,
+        "dataset": dataset,
         "runs": {"TNet": []},
         "filters": {"mean": {"size": 3}},
         "cells": (12, 100),

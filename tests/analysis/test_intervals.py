@@ -66,18 +66,14 @@ def test_intervals_agree_with_scipy():
         assert 2 * min(ours.p_above(0), ours.p_below(0)) == pytest.approx(theirs.pvalue, rel=1e-9)
 
 
-def simulate(generator, initialisations=5, photos=100, images=10, *, start, photograph, interaction, image):
-    """Return (n, photos * images) PSNR deviations: crossed effects of initialisation and photograph."""
+def simulate(generator, seeds=5, photos=100, images=10, *, start, photograph, interaction, image):
+    """Return (n, photos * images) PSNR deviations: crossed effects of seed and photograph."""
     own = generator.standard_normal
-    by_photo = (
-        start * own((initialisations, 1))
-        + photograph * own((1, photos))
-        + interaction * own((initialisations, photos))
-    )
-    return np.repeat(by_photo, images, axis=1) + image * own((initialisations, photos * images))
+    by_photo = start * own((seeds, 1)) + photograph * own((1, photos)) + interaction * own((seeds, photos))
+    return np.repeat(by_photo, images, axis=1) + image * own((seeds, photos * images))
 
 
-#: Standard deviations in dB: initialisations matter most, photographs matter most, both matter.
+#: Standard deviations in dB: seeds matter most, photographs matter most, both matter.
 EFFECTS = [
     {"start": 0.10, "photograph": 0.10, "interaction": 0.05, "image": 0.3},
     {"start": 0.01, "photograph": 0.40, "interaction": 0.05, "image": 0.3},
@@ -90,8 +86,8 @@ PHOTO = np.repeat(np.arange(100), 10)
 @pytest.mark.parametrize("effects", EFFECTS)
 @pytest.mark.parametrize("same", [True, False], ids=["paired", "independent"])
 def test_crossed_covers(effects, same, n, least):
-    """5 initialisations x 100 photographs x 10 images; photographs move the difference of two networks too.
-    1,500 draws: 95 ± 1.1 %. With 3 initialisations that matter most Satterthwaite's interval is a little
+    """5 seeds x 100 photographs x 10 images; photographs move the difference of two networks too.
+    1,500 draws: 95 ± 1.1 %. With 3 seeds that matter most Satterthwaite's interval is a little
     narrow: 8,000 draws gave 93.0 % (94.0 % with 4)."""
     generator = np.random.default_rng(4)
     intervals = []
@@ -103,7 +99,7 @@ def test_crossed_covers(effects, same, n, least):
 
 
 def test_forgetting_the_photographs_covers_too_little():
-    """Why `crossed` exists: Student's t over initialisations alone says nothing of new photographs."""
+    """Why `crossed` exists: Student's t over seeds alone says nothing of new photographs."""
     generator = np.random.default_rng(5)
     means = [simulate(generator, **EFFECTS[1]).mean(axis=1) for _ in range(300)]
     assert coverage(map(mean_interval, means), 0.0) < 0.6
@@ -202,7 +198,7 @@ class FakeRun:
 
 
 def test_runs_are_paired_only_from_the_same_start():
-    spec = RunSpec(corpus="c", n_train=32, epochs=1)
+    spec = RunSpec(dataset="c", n_train=32, epochs=1)
     assert all(
         same_start(spec, spec.replace(**change))
         for change in ({"loss": "L1"}, {"lr": 1e-4}, {"scheme": "noise2clean"})
@@ -220,7 +216,7 @@ def test_runs_are_paired_only_from_the_same_start():
 def test_equal_sets_of_seeds_are_compared_where_none_can_be_paired():
     def row(levels, first=0, **change):
         return [
-            FakeRun(RunSpec(corpus="c", n_train=32, epochs=1, seed=first + i, **change), np.full(6, level))
+            FakeRun(RunSpec(dataset="c", n_train=32, epochs=1, seed=first + i, **change), np.full(6, level))
             for i, level in enumerate(levels)
         ]
 
@@ -241,7 +237,7 @@ def test_psnr_difference_pairs_by_itself():
     runs = {
         label: [
             FakeRun(
-                RunSpec(corpus="c", n_train=32, epochs=1, seed=s, **change),
+                RunSpec(dataset="c", n_train=32, epochs=1, seed=s, **change),
                 25 + start[s] + generator.normal(shift, 0.1, 40),
             )
             for s in range(5)
@@ -264,7 +260,7 @@ def test_bad_input_is_a_sentence():
         mean_interval([])
     with pytest.raises(ReportError, match="at least one finite number"):
         mean_interval([1.0, float("nan"), 2.0])
-    with pytest.raises(ReportError, match="pair each initialisation"):
+    with pytest.raises(ReportError, match="pair each seed"):
         paired([1, 2, 3], [1, 2])
     with pytest.raises(ReportError, match="photograph numbers"):
         crossed(np.ones((5, 10)), photo=np.arange(9))

@@ -1,6 +1,6 @@
 """Reviewed verdicts: every claim of a report that is here must still be measured, and get the verdict that somebody has looked at.
 
-After looking at what changed, `n2n accept results/<corpus>-<profile>` takes the new verdicts as reviewed.
+After looking at what changed, `n2n accept results/<dataset>-<profile>` takes the new verdicts as reviewed.
 """
 
 import json
@@ -19,7 +19,7 @@ class ReadOnly(RunStore):
 
     def measurement(self, name, inputs, compute):
         def refuse():
-            pytest.fail(f"{name} of this corpus is not in the store: run chapter 07, then commit it")
+            pytest.fail(f"{name} of this dataset is not in the store: run chapter 07, then commit it")
 
         return super().measurement(name, inputs, refuse)
 
@@ -29,7 +29,7 @@ def test_verdicts_are_the_reviewed_ones(file, monkeypatch):
     for name in ("N2N_RESULTS", "N2N_ROOT"):
         monkeypatch.delenv(name, raising=False)
     reviewed = json.loads(file.read_text(encoding="utf-8"))
-    judged = {j.claim.id: j for j in ledger.judge_again(reviewed["corpus"], reviewed["profile"], ReadOnly())}
+    judged = {j.claim.id: j for j in ledger.judge_again(reviewed["dataset"], reviewed["profile"], ReadOnly())}
     assert judged.keys() == reviewed["verdicts"].keys(), "claims came or went: review the ledger again"
     made = (paths.root() / "results" / file.stem / "claims.json").exists()
     if (

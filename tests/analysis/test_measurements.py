@@ -19,7 +19,7 @@ import n2nlib.analysis.real_images  # noqa: F401  registers its kinds
 import n2nlib.analysis.saliency_measurements  # noqa: F401  registers its kinds
 from n2nlib.analysis import measurements
 from n2nlib.analysis.measurements import KINDS, Measurement
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.profiles import PROFILES
 from n2nlib.runs.store import Run, RunStore
 
@@ -53,14 +53,14 @@ def test_a_kind_whose_stored_answers_name_version_1_keeps_naming_it():
 
 
 def test_arguments_are_named_by_what_defines_them():
-    corpus = open_corpus("bundled", n_train=64, n_val=12)
+    dataset = open_dataset("bundled", n_train=64, n_val=12)
     found = Measurement("m", 1, dict).inputs(
-        {"corpus": corpus, "levels": (0.1, 0.5), "by": {"a": [corpus]}, "text": "abc"}
+        {"dataset": dataset, "levels": (0.1, 0.5), "by": {"a": [dataset]}, "text": "abc"}
     )
     assert found == {
-        "corpus": corpus.fingerprint,
+        "corpus": dataset.fingerprint,
         "levels": [0.1, 0.5],
-        "by": {"a": [corpus.fingerprint]},
+        "by": {"a": [dataset.fingerprint]},
         "text": "abc",
     }
 
@@ -76,12 +76,12 @@ def test_windows_are_spread_over_levels_and_photographs():
 
 def test_examples_keep_the_identity_that_chapter_04_stored():
     """The name and inputs under which tracked reports find their pictures in the store."""
-    corpus, levels = open_corpus("bundled", n_train=64, n_val=12), (0.1, 0.26, 0.42, 0.58, 0.74, 0.9)
-    spec = PROFILES["smoke"].spec(corpus.fingerprint)
-    arguments = {"corpus": corpus, "bundled": corpus, "levels": levels, "runs": [Run(spec, Path())]}
+    dataset, levels = open_dataset("bundled", n_train=64, n_val=12), (0.1, 0.26, 0.42, 0.58, 0.74, 0.9)
+    spec = PROFILES["smoke"].spec(dataset.fingerprint)
+    arguments = {"dataset": dataset, "bundled": dataset, "levels": levels, "runs": [Run(spec, Path())]}
     assert KINDS["examples"].inputs(arguments) == {
-        "corpus": corpus.fingerprint,
-        "bundled": corpus.fingerprint,
+        "corpus": dataset.fingerprint,
+        "bundled": dataset.fingerprint,
         "levels": list(levels),
         "runs": [spec.id],
     }

@@ -23,7 +23,7 @@ from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.analysis.real_images import Calibration, Level, Levels, Noise
 from n2nlib.data import Pairs, authors, measure
 from n2nlib.display import real_images as display
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 from n2nlib.models import build
 from n2nlib.text import cell
 
@@ -81,7 +81,7 @@ def test_the_released_weights_are_loaded_in_layer_order(folder):
     ):
         assert torch.equal(ours, theirs)
     assert not network.training
-    assert real_images.checkpoint_record(corpus=real_images.Released()) == {
+    assert real_images.checkpoint_record(dataset=real_images.Released()) == {
         "losses": [0.7, 0.6],
         "steps": 78_150,
         "lr": 5e-4,
@@ -92,12 +92,12 @@ def test_files_that_are_missing_altered_or_out_of_reach_are_one_sentence(folder,
     here, _ = folder
     (here / "pred_image3.png").write_bytes(b"altered")
     with pytest.raises(
-        CorpusError, match="pred_image3.png is not the published file .*: replace or remove it"
+        DatasetError, match="pred_image3.png is not the published file .*: replace or remove it"
     ):
         authors.provide("pairs")
     (here / "pred_image3.png").unlink()
     with pytest.raises(
-        CorpusError, match="lacks pred_image3.png: name a folder that holds it, or unset N2N_REAL"
+        DatasetError, match="lacks pred_image3.png: name a folder that holds it, or unset N2N_REAL"
     ):
         authors.provide("pairs")
     monkeypatch.delenv("N2N_REAL")
@@ -110,7 +110,7 @@ def test_files_that_are_missing_altered_or_out_of_reach_are_one_sentence(folder,
 
     monkeypatch.setattr("pooch.retrieve", retrieve)
     with pytest.raises(
-        CorpusError, match=r"bestmodel.pth .* could not be downloaded \(OSError\): connect .*N2N_REAL"
+        DatasetError, match=r"bestmodel.pth .* could not be downloaded \(OSError\): connect .*N2N_REAL"
     ):
         authors.provide("checkpoint")
     assert asked == [("https://example.org/c/f/bestmodel.pth", "bestmodel.pth", "authors")]
@@ -197,7 +197,7 @@ class FakeStudy:
 
     def measure(self, what, **arguments):
         if self.missing:
-            raise CorpusError(self.missing)
+            raise DatasetError(self.missing)
         if what.kind == "released checkpoint":
             return {"losses": [0.7], "steps": 1, "lr": 5e-4}
         where = "ours" if arguments["judged on"] == "ours" else "pairs"
@@ -252,11 +252,11 @@ def dataset(n):
 
 def test_statistics_of_a_few_images_are_drawn_without_replacement():
     few = {"draws": 3, "seed": 1}
-    whole = real_images.noise_of_a_few(corpus=dataset(11), images=11, **few)["arrays"]
+    whole = real_images.noise_of_a_few(dataset=dataset(11), images=11, **few)["arrays"]
     assert all(len(set(values.tolist())) == 1 for values in whole.values())  # all of them, in every draw
     assert whole["channels_low"][0] == pytest.approx(1)
     data = dataset(30)
-    first, again = (real_images.noise_of_a_few(corpus=data, images=11, **few)["arrays"] for _ in range(2))
+    first, again = (real_images.noise_of_a_few(dataset=data, images=11, **few)["arrays"] for _ in range(2))
     assert all(
         (first[k] == again[k]).all() and len(set(first[k].tolist())) == 3 for k in ("psnr", "kurtosis")
     )

@@ -15,7 +15,7 @@ from n2nlib.analysis.image_statistics import ImageStatistics, average
 from n2nlib.analysis.intervals import Interval
 from n2nlib.analysis.measurements import KINDS
 from n2nlib.analysis.saliency_measurements import Filter, Network
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.display import saliency as saliency_figures
 from n2nlib.display import saliency_tables
 from n2nlib.evaluation import influence, saliency, smoothgrad
@@ -45,16 +45,16 @@ def subject(auc=0.8, ratio=0.9, seeds=1, n=20, spread=0.01, **arrays):
 
 
 @pytest.fixture(scope="module")
-def corpus():
-    return open_corpus("bundled", n_train=64, n_val=4)
+def dataset():
+    return open_dataset("bundled", n_train=64, n_val=4)
 
 
-def test_identities_are_those_of_the_stored_measurements(corpus):
+def test_identities_are_those_of_the_stored_measurements(dataset):
     """They were stored before these functions had versions, under these names and inputs."""
-    tnet, draws, fingerprint = Network(a_run()), {"samples": 16, "sigma": 0.1}, corpus.fingerprint
+    tnet, draws, fingerprint = Network(a_run()), {"samples": 16, "sigma": 0.1}, dataset.fingerprint
 
     def inputs(kind, **arguments):
-        return KINDS[f"smoothgrad-{kind}"].inputs({"corpus": corpus, **arguments})
+        return KINDS[f"smoothgrad-{kind}"].inputs({"dataset": dataset, **arguments})
 
     shared = {"corpus": fingerprint, "n": 4, "version": 1}
     assert inputs("statements", **tnet.inputs, n=4, **draws) == {**shared, **draws, "network": "a" * 16}
@@ -69,11 +69,11 @@ def test_identities_are_those_of_the_stored_measurements(corpus):
         "parameters": {"size": 3},
     }
     assert inputs("cascade", network=tnet, n=4, **draws) == {**shared, **draws, "network": "a" * 16}
-    assert inputs("pictures", bundled=corpus, network=tnet, n=5, **draws)["bundled"] == fingerprint
+    assert inputs("pictures", bundled=dataset, network=tnet, n=5, **draws)["bundled"] == fingerprint
     assert (
-        inputs("rows", bundled=corpus, network=tnet, unet=None, parameters={"noisy": {}}, pictures=3, half=4)[
-            "unet"
-        ]
+        inputs(
+            "rows", bundled=dataset, network=tnet, unet=None, parameters={"noisy": {}}, pictures=3, half=4
+        )["unet"]
         is None
     )
 
@@ -92,9 +92,9 @@ def test_a_network_is_loaded_when_it_is_first_used():
     )
 
 
-def test_statements_are_those_of_the_library(corpus):
-    val = corpus.val
-    network = measured.statements(corpus=corpus, n=3, network=Network(a_run()), samples=2, sigma=0.1)[
+def test_statements_are_those_of_the_library(dataset):
+    val = dataset.val
+    network = measured.statements(dataset=dataset, n=3, network=Network(a_run()), samples=2, sigma=0.1)[
         "arrays"
     ]
     expected = saliency.network_statements(
@@ -103,23 +103,23 @@ def test_statements_are_those_of_the_library(corpus):
     for name, values in expected.items():
         np.testing.assert_array_equal(network[name], values)
     np.testing.assert_array_equal(network["photo"], val.photo[:3])
-    linear = measured.statements(corpus=corpus, n=3, filter="gaussian", parameters={"sigma": 0.6})["arrays"]
+    linear = measured.statements(dataset=dataset, n=3, filter="gaussian", parameters={"sigma": 0.6})["arrays"]
     assert np.nanmax(np.abs(linear["pixel"])) < 1e-6  # the output gradient of a linear filter is 1
     adaptive = measured.statements(
-        corpus=corpus, n=3, filter="bilateral", parameters={"sigma_color": 1.0, "sigma_spatial": 0.6}
+        dataset=dataset, n=3, filter="bilateral", parameters={"sigma_color": 1.0, "sigma_spatial": 0.6}
     )["arrays"]
     assert set(adaptive) == {"change_auc", "photo"}
 
 
-def test_a_filter_that_depends_on_distance_alone_treats_both_sides_alike(corpus):
-    found = measured.same_side(corpus=corpus, n=4, filter="mean", parameters={"size": 3})["arrays"]
+def test_a_filter_that_depends_on_distance_alone_treats_both_sides_alike(dataset):
+    found = measured.same_side(dataset=dataset, n=4, filter="mean", parameters={"size": 3})["arrays"]
     ratios = saliency.log_same_side(found["weights"])
     assert np.isfinite(ratios).any() and np.nanmax(np.abs(ratios)) < 1e-9
 
 
-def test_pictures_and_rows_are_of_the_same_pixels(corpus):
+def test_pictures_and_rows_are_of_the_same_pixels(dataset):
     network = Network(a_run())
-    shown = measured.pictures(corpus=corpus, bundled=corpus, network=network, n=2, samples=1, sigma=0.0)[
+    shown = measured.pictures(dataset=dataset, bundled=dataset, network=network, n=2, samples=1, sigma=0.0)[
         "arrays"
     ]
     assert shown["trained"].shape == (2, 2, 32, 32) and shown["noisy"].dtype == np.uint8
@@ -134,7 +134,13 @@ def test_pictures_and_rows_are_of_the_same_pixels(corpus):
         "nlm": {"distance": 1, "h": 0.3},
     }
     rows = measured.rows(
-        corpus=corpus, bundled=corpus, network=network, unet=None, parameters=parameters, pictures=2, half=4
+        dataset=dataset,
+        bundled=dataset,
+        network=network,
+        unet=None,
+        parameters=parameters,
+        pictures=2,
+        half=4,
     )["arrays"]
     assert list(rows) == ["TNet", "Gaussian", "bilateral", "non-local means"]
     for i, (y, x) in enumerate(shown["squares"]):
@@ -143,8 +149,8 @@ def test_pictures_and_rows_are_of_the_same_pixels(corpus):
         assert rows["Gaussian"][i].argmax() == y * 32 + x
 
 
-def test_cascading_randomisation_goes_layer_by_layer(corpus):
-    found = measured.cascade(corpus=corpus, network=Network(a_run()), n=2, samples=1, sigma=0.0)["arrays"][
+def test_cascading_randomisation_goes_layer_by_layer(dataset):
+    found = measured.cascade(dataset=dataset, network=Network(a_run()), n=2, samples=1, sigma=0.0)["arrays"][
         "correlation"
     ]
     assert found.shape == (7, 2, 2) and np.nanmax(np.abs(found)) < 1
@@ -254,14 +260,14 @@ def test_the_background_is_the_side_that_resembles_the_border(background, object
     assert np.isnan(influence.background(np.full_like(clean, 40), weights)[0])
 
 
-def test_change_and_background_are_measured_on_networks_and_filters(corpus):
+def test_change_and_background_are_measured_on_networks_and_filters(dataset):
     network = Network(a_run())
-    found = measured.changes(corpus=corpus, n=3, network=network)["arrays"]
-    expected = influence.change(corpus.val.a[:3], corpus.val.clean[:3], network.denoise(corpus.val.a[:3]))
+    found = measured.changes(dataset=dataset, n=3, network=network)["arrays"]
+    expected = influence.change(dataset.val.a[:3], dataset.val.clean[:3], network.denoise(dataset.val.a[:3]))
     np.testing.assert_array_equal(found["change_share"], expected["change_share"])
-    linear = measured.changes(corpus=corpus, n=3, filter="mean", parameters={"size": 3})["arrays"]
+    linear = measured.changes(dataset=dataset, n=3, filter="mean", parameters={"size": 3})["arrays"]
     assert set(linear) == {"change_share", "towards", "photo"} and np.nanmin(linear["towards"]) >= 0.5
-    sides = measured.background(corpus=corpus, n=3, network=network, samples=1, sigma=0.0)["arrays"]
+    sides = measured.background(dataset=dataset, n=3, network=network, samples=1, sigma=0.0)["arrays"]
     assert sides["background"].shape == (3,)
 
 

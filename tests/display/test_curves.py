@@ -86,7 +86,7 @@ def test_pairs_are_drawn_with_the_authors_own():
         "UNet": runs((25.5, 25.6, 25.7), network="UNet"),
         "TNet at 1e-3": runs((25.3,), lr=1e-3),
     })  # fmt: skip
-    authors = intervals.welch(paper.value("initialisations.TNet"), paper.value("initialisations.UNet"))
+    authors = intervals.welch(paper.value("seeds.TNet"), paper.value("seeds.UNet"))
     (ax,) = curves.pair_differences(rows, PAIRS, authors).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == [*PAIRS, "the authors' own runs"]
     assert drawn(ax) == pytest.approx(sorted([-0.6, -0.5, -0.4] * 2 + [-0.3] + [-0.2, -0.3, -0.4]))

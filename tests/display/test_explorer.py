@@ -16,7 +16,7 @@ from n2nlib.data.sampling import box_mean
 from n2nlib.display import explorer as e
 from n2nlib.display import scene as s
 from n2nlib.display.live import LiveCurves
-from n2nlib.errors import CorpusError, ReportError
+from n2nlib.errors import DatasetError, ReportError
 from n2nlib.evaluation import smoothgrad
 from n2nlib.models import BaseNet
 from n2nlib.spec import RunSpec
@@ -65,7 +65,7 @@ def test_other_noises_are_made_of_the_same_clean_picture(kind):
 def test_what_does_not_fit_is_refused_with_the_sizes():
     with pytest.raises(ReportError, match="needs 512 pixels, and the photograph has 640 x 427"):
         s.scene(PHOTO, s.Window(side=64, cell=8))
-    with pytest.raises(CorpusError, match="from 0 to 1"):
+    with pytest.raises(DatasetError, match="from 0 to 1"):
         s.scene(PHOTO, SMALL, "impulse", 2.0)
 
 
@@ -204,7 +204,7 @@ def test_names_are_checked():
 def test_curves_grow_in_one_figure_and_end_with_whole_histories(monkeypatch):
     shown = mock.Mock()
     monkeypatch.setattr("IPython.display.display", shown)
-    specs = {label: RunSpec("corpus", n_train=32, epochs=2, seed=i) for i, label in enumerate("ab")}
+    specs = {label: RunSpec("dataset", n_train=32, epochs=2, seed=i) for i, label in enumerate("ab")}
     curves = LiveCurves(specs)
     curves(specs["b"], {"images": 32, "psnr": 20.0})
     curves(specs["b"], {"images": 64, "psnr": 21.0})

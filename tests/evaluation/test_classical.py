@@ -14,7 +14,7 @@ TUNABLE = [name for name, f in classical.FILTERS.items() if f.grid and not f.slo
 
 
 def make_pairs(n, seed=0):
-    """Return n sub-pixel sampled pairs of windows of one photograph, since this noise needs no corpus."""
+    """Return n sub-pixel sampled pairs of windows of one photograph, since this noise needs no dataset."""
     rng = np.random.default_rng(seed)
     photograph = data.astronaut()
     a, b, clean = (np.empty((n, 3, 32, 32), np.uint8) for _ in range(3))

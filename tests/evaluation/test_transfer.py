@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from n2nlib import experiments
-from n2nlib.data import Pairs, open_corpus
-from n2nlib.errors import CorpusError
+from n2nlib.data import Pairs, open_dataset
+from n2nlib.errors import DatasetError
 from n2nlib.evaluation import classical, transfer
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
@@ -13,7 +13,7 @@ from n2nlib.profiles import profile
 
 
 def test_a_whole_photograph_is_sampled_fairly_and_always_alike():
-    photograph = next(p for p in open_corpus("bundled").photographs("val") if p.name == "chelsea.png")
+    photograph = next(p for p in open_dataset("bundled").photographs("val") if p.name == "chelsea.png")
     height, width = photograph.load().shape[:2]
     for cell in transfer.CELLS:
         noisy, clean = transfer.whole(photograph, cell)
@@ -29,31 +29,31 @@ def test_gaussian_noise_of_equal_psnr():
     kind, sigma = transfer.equal_noise(level).split(":")
     assert kind == "gaussian"
     assert 20 * np.log10(255 / float(sigma)) == pytest.approx(level, abs=0.02)  # sigma has one decimal
-    corpus = open_corpus("bundled", n_train=1, n_val=60, noise=f"{kind}:{sigma}")
+    dataset = open_dataset("bundled", n_train=1, n_val=60, noise=f"{kind}:{sigma}")
     # quantised to 8 bits, noise beyond black and white is lost, so the PSNR can only be higher
-    assert 0 < psnr(corpus.val.clean, corpus.val.a, data_range=255).mean() - level < 1.5
+    assert 0 < psnr(dataset.val.clean, dataset.val.a, data_range=255).mean() - level < 1.5
 
 
 def test_nothing_is_downloaded_to_judge(tmp_path, monkeypatch):
     monkeypatch.setenv("N2N_PHOTOS", str(tmp_path))
-    corpus = open_corpus("imagenet-sample", n_train=8, n_val=8)
-    assert not corpus.at_hand and open_corpus("bundled").at_hand
-    with pytest.raises(CorpusError, match="imagenet-sample are not on this machine. Set N2N_PHOTOS"):
-        transfer.judge([build("SmallNet")], corpus)
+    dataset = open_dataset("imagenet-sample", n_train=8, n_val=8)
+    assert not dataset.at_hand and open_dataset("bundled").at_hand
+    with pytest.raises(DatasetError, match="imagenet-sample are not on this machine. Set N2N_PHOTOS"):
+        transfer.judge([build("SmallNet")], dataset)
 
 
 def test_networks_are_judged_on_any_validation_images():
-    corpus, networks = (
-        open_corpus("bundled", n_train=1, n_val=6),
+    dataset, networks = (
+        open_dataset("bundled", n_train=1, n_val=6),
         [build("SmallNet", seed=seed) for seed in (0, 1)],
     )
-    found = transfer.judge(networks, corpus)
+    found = transfer.judge(networks, dataset)
     for network, values in zip(networks, found["psnr"], strict=True):
         np.testing.assert_array_equal(
-            values, psnr(corpus.val.clean, denoise(network, corpus.val.a), data_range=255)
+            values, psnr(dataset.val.clean, denoise(network, dataset.val.a), data_range=255)
         )
-    np.testing.assert_array_equal(found["noisy"], psnr(corpus.val.clean, corpus.val.a, data_range=255))
-    np.testing.assert_array_equal(found["photo"], corpus.val.photo)
+    np.testing.assert_array_equal(found["noisy"], psnr(dataset.val.clean, dataset.val.a, data_range=255))
+    np.testing.assert_array_equal(found["photo"], dataset.val.photo)
 
 
 def test_every_method_restores_one_image():

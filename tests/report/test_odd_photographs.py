@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from n2nlib.data import photos
-from n2nlib.experiments import initialisations
+from n2nlib.experiments import with_seeds
 from n2nlib.profiles import profile
 from n2nlib.report import kernel, run
 from n2nlib.report.closure import load_notebook
@@ -133,8 +133,8 @@ def all_chapters(settings: Settings, monkeypatch, **size) -> tuple[str, dict]:
         monkeypatch, **{"n_train": 32, "n_val": 12, "epochs": 2, "saliency": 3, "slow": 1} | size
     )
     monkeypatch.setattr(sweeps, "SMALL", math.inf)  # in this process
-    corpus = settings.opened
-    sweeps.sweep(Build(settings).wanted, {corpus.fingerprint: corpus}, device="cpu")
+    dataset = settings.opened
+    sweeps.sweep(Build(settings).wanted, {dataset.fingerprint: dataset}, device="cpu")
     shown = in_process.execute(settings, monkeypatch)
     assert {chapter for chapter, *_ in shown.texts} == set(chapters())
     return checked(settings, shown)
@@ -142,9 +142,9 @@ def all_chapters(settings: Settings, monkeypatch, **size) -> tuple[str, dict]:
 
 def some_chapters(settings: Settings, monkeypatch) -> tuple[str, dict]:
     """Train TNet alone, at smoke size, and execute chapters 01 and 02."""
-    corpus = settings.opened
+    dataset = settings.opened
     sweeps.sweep(
-        initialisations(profile("smoke"), corpus.fingerprint), {corpus.fingerprint: corpus}, device="cpu"
+        with_seeds(profile("smoke"), dataset.fingerprint), {dataset.fingerprint: dataset}, device="cpu"
     )
     return checked(
         settings, in_process.execute(replace(settings, train=False), monkeypatch, ["01_data", "02_baselines"])
@@ -216,8 +216,8 @@ def test_every_chapter_on_odd_folders(album, monkeypatch, draw, count, seeds):
 def test_the_smoke_report_of_odd_folders(album, draw, count):
     """As `make report` does it: in kernels, with figures on disk."""
     settings = album(draw, count)
-    corpus = settings.opened
-    sweeps.sweep(Build(settings).wanted, {corpus.fingerprint: corpus}, device="cpu")
+    dataset = settings.opened
+    sweeps.sweep(Build(settings).wanted, {dataset.fingerprint: dataset}, device="cpu")
     kernel.install()
     run.execute(settings, chapters()[:-1])
     run.execute(settings, chapters()[-1:])

@@ -19,13 +19,13 @@ from n2nlib.report.closure import Library, code_of, load_notebook
 from n2nlib.report.plan import Build
 
 LIBRARY = {
-    "__init__.py": '_PUBLIC = {"Net": "models", "far": "corpus.far"}',
+    "__init__.py": '_PUBLIC = {"Net": "models", "far": "dataset.far"}',
     "errors.py": "",
     "models/__init__.py": "from .net import Net",
     "models/net.py": "from ..errors import X",
     "models/unused.py": "",
-    "corpus/__init__.py": "def open():\n    from . import far\n    from .. import data",
-    "corpus/far.py": "import numpy",
+    "dataset/__init__.py": "def open():\n    from . import far\n    from .. import data",
+    "dataset/far.py": "import numpy",
     "data.py": 'from importlib import import_module\nimport_module(".late", __name__)\nNAME = "numbers.toml"',
     "late.py": "",
     "report/run.py": "from .. import data",
@@ -52,12 +52,12 @@ def package(tmp_path):
         ("import n2nlib\nn2nlib.Net()", {"models", "models.net", "errors"}),
         ("import n2nlib.models.unused", {"models", "models.net", "models.unused", "errors"}),
         (
-            "def f():\n    from n2nlib.corpus import open",
-            {"corpus", "corpus.far", "data", "late"},
+            "def f():\n    from n2nlib.dataset import open",
+            {"dataset", "dataset.far", "data", "late"},
         ),  # imports inside functions
         (
             "from n2nlib import far",
-            {"corpus", "corpus.far", "data", "late"},
+            {"dataset", "dataset.far", "data", "late"},
         ),  # a package stands for its __init__ too
         ("import n2nlib.report.run", set()),  # the chain shows results, it does not make them
     ],

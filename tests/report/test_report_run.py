@@ -21,9 +21,9 @@ from processes import comes_true, ended
 
 from n2nlib import paths
 from n2nlib.__main__ import main
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.errors import ReportError
-from n2nlib.experiments import initialisations
+from n2nlib.experiments import with_seeds
 from n2nlib.profiles import profile
 from n2nlib.report import live, plan, run
 from n2nlib.report.provenance import provenance
@@ -346,7 +346,7 @@ def test_planning_needs_no_torch(fake_report):
 
 
 def test_clean_leaves_runs_what_git_tracks_and_what_is_not_ours(fake_report, tmp_path, monkeypatch, capsys):
-    for name in ("store/runs/a", "bundled-quick", "bundled-paper", "thesis", "cache/corpora", "cache/other"):
+    for name in ("store/runs/a", "bundled-quick", "bundled-paper", "thesis", "cache/datasets", "cache/other"):
         (paths.results() / name).mkdir(parents=True)
         (paths.results() / name / "file").touch()
     monkeypatch.setenv("N2N_CACHE", str(paths.results() / "cache"))
@@ -356,7 +356,7 @@ def test_clean_leaves_runs_what_git_tracks_and_what_is_not_ours(fake_report, tmp
     assert main(["clean"]) == 0
     left = sorted(p.relative_to(paths.results()).as_posix() for p in paths.results().rglob("file"))
     assert left == ["bundled-paper/file", "cache/other/file", "store/runs/a/file", "thesis/file"]
-    gone = [paths.results() / name for name in ("bundled-quick", "cache/corpora")]
+    gone = [paths.results() / name for name in ("bundled-quick", "cache/datasets")]
     told = capsys.readouterr().out.splitlines()
     assert told[:2] == [f"removed {path}" for path in gone] and told[2].startswith("removed 2 of 3 ")
 
@@ -372,15 +372,15 @@ def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(
 
 
 def test_fresh_forgets_this_report_alone(results, monkeypatch):
-    """Two profiles share a corpus: what the other one trained and measured stays. What names a run of ours goes, on any corpus."""
+    """Two profiles share a dataset: what the other one trained and measured stays. What names a run of ours goes, on any dataset."""
     settings = plan.Settings("bundled", "smoke", "cpu")
     store, fingerprint = RunStore(), settings.opened.fingerprint
     ours, other = plan.Build(settings).wanted[0], plan.Build(settings).wanted[0].replace(precision="bf16")
     for spec in (ours, other):
         store.put(Trained(spec, {}, [{"epoch": 1}], {"psnr": 20.0, "seconds": 1.0}, np.array([20.0])))
-        for name, corpus in (("psnr", fingerprint), ("transfer", "0" * 16)):
-            store.measurement(name, {"corpus": corpus, "run": spec.id}, dict)
-            store.measurement(name, {"corpus": corpus, "network": f"shuffled {spec.id}"}, dict)
+        for name, dataset in (("psnr", fingerprint), ("transfer", "0" * 16)):
+            store.measurement(name, {"corpus": dataset, "run": spec.id}, dict)
+            store.measurement(name, {"corpus": dataset, "network": f"shuffled {spec.id}"}, dict)
     store.measurement("noise", {"corpus": fingerprint}, dict)
     store.measurement("noise", {"corpus": "0" * 16, "strength": 0.1234567890123456}, dict)
     store.checkpoints.mkdir()
@@ -484,7 +484,7 @@ def test_a_search_made_meanwhile_makes_its_chapter_stale(results):
 def test_the_default_is_what_serves_on_this_machine(monkeypatch, arguments, gpu, photographs, chosen):
     seen = []
     monkeypatch.setattr("n2nlib.device.resolve", lambda device: "cuda" if gpu else "cpu")
-    monkeypatch.setattr("n2nlib.data.Corpus.at_hand", photographs)
+    monkeypatch.setattr("n2nlib.data.Dataset.at_hand", photographs)
     monkeypatch.setattr("n2nlib.report.run.make", lambda settings, *_: seen.append(settings) or True)
     assert main(["report", *arguments]) == 0
     assert [(s.dataset, s.profile, s.train, s.check) for s in seen] == [chosen]
@@ -492,9 +492,9 @@ def test_the_default_is_what_serves_on_this_machine(monkeypatch, arguments, gpu,
 
 def test_the_live_check_trains_a_stored_run_again_and_says_how_it_differs(results, monkeypatch):
     monkeypatch.setattr(live, "PROFILE", "smoke")
-    spec = initialisations(profile("smoke"), open_corpus("bundled", n_train=256, n_val=40).fingerprint)[0]
+    spec = with_seeds(profile("smoke"), open_dataset("bundled", n_train=256, n_val=40).fingerprint)[0]
     assert live.check() == f"not done, because run {spec.id} is not stored"
-    sweep([spec], {spec.corpus: open_corpus("bundled", n_train=256, n_val=40)}, device="cpu", quiet=True)
+    sweep([spec], {spec.dataset: open_dataset("bundled", n_train=256, n_val=40)}, device="cpu", quiet=True)
     assert re.fullmatch(
         r"TNet, seed 0, retrained on 512 images of bundled in \d+ s: (\d+\.\d{3}) dB, stored \1 dB, "
         r"difference \+0\.000 dB; the same weights",

@@ -17,7 +17,7 @@ import time
 import pytest
 from processes import comes_true
 
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import cluster
 from n2nlib.runs.store import RunStore
@@ -31,8 +31,8 @@ HERE = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
 
 
 @pytest.fixture(scope="module")
-def corpus():
-    return open_corpus("bundled", n_train=N, n_val=12)
+def dataset():
+    return open_dataset("bundled", n_train=N, n_val=12)
 
 
 @pytest.fixture
@@ -55,14 +55,14 @@ def workers():
 
 
 @pytest.fixture
-def train(store, corpus):
+def train(store, dataset):
     """Return what trains some runs on a cluster."""
 
     def on(where, n: int = 1, **changes):
         address = where if isinstance(where, str) else where.scheduler_address
-        specs = [RunSpec(corpus.fingerprint, N, changes.get("epochs", 1), seed=i) for i in range(n)]
+        specs = [RunSpec(dataset.fingerprint, N, changes.get("epochs", 1), seed=i) for i in range(n)]
         return sweep(
-            specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{address}"
+            specs, {dataset.fingerprint: dataset}, store=store, device="cpu", executor=f"dask:{address}"
         )
 
     return on
@@ -201,7 +201,7 @@ def test_an_interrupted_sweep_stops_its_workers(workers, train, store, monkeypat
     assert nothing_trained(store)
 
 
-def test_workers_that_die_three_times_name_the_run(train, store, corpus):
+def test_workers_that_die_three_times_name_the_run(train, store, dataset):
     import dask
 
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):

@@ -11,8 +11,8 @@ import in_process
 import pytest
 
 from n2nlib import paths
-from n2nlib.data import open_corpus
-from n2nlib.experiments import initialisations
+from n2nlib.data import open_dataset
+from n2nlib.experiments import with_seeds
 from n2nlib.profiles import profile
 from n2nlib.report.plan import Settings, chapters
 from n2nlib.runs.store import RunStore
@@ -22,7 +22,7 @@ from n2nlib.runs.store import RunStore
 def tnet():
     """The specifications of TNet's runs at smoke size."""
     size = profile("smoke")
-    return initialisations(size, open_corpus("bundled", n_train=size.n_train, n_val=size.n_val).fingerprint)
+    return with_seeds(size, open_dataset("bundled", n_train=size.n_train, n_val=size.n_val).fingerprint)
 
 
 def copy(spec, results):

@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from n2nlib import locks
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.errors import StoreError, TrainingError
 from n2nlib.runs import progress, speed
 from n2nlib.runs.progress import Meter, Progress, duration
@@ -173,11 +173,11 @@ def test_a_sweep_in_a_log_reports_its_runs(cache, tmp_path, monkeypatch, capsys,
     monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
     monkeypatch.setattr(progress, "FIRST", 0.0)
     monkeypatch.setattr(progress, "GAP", 0.0)
-    corpus = open_corpus("bundled", n_train=N, n_val=12)
-    good = [RunSpec(corpus.fingerprint, N, 1, seed=i) for i in range(2)]
-    bad = RunSpec(corpus.fingerprint, N, 40, lr=0.9)
+    dataset = open_dataset("bundled", n_train=N, n_val=12)
+    good = [RunSpec(dataset.fingerprint, N, 1, seed=i) for i in range(2)]
+    bad = RunSpec(dataset.fingerprint, N, 40, lr=0.9)
     with pytest.raises(TrainingError, match="diverged"):
-        sweep([*good, bad], {corpus.fingerprint: corpus}, store=RunStore(tmp_path / "store"), device="cpu")
+        sweep([*good, bad], {dataset.fingerprint: dataset}, store=RunStore(tmp_path / "store"), device="cpu")
     shown = capsys.readouterr()
     lines = shown.err.splitlines()
     assert shown.out == ""
@@ -241,22 +241,22 @@ def emulated(monkeypatch):
 
 def test_bf16_is_refused_where_it_is_emulated_before_anything_is_trained(emulated, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_attempt", lambda *_: pytest.fail("trained"))
-    corpus = open_corpus("bundled", n_train=N, n_val=12)
-    low = RunSpec(corpus.fingerprint, N, 1, precision="bf16")
+    dataset = open_dataset("bundled", n_train=N, n_val=12)
+    low = RunSpec(dataset.fingerprint, N, 1, precision="bf16")
     store = RunStore(tmp_path / "store")
     sentence = "1 run to be trained in bf16 .*only emulates.*choose PROFILE=paper .*EMULATE=1"
     with pytest.raises(TrainingError, match=sentence):
-        sweep([low, low.replace(precision="fp32")], {corpus.fingerprint: corpus}, store=store, device="cpu")
+        sweep([low, low.replace(precision="fp32")], {dataset.fingerprint: dataset}, store=store, device="cpu")
     with pytest.raises(TrainingError, match=sentence):
-        training.train([low], corpus)
+        training.train([low], dataset)
     assert not store.folder.exists()
 
 
 def test_bf16_is_trained_where_somebody_insists_and_shown_everywhere(emulated, tmp_path):
-    corpus = open_corpus("bundled", n_train=N, n_val=12)
-    low, store = RunSpec(corpus.fingerprint, N, 1, precision="bf16"), RunStore(tmp_path / "store")
-    (made,) = sweep([low], {corpus.fingerprint: corpus}, store=store, device="cpu", emulate_bf16=True)
-    (shown,) = sweep([low], {corpus.fingerprint: corpus}, store=store, device="cpu")
+    dataset = open_dataset("bundled", n_train=N, n_val=12)
+    low, store = RunSpec(dataset.fingerprint, N, 1, precision="bf16"), RunStore(tmp_path / "store")
+    (made,) = sweep([low], {dataset.fingerprint: dataset}, store=store, device="cpu", emulate_bf16=True)
+    (shown,) = sweep([low], {dataset.fingerprint: dataset}, store=store, device="cpu")
     assert shown.metrics == made.metrics and shown.arithmetic == "bf16"
 
 
@@ -287,10 +287,10 @@ def without_locks(monkeypatch):
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_named_and_the_run_trained(tmp_path, without_locks, number, capsys):
     without_locks(number)
-    corpus = open_corpus("bundled", n_train=N, n_val=12)
-    specs = [RunSpec(corpus.fingerprint, N, 1, seed=i) for i in range(2)]
+    dataset = open_dataset("bundled", n_train=N, n_val=12)
+    specs = [RunSpec(dataset.fingerprint, N, 1, seed=i) for i in range(2)]
     store = RunStore(tmp_path / "store")
-    assert len(sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)) == 2
+    assert len(sweep(specs, {dataset.fingerprint: dataset}, store=store, device="cpu", quiet=True)) == 2
     assert store.measurement("m", {}, lambda: {"value": 1}) == {"value": 1}
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "has no locks ([Errno" in error and "space" not in error

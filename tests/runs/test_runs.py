@@ -21,7 +21,7 @@ import pytest
 import torch
 from processes import comes_true, ended
 
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.device import resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import archive
@@ -36,13 +36,13 @@ N = 64
 
 
 @pytest.fixture(scope="module")
-def corpus():
-    return open_corpus("bundled", n_train=N, n_val=12)
+def dataset():
+    return open_dataset("bundled", n_train=N, n_val=12)
 
 
 @pytest.fixture(scope="module")
-def trained(corpus):
-    return train([spec(corpus)], corpus)[0]
+def trained(dataset):
+    return train([spec(dataset)], dataset)[0]
 
 
 @pytest.fixture
@@ -50,13 +50,13 @@ def store(tmp_path):
     return RunStore(tmp_path / "store")
 
 
-def spec(corpus, **changes):
-    return RunSpec(corpus=corpus.fingerprint, n_train=N, **{"epochs": 1, **changes})
+def spec(dataset, **changes):
+    return RunSpec(dataset=dataset.fingerprint, n_train=N, **{"epochs": 1, **changes})
 
 
-def test_what_goes_in_comes_out(store, corpus, trained):
+def test_what_goes_in_comes_out(store, dataset, trained):
     store.put(trained)
-    run = store.get(spec(corpus))
+    run = store.get(spec(dataset))
     np.testing.assert_array_equal(run.psnr, trained.psnr)
     assert run.metrics == trained.metrics
     assert list(run.history["loss"]) == [row["loss"] for row in trained.history]
@@ -74,7 +74,7 @@ def rewrite(file, change) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(archive.MEMBERS[".zip"]))
-def test_an_altered_run_is_never_believed(store, corpus, trained, name):
+def test_an_altered_run_is_never_believed(store, dataset, trained, name):
     """A byte of a member is another one: zip's own checksum finds it, or ours if that was made to fit."""
     file = store.put(trained).file
     content = bytearray(archive.read(file, name))
@@ -85,39 +85,39 @@ def test_an_altered_run_is_never_believed(store, corpus, trained, name):
         lambda: rewrite(file, lambda members: members | {name: bytes(content)}),
     ):
         spoil()
-        assert not store.has(spec(corpus)) and store.all() == []
+        assert not store.has(spec(dataset)) and store.all() == []
         with pytest.raises(StoreError, match=f"altered members .{re.escape(name)}"):
-            store.get(spec(corpus))
+            store.get(spec(dataset))
         assert store.put(trained).metrics == trained.metrics and file.read_bytes() == sound
 
 
-def test_any_altered_byte_of_the_sums_or_of_the_end_is_seen(store, corpus, trained):
+def test_any_altered_byte_of_the_sums_or_of_the_end_is_seen(store, dataset, trained):
     file = store.put(trained).file
     sound = file.read_bytes()
     for content in (sound[:-1], sound[:1000], b"", sound.replace(b"  metrics.json", b"  metrics.jsoN")):
         file.write_bytes(content)
-        assert not store.has(spec(corpus))
+        assert not store.has(spec(dataset))
         assert len(store.damaged()) == 1
 
 
 @pytest.mark.parametrize("name", sorted(archive.MEMBERS[".zip"]))
-def test_a_run_that_never_had_all_its_members_is_not_there(store, corpus, trained, name):
+def test_a_run_that_never_had_all_its_members_is_not_there(store, dataset, trained, name):
     """Neither a member that the sums name and the file lacks, but for weights, nor one that both lack."""
     file = store.put(trained).file
     members = {n: c for n, c in archive.read_all(file).items() if n != name}
     file.write_bytes(archive.pack(members))
     with pytest.raises(StoreError, match=f"missing members .{re.escape(name)}"):
-        store.get(spec(corpus))
+        store.get(spec(dataset))
     file.write_bytes(archive.pack(members, {name: "0" * 64}))
-    assert store.has(spec(corpus)) == (name == WEIGHTS)
+    assert store.has(spec(dataset)) == (name == WEIGHTS)
 
 
-def test_a_run_without_its_weights_says_how_to_get_them(store, corpus, trained):
+def test_a_run_without_its_weights_says_how_to_get_them(store, dataset, trained):
     file = store.put(trained).file
     members = archive.read_all(file)
     weights = archive.sha256(members.pop(WEIGHTS))
     file.write_bytes(archive.pack(members, {WEIGHTS: weights}))
-    run = store.get(spec(corpus))
+    run = store.get(spec(dataset))
     assert run.metrics == trained.metrics and run.weights_sha256 == weights and not run.has_weights
     with pytest.raises(StoreError, match=f"weights of run {run.id} .*n2n verify {run.id} --keep"):
         run.model()
@@ -139,13 +139,13 @@ def test_the_same_run_is_the_same_bytes_and_a_file_that_other_tools_read(store, 
         assert archive.sha256((tmp_path / name).read_bytes()) == digest
 
 
-def test_a_file_is_hashed_once_per_process(store, corpus, trained, monkeypatch):
+def test_a_file_is_hashed_once_per_process(store, dataset, trained, monkeypatch):
     store.put(trained)
     calls = []
     monkeypatch.setattr(archive, "_digest", lambda *_: calls.append(1))
     archive._fault.cache_clear()
     for _ in range(3):
-        store.has(spec(corpus)), store.damaged(), RunStore(store.folder).all()
+        store.has(spec(dataset)), store.damaged(), RunStore(store.folder).all()
     assert len(calls) == 6
 
 
@@ -174,10 +174,10 @@ def test_a_full_disk_leaves_nothing_behind(store, trained, monkeypatch):
     assert list((store.folder / "runs").iterdir()) == []
 
 
-def test_identity_is_what_defines_the_run(corpus):
-    base = spec(corpus)
+def test_identity_is_what_defines_the_run(dataset):
+    base = spec(dataset)
     changes = [{"seed": 1}, {"lr": 1e-3}, {"epochs": 2}, {"precision": "bf16"}, {"options": {"dropout": 0.1}},
-               {"augment": ("mix",)}, {"network": "UNet"}, {"corpus": "d" * 16}]  # fmt: skip
+               {"augment": ("mix",)}, {"network": "UNet"}, {"dataset": "d" * 16}]  # fmt: skip
     ids = {base.id, *(base.replace(**c).id for c in changes)}
     assert len(ids) == 1 + len(changes)
     assert base.replace(lr=5e-4).id == base.id  # a default spelled out is still the default
@@ -185,20 +185,20 @@ def test_identity_is_what_defines_the_run(corpus):
     assert hash(base.replace(options={"dropout": 0.1})) == hash(base.replace(options={"dropout": 0.1}))
 
 
-def test_a_finished_run_is_never_trained_twice(store, corpus, trained, monkeypatch):
+def test_a_finished_run_is_never_trained_twice(store, dataset, trained, monkeypatch):
     store.put(trained)
     monkeypatch.setattr("n2nlib.training.engine.train", lambda *_, **__: pytest.fail("trained again"))
-    run = sweep([spec(corpus)] * 2, {corpus.fingerprint: corpus}, store=store, device="cpu")
+    run = sweep([spec(dataset)] * 2, {dataset.fingerprint: dataset}, store=store, device="cpu")
     assert [r.metrics["psnr"] for r in run] == [trained.metrics["psnr"]] * 2
 
 
-def test_processes_give_the_bits_of_one(store, corpus, monkeypatch):
+def test_processes_give_the_bits_of_one(store, dataset, monkeypatch):
     """Enough runs for a pool of two processes; the same runs in this process end alike."""
     monkeypatch.setattr("n2nlib.runs.sweep.SMALL", 0)
     monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
-    specs = [spec(corpus, seed=s) for s in range(3)]
-    pooled = sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
-    for run, direct in zip(pooled, train(specs, corpus), strict=True):
+    specs = [spec(dataset, seed=s) for s in range(3)]
+    pooled = sweep(specs, {dataset.fingerprint: dataset}, store=store, device="cpu", quiet=True)
+    for run, direct in zip(pooled, train(specs, dataset), strict=True):
         assert all(torch.equal(v, direct.weights[k]) for k, v in run.model().state_dict().items())
 
 
@@ -211,9 +211,9 @@ def cluster():
         yield running
 
 
-def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, corpus, cluster):
+def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, dataset, cluster):
     """Two workers; one is killed while the runs are under way, and the runs end as they do in this process."""
-    specs = [spec(corpus, seed=s, epochs=15) for s in range(3)]
+    specs = [spec(dataset, seed=s, epochs=15) for s in range(3)]
 
     killed = []
 
@@ -226,20 +226,25 @@ def test_dask_workers_give_the_same_bits_and_a_killed_one_is_made_up_for(store, 
     killer.start()
     address = cluster.scheduler_address
     made = sweep(
-        specs, {corpus.fingerprint: corpus}, store=store, device="cpu", executor=f"dask:{address}", quiet=True
+        specs,
+        {dataset.fingerprint: dataset},
+        store=store,
+        device="cpu",
+        executor=f"dask:{address}",
+        quiet=True,
     )
     killer.join()
     assert killed
-    for run, direct in zip(made, train(specs, corpus), strict=True):
+    for run, direct in zip(made, train(specs, dataset), strict=True):
         assert all(torch.equal(v, direct.weights[k]) for k, v in run.model().state_dict().items())
 
 
-def test_dask_hands_back_what_went_wrong(store, corpus, cluster):
-    specs = [spec(corpus, lr=0.9, epochs=40), spec(corpus, seed=7)]
+def test_dask_hands_back_what_went_wrong(store, dataset, cluster):
+    specs = [spec(dataset, lr=0.9, epochs=40), spec(dataset, seed=7)]
     with pytest.raises(TrainingError, match="diverged"):
         sweep(
             specs,
-            {corpus.fingerprint: corpus},
+            {dataset.fingerprint: dataset},
             store=store,
             device="cpu",
             executor=f"dask:{cluster.scheduler_address}",
@@ -247,42 +252,42 @@ def test_dask_hands_back_what_went_wrong(store, corpus, cluster):
     assert store.has(specs[1]) and not store.has(specs[0])
 
 
-def test_a_scheduler_that_is_not_there_is_named(store, corpus):
+def test_a_scheduler_that_is_not_there_is_named(store, dataset):
     with pytest.raises(ReportError, match="no Dask scheduler answers at tcp://127.0.0.1:1 "):
         sweep(
-            [spec(corpus)],
-            {corpus.fingerprint: corpus},
+            [spec(dataset)],
+            {dataset.fingerprint: dataset},
             store=store,
             device="cpu",
             executor="dask:tcp://127.0.0.1:1",
         )
 
 
-def test_one_failing_run_does_not_take_the_others_along(store, corpus):
-    specs = [spec(corpus, lr=0.9, epochs=40), spec(corpus, seed=5)]
+def test_one_failing_run_does_not_take_the_others_along(store, dataset):
+    specs = [spec(dataset, lr=0.9, epochs=40), spec(dataset, seed=5)]
     with pytest.raises(TrainingError, match="diverged"):
-        sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
+        sweep(specs, {dataset.fingerprint: dataset}, store=store, device="cpu", quiet=True)
     assert store.has(specs[1]) and not store.has(specs[0])
 
 
 @pytest.mark.parametrize("small", [10**6, 0], ids=["in this process", "in a pool"])
-def test_what_nobody_foresaw_names_its_run_and_costs_no_other(store, corpus, monkeypatch, small):
-    """A corpus without pairs fails wherever it is asked for them, with Python's own words for it."""
+def test_what_nobody_foresaw_names_its_run_and_costs_no_other(store, dataset, monkeypatch, small):
+    """A dataset without pairs fails wherever it is asked for them, with Python's own words for it."""
     monkeypatch.setattr("n2nlib.runs.sweep.SMALL", small)
     monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
-    corpora = {corpus.fingerprint: corpus, "e" * 16: SimpleNamespace(train=None, val=None)}
-    specs = [spec(corpus).replace(corpus="e" * 16), spec(corpus, seed=5)]
+    datasets = {dataset.fingerprint: dataset, "e" * 16: SimpleNamespace(train=None, val=None)}
+    specs = [spec(dataset).replace(dataset="e" * 16), spec(dataset, seed=5)]
     with pytest.raises(
         TrainingError,
         match=f"run {specs[0].id} .*AttributeError: 'NoneType' object has no attribute 'subset'",
     ) as error:
-        sweep(specs, corpora, store=store, device="cpu", quiet=True)
+        sweep(specs, datasets, store=store, device="cpu", quiet=True)
     assert type(error.value.__cause__) is AttributeError
     assert store.has(specs[1]) and not store.has(specs[0])
 
 
 @pytest.fixture
-def groups_tried(store, corpus, monkeypatch):
+def groups_tried(store, dataset, monkeypatch):
     """Sweep 12 runs as on a GPU, with a training that only raises; return what tells the seeds of each group it was given."""
 
     def tried(fails) -> tuple[list[list[int]], list[str]]:
@@ -295,8 +300,8 @@ def groups_tried(store, corpus, monkeypatch):
                 raise error
 
         monkeypatch.setattr("n2nlib.runs.sweep.train_here", train_here)
-        specs = [spec(corpus, seed=i) for i in range(12)]
-        errors = _on_gpu(specs, {corpus.fingerprint: corpus}, store, Progress(specs, "cuda", quiet=True))
+        specs = [spec(dataset, seed=i) for i in range(12)]
+        errors = _on_gpu(specs, {dataset.fingerprint: dataset}, store, Progress(specs, "cuda", quiet=True))
         return seen, [str(e) for e in errors]
 
     return tried
@@ -338,11 +343,11 @@ def test_trouble_that_is_no_runs_fault_is_met_once(groups_tried, trouble):
     assert [len(g) for g in seen] == [12] and errors == [str(trouble)]
 
 
-def test_an_impossible_specification_is_named(corpus):
+def test_an_impossible_specification_is_named(dataset):
     """So that a group goes on without it."""
-    bad = spec(corpus, options={"dropuot": 0.1})
+    bad = spec(dataset, options={"dropuot": 0.1})
     with pytest.raises(TrainingError, match="did you mean 'dropout'") as error:
-        train([spec(corpus), bad], corpus)
+        train([spec(dataset), bad], dataset)
     assert error.value.run == bad.id
     assert pickle.loads(pickle.dumps(error.value)).run == bad.id  # it may come from another process
 
@@ -351,12 +356,12 @@ LONG_SWEEP = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
 from n2nlib.runs import sweep as s
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
 if __name__ == '__main__':
     s.SMALL, s.cores = 0, lambda: 2
-    c = open_corpus('bundled', n_train={n}, n_val=12)
+    c = open_dataset('bundled', n_train={n}, n_val=12)
     specs = [RunSpec(c.fingerprint, {n}, 100_000, seed=i) for i in range({runs})]
     s.sweep(specs, {{c.fingerprint: c}}, store=RunStore({store!r}), device='cpu')
 """
@@ -401,7 +406,7 @@ def test_an_interrupted_sweep_begins_nothing_that_waits(tmp_path, long_sweep):
     )  # the two under way, and one that a worker may have taken
 
 
-def test_a_network_of_this_script_trains_in_this_process(store, corpus, monkeypatch):
+def test_a_network_of_this_script_trains_in_this_process(store, dataset, monkeypatch):
     """Other processes could not build a class that a notebook defines."""
     from n2nlib.models import NETWORKS, TNet
 
@@ -412,13 +417,13 @@ def test_a_network_of_this_script_trains_in_this_process(store, corpus, monkeypa
     monkeypatch.setitem(NETWORKS, "Mine", Mine)
     monkeypatch.setattr("n2nlib.runs.sweep.SMALL", 0)
     monkeypatch.setattr("n2nlib.runs.sweep.cores", lambda: 2)
-    specs = [spec(corpus, network="Mine", seed=s) for s in range(2)]
+    specs = [spec(dataset, network="Mine", seed=s) for s in range(2)]
     assert [
-        r.spec for r in sweep(specs, {corpus.fingerprint: corpus}, store=store, device="cpu", quiet=True)
+        r.spec for r in sweep(specs, {dataset.fingerprint: dataset}, store=store, device="cpu", quiet=True)
     ] == specs
 
 
-def test_another_versions_runs_are_passed_over(store, corpus, trained):
+def test_another_versions_runs_are_passed_over(store, dataset, trained):
     ours = store.put(trained)
     for name, fields in {"e" * 16: {"colour": "red"}, "f" * 16: {}}.items():
         text = json.dumps(ours.spec.to_dict() | fields).encode()
@@ -454,13 +459,13 @@ def test_a_measurement_is_made_once_by_two_who_want_it(store):
     )
 
 
-def test_unknown_names_say_so(store, corpus):
+def test_unknown_names_say_so(store, dataset):
     with pytest.raises(ReportError, match="unknown device 'gpu'"):
         resolve("gpu")
     with pytest.raises(ReportError, match="unknown executor 'dusk'"):
-        sweep([spec(corpus)], {}, executor="dusk", store=store)
+        sweep([spec(dataset)], {}, executor="dusk", store=store)
     with pytest.raises(TrainingError, match="needs the dataset"):
-        sweep([spec(corpus)], {}, store=store, device="cpu")
+        sweep([spec(dataset)], {}, store=store, device="cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -469,11 +474,11 @@ def test_a_gpu_that_is_not_there_is_asked_for():
         resolve("cuda")
 
 
-def test_groups_hold_runs_that_can_share_a_graph(corpus):
-    specs = [spec(corpus, seed=i) for i in range(15)] + [
-        spec(corpus, network="UNet", seed=i) for i in range(7)
+def test_groups_hold_runs_that_can_share_a_graph(dataset):
+    specs = [spec(dataset, seed=i) for i in range(15)] + [
+        spec(dataset, network="UNet", seed=i) for i in range(7)
     ]
-    specs += [spec(corpus, epochs=2), spec(corpus, optimiser="never-updated")]
+    specs += [spec(dataset, epochs=2), spec(dataset, optimiser="never-updated")]
     found = groups(specs)
     assert sorted(len(g) for g in found) == [1, 1, 2, 3, 5, 12]
     assert all(len({(s.network, s.epochs, s.optimiser) for s in g}) == 1 for g in found)
@@ -497,12 +502,12 @@ def test_a_measurement_is_made_once(store):
     assert all(archive.whole(f) for f in (store.folder / "measurements" / "saliency" / "auc").iterdir())
 
 
-def test_epochs_are_told_by_runs_that_train_in_this_process(corpus, store):
+def test_epochs_are_told_by_runs_that_train_in_this_process(dataset, store):
     """Two short runs with a listener; a run that is stored is not trained, so it tells nothing."""
-    specs, told = [spec(corpus, seed=i, epochs=2) for i in range(2)], []
+    specs, told = [spec(dataset, seed=i, epochs=2) for i in range(2)], []
     listen = {"on_epoch": lambda s, row: told.append((s.seed, row["epoch"]))}
-    runs = sweep(specs, {corpus.fingerprint: corpus}, device="cpu", store=store, quiet=True, **listen)
+    runs = sweep(specs, {dataset.fingerprint: dataset}, device="cpu", store=store, quiet=True, **listen)
     assert sorted(told) == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert [run.history["epoch"].tolist() for run in runs] == [[1, 2], [1, 2]]
-    sweep(specs, {corpus.fingerprint: corpus}, device="cpu", store=store, quiet=True, **listen)
+    sweep(specs, {dataset.fingerprint: dataset}, device="cpu", store=store, quiet=True, **listen)
     assert len(told) == 4

@@ -23,7 +23,7 @@ def test_every_rate_is_measured(monkeypatch, capsys):
     monkeypatch.setattr(bench, "bench_plain", lambda: 100.0)
     monkeypatch.setattr(bench, "cores", lambda: 1)
     record = bench.measure("cpu")
-    assert record["corpus"]["ratio"] == 2 and record["inference"]["seconds"] > 0
+    assert record["dataset"]["ratio"] == 2 and record["inference"]["seconds"] > 0
     assert {(r["loop"], r["precision"]) for r in record["training"]} == {
         ("plain", "as PyTorch"), ("plain, 1 thread", "as PyTorch"), ("engine", "fp32"), ("engine", "bf16"),
     }  # fmt: skip

@@ -91,7 +91,7 @@ def test_fresh_never_removes_evidence(layers):
         where.put(trained(SPEC.replace(seed=1)))
         where.measurement("m", {"run": SPEC.id}, lambda: {"value": 1})
     before = {f: f.read_bytes() for f in tracked.folder.rglob("*") if f.is_file()}
-    assert store.forget([SPEC], SPEC.corpus) == 2
+    assert store.forget([SPEC], SPEC.dataset) == 2
     assert not store.has(SPEC) and store.has(SPEC.replace(seed=1))
     assert store.measurement("m", {"run": SPEC.id}, lambda: {"value": 2}) == {"value": 2}
     store.put(trained(psnr=22.0))
@@ -238,12 +238,12 @@ def test_add_takes_the_runs_of_another_store_in_either_form_and_leaves_it_as_it_
 
 
 def test_a_report_brings_its_runs_and_what_was_measured_of_them(layers):
-    from n2nlib.data import open_corpus
+    from n2nlib.data import open_dataset
     from n2nlib.profiles import profile
 
     store, _ = layers
     size = profile("smoke")
-    fingerprint = open_corpus("bundled", n_train=size.n_train, n_val=size.n_val).fingerprint
+    fingerprint = open_dataset("bundled", n_train=size.n_train, n_val=size.n_val).fingerprint
     ours, other, elsewhere = (
         size.spec(fingerprint),
         size.spec(fingerprint, precision="bf16"),
@@ -310,15 +310,15 @@ def test_a_local_store_leaves_git_status_clean(tmp_path):
 
 
 def test_keep_retrains_a_run_into_the_local_layer(layers, monkeypatch, capsys):
-    from n2nlib.data import open_corpus
+    from n2nlib.data import open_dataset
     from n2nlib.tools import verify
     from n2nlib.training.engine import train
 
     store, tracked = layers
-    corpus = open_corpus("bundled", n_train=64, n_val=12)
-    monkeypatch.setattr(verify, "corpora", lambda names: {corpus.fingerprint: corpus})
-    spec = RunSpec(corpus.fingerprint, 64, 1)
-    file = tracked.put(train([spec], corpus)[0]).file
+    dataset = open_dataset("bundled", n_train=64, n_val=12)
+    monkeypatch.setattr(verify, "datasets", lambda names: {dataset.fingerprint: dataset})
+    spec = RunSpec(dataset.fingerprint, 64, 1)
+    file = tracked.put(train([spec], dataset)[0]).file
     members = archive.read_all(file)
     digest = archive.sha256(members.pop(WEIGHTS))
     file.write_bytes(archive.pack(members, {WEIGHTS: digest}))

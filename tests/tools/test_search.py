@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from n2nlib import experiments
-from n2nlib.data import open_corpus
-from n2nlib.errors import CorpusError, TrainingError
+from n2nlib.data import open_dataset
+from n2nlib.errors import DatasetError, TrainingError
 from n2nlib.models import build, count_parameters
 from n2nlib.profiles import profile
 from n2nlib.runs.store import RunStore
@@ -18,8 +18,8 @@ pytest.importorskip("optuna")
 
 
 @pytest.fixture(scope="module")
-def corpus():
-    return open_corpus("bundled", n_train=160, n_val=16)
+def dataset():
+    return open_dataset("bundled", n_train=160, n_val=16)
 
 
 @pytest.fixture
@@ -31,30 +31,30 @@ def tiny(monkeypatch):
     return dataclasses.replace(profile("smoke"), epochs=2, trials=4)
 
 
-def test_split_is_by_photograph_and_of_the_training_side(corpus):
-    split = search.Split(corpus)
+def test_split_is_by_photograph_and_of_the_training_side(dataset):
+    split = search.Split(dataset)
     there, held_back = set(split.train.photo.tolist()), set(split.val.photo.tolist())
     assert there and held_back and not there & held_back
-    assert there | held_back == set(np.asarray(corpus.train.photo).tolist())
-    assert split.fingerprint != corpus.fingerprint
+    assert there | held_back == set(np.asarray(dataset.train.photo).tolist())
+    assert split.fingerprint != dataset.fingerprint
     assert len(split.val) <= 16
     assert len(pickle.dumps(split)) < 10_000  # travels to worker processes without its arrays
-    alone = dataclasses.replace(corpus.train, photo=np.zeros(160, np.int32))
-    one = search.Split(corpus)
-    one.corpus = type("One", (), {"train": alone, "name": "one", "recipe": corpus.recipe})()
-    with pytest.raises(CorpusError, match="too few to split"):
+    alone = dataclasses.replace(dataset.train, photo=np.zeros(160, np.int32))
+    one = search.Split(dataset)
+    one.dataset = type("One", (), {"train": alone, "name": "one", "recipe": dataset.recipe})()
+    with pytest.raises(DatasetError, match="too few to split"):
         _ = one.val
 
 
-def test_search_resumes_to_the_same_trials(corpus, tiny, tmp_path):
-    whole = search.search(corpus, tiny, "cpu", RunStore(tmp_path / "a"))
+def test_search_resumes_to_the_same_trials(dataset, tiny, tmp_path):
+    whole = search.search(dataset, tiny, "cpu", RunStore(tmp_path / "a"))
     store = RunStore(tmp_path / "b")
-    half = search.search(corpus, dataclasses.replace(tiny, trials=search.GENERATION), "cpu", store)
+    half = search.search(dataset, dataclasses.replace(tiny, trials=search.GENERATION), "cpu", store)
     assert len(half) < len(whole)
-    resumed = search.search(corpus, tiny, "cpu", store)
+    resumed = search.search(dataset, tiny, "cpu", store)
     assert resumed.equals(whole)
     before = set((store.folder / "runs").iterdir())
-    assert search.search(corpus, tiny, "cpu", store).equals(whole)  # nothing left to do
+    assert search.search(dataset, tiny, "cpu", store).equals(whole)  # nothing left to do
     assert set((store.folder / "runs").iterdir()) == before
 
     assert whole.loc[0, list(search.START)].to_dict() == search.START
@@ -74,32 +74,32 @@ def test_rungs_end_at_the_whole_run():
     assert search.rungs(profile("smoke")) == [1, 2]
 
 
-def test_no_trials_yet(corpus, tiny, tmp_path):
-    table = search.trials(corpus, tiny, RunStore(tmp_path))
+def test_no_trials_yet(dataset, tiny, tmp_path):
+    table = search.trials(dataset, tiny, RunStore(tmp_path))
     assert table.empty and {"state", "parameters", *search.SPACE} <= set(table.columns)
 
 
-def test_an_unknown_corpus_is_one_sentence(capsys):
+def test_an_unknown_dataset_is_one_sentence(capsys):
     assert search.main(["--dataset", "bundeld", "--profile", "smoke"]) == 2
     assert "did you mean 'bundled'" in capsys.readouterr().err
 
 
-def test_rates_are_compared_on_training_photographs_that_were_held_back(corpus, monkeypatch, tmp_path):
+def test_rates_are_compared_on_training_photographs_that_were_held_back(dataset, monkeypatch, tmp_path):
     """A rate at which training diverges has no PSNR; where none is left, the reason is raised."""
     size = dataclasses.replace(profile("smoke"), epochs=1)
     monkeypatch.setattr(search, "RATES", {"sgd": (0.001, 0.1), "sgd-momentum": (0.1,)})
     store = RunStore(tmp_path)
-    table = search.rates(corpus, size, "cpu", store)
+    table = search.rates(dataset, size, "cpu", store)
     assert table[["optimiser", "lr"]].values.tolist() == [["sgd", 0.001], ["sgd", 0.1], ["sgd-momentum", 0.1]]
     assert table.psnr.between(3, 40).all() and table.psnr.nunique() == 3
-    assert {run.spec.corpus for run in store.all()} == {search.Split(corpus).fingerprint}
+    assert {run.spec.dataset for run in store.all()} == {search.Split(dataset).fingerprint}
 
     monkeypatch.setattr("n2nlib.training.replica.DIVERGED", 0.0)
     monkeypatch.setitem(search.RATES, "sgd", (0.001, 0.2))
-    again = search.rates(corpus, size, "cpu", store)
+    again = search.rates(dataset, size, "cpu", store)
     assert again.psnr[0] == table.psnr[0] and np.isnan(again.psnr[1])
     with pytest.raises(TrainingError, match="diverged"):
-        search.rates(corpus, size, "cpu", RunStore(tmp_path / "other"))
+        search.rates(dataset, size, "cpu", RunStore(tmp_path / "other"))
 
 
 def test_the_rates_of_the_report_are_among_those_compared():

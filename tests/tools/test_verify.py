@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
 from n2nlib.tools import verify
@@ -17,9 +17,9 @@ from n2nlib.training.engine import train
 
 @pytest.fixture
 def stored(results, monkeypatch):
-    corpus = open_corpus("bundled", n_train=64, n_val=12)
-    monkeypatch.setattr(verify, "corpora", lambda names: {corpus.fingerprint: corpus})
-    trained = train([RunSpec(corpus.fingerprint, 64, 1, seed=s) for s in range(2)], corpus)
+    dataset = open_dataset("bundled", n_train=64, n_val=12)
+    monkeypatch.setattr(verify, "datasets", lambda names: {dataset.fingerprint: dataset})
+    trained = train([RunSpec(dataset.fingerprint, 64, 1, seed=s) for s in range(2)], dataset)
     return trained
 
 

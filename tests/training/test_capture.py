@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.errors import TrainingError
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
@@ -22,12 +22,12 @@ N = 150
 
 
 @pytest.fixture(scope="module")
-def corpus():
-    return open_corpus("bundled", n_train=N, n_val=20)
+def dataset():
+    return open_dataset("bundled", n_train=N, n_val=20)
 
 
 def spec(**changes):
-    return RunSpec(corpus="c" * 16, n_train=N, **{"epochs": 2, **changes})
+    return RunSpec(dataset="c" * 16, n_train=N, **{"epochs": 2, **changes})
 
 
 class Broken(BufferedStep):
@@ -56,14 +56,14 @@ def broken(monkeypatch, request):
     return step
 
 
-def test_the_run_goes_on_eagerly_to_the_same_weights(corpus, broken, tmp_path, capsys):
+def test_the_run_goes_on_eagerly_to_the_same_weights(dataset, broken, tmp_path, capsys):
     """What the failed capture has changed is thrown away; the second group does not try again."""
     group = [spec(seed=i, options={"dropout": 0.2}) for i in range(2)]
     images = []
-    eager = train(group, corpus, progress=images.append)
+    eager = train(group, dataset, progress=images.append)
     assert sum(images) == 2 * 2 * N
     tried = broken.tried
-    again = train(group[:1], corpus)
+    again = train(group[:1], dataset)
     assert broken.tried == tried
     warnings = capsys.readouterr().err.splitlines()
     assert len(warnings) == 1
@@ -78,13 +78,13 @@ def test_the_run_goes_on_eagerly_to_the_same_weights(corpus, broken, tmp_path, c
     assert env["graph"] is False and "operation not permitted" in env["graph_failure"]
 
     steps.CAPTURING.clear()
-    for trained, direct in zip(eager, train(group, corpus), strict=True):
+    for trained, direct in zip(eager, train(group, dataset), strict=True):
         assert all(torch.equal(trained.weights[k], direct.weights[k]) for k in direct.weights)
         np.testing.assert_array_equal(trained.psnr, direct.psnr)
         assert direct.notes == {}
 
 
-def test_it_goes_on_from_the_checkpoint(corpus, broken, tmp_path, monkeypatch):
+def test_it_goes_on_from_the_checkpoint(dataset, broken, tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "CHUNK_STEPS", 2)
     monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
 
@@ -99,24 +99,24 @@ def test_it_goes_on_from_the_checkpoint(corpus, broken, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(steps, "CAPTURING", {})
         with pytest.raises(Cut):
-            train([spec()], corpus, checkpoints=tmp_path, progress=cut)
-        whole = train([spec()], corpus)[0]
+            train([spec()], dataset, checkpoints=tmp_path, progress=cut)
+        whole = train([spec()], dataset)[0]
     first = []
-    resumed = train([spec()], corpus, checkpoints=tmp_path, progress=first.append)[0]
+    resumed = train([spec()], dataset, checkpoints=tmp_path, progress=first.append)[0]
     assert first[0] == 64 and sum(first) == 2 * N  # two steps were in the checkpoint
     assert all(torch.equal(whole.weights[k], resumed.weights[k]) for k in whole.weights)
 
 
-def test_a_graph_that_is_captured_is_recorded(corpus, monkeypatch):
+def test_a_graph_that_is_captured_is_recorded(dataset, monkeypatch):
     monkeypatch.setattr(steps, "CAPTURING", {"cpu": type("Fine", (BufferedStep,), {})})
     monkeypatch.setattr(steps, "NOT_CAPTURED", {})
-    assert train([spec(epochs=1)], corpus)[0].notes == {"graph": True}
+    assert train([spec(epochs=1)], dataset)[0].notes == {"graph": True}
 
 
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("full"), TrainingError("what the project raises itself")]
 )
-def test_full_memory_is_no_failed_capture(corpus, monkeypatch, error):
+def test_full_memory_is_no_failed_capture(dataset, monkeypatch, error):
     """Smaller groups are the answer to it (`sweep`), and they may be captured."""
 
     class Full(BufferedStep):
@@ -126,5 +126,5 @@ def test_full_memory_is_no_failed_capture(corpus, monkeypatch, error):
     monkeypatch.setattr(steps, "CAPTURING", {"cpu": Full})
     monkeypatch.setattr(steps, "NOT_CAPTURED", {})
     with pytest.raises(type(error)):
-        train([spec()], corpus)
+        train([spec()], dataset)
     assert steps.NOT_CAPTURED == {}

@@ -30,7 +30,7 @@ def pairs():
 
 
 def samples(pairs, **changes):
-    return Samples(RunSpec(**{"corpus": "grid", "n_train": N, "epochs": 2, **changes}), pairs, CPU)
+    return Samples(RunSpec(**{"dataset": "grid", "n_train": N, "epochs": 2, **changes}), pairs, CPU)
 
 
 def stored(images):
@@ -204,7 +204,7 @@ def test_neighbor2neighbor_objective_cell_by_cell(pairs):
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_what_the_corpus_lacks_is_said(pairs):
+def test_what_the_dataset_lacks_is_said(pairs):
     with pytest.raises(TrainingError, match="clean images"):
         samples(Pairs("no clean", pairs.a, pairs.b, None, pairs.photo), scheme="noise2clean")
     with pytest.raises(TrainingError, match="loss L2"):

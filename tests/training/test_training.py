@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from n2nlib.data import open_corpus
+from n2nlib.data import open_dataset
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.evaluation.metrics import denoise, psnr
 from n2nlib.models import build
@@ -31,8 +31,8 @@ VARIANTS = [{}, {"loss": "L1"}, {"options": {"batch_norm": True}}, DROPOUT, TRIC
 
 
 @pytest.fixture(scope="module")
-def corpus():
-    return open_corpus("bundled", n_train=N, n_val=20)
+def dataset():
+    return open_dataset("bundled", n_train=N, n_val=20)
 
 
 @pytest.fixture(autouse=True)
@@ -44,17 +44,17 @@ def one_thread():
 
 
 def spec(**changes):
-    return RunSpec(corpus="c" * 16, n_train=N, **{"epochs": 2, **changes})
+    return RunSpec(dataset="c" * 16, n_train=N, **{"epochs": 2, **changes})
 
 
 @pytest.mark.parametrize("network, epochs", [("TNet", 4), ("BaseNet", 2), ("UNet", 1)])
-def test_engine_and_textbook_loop_agree(corpus, network, epochs):
+def test_engine_and_textbook_loop_agree(dataset, network, epochs):
     """The same arithmetic in another layout: sums in another order differ by rounding, about 1e-7 of a
     value a step.
     """
     s = spec(network=network, epochs=epochs)
-    plain, losses = train_plain(s, corpus.train)
-    trained = train([s], corpus)[0]
+    plain, losses = train_plain(s, dataset.train)
+    trained = train([s], dataset)[0]
     batches = len(losses) // epochs
     for epoch, row in enumerate(trained.history):
         expected = np.mean(losses[epoch * batches : (epoch + 1) * batches])
@@ -72,10 +72,10 @@ def test_engine_and_textbook_loop_agree(corpus, network, epochs):
 
 
 @pytest.mark.parametrize("changes", VARIANTS)
-def test_the_same_seed_gives_the_same_bits(corpus, changes):
-    first, second = (train([spec(**changes)], corpus)[0] for _ in range(2))
+def test_the_same_seed_gives_the_same_bits(dataset, changes):
+    first, second = (train([spec(**changes)], dataset)[0] for _ in range(2))
     assert same(first, second)
-    other = train([spec(seed=1, **changes)], corpus)[0]
+    other = train([spec(seed=1, **changes)], dataset)[0]
     assert not same(first, other)
 
 
@@ -107,12 +107,12 @@ def cut(monkeypatch):
     "changes",
     [{}, DROPOUT, TRICKS, {"options": {"batch_norm": True}}, {"optimiser": "sgd-momentum", "lr": 0.1}],
 )
-def test_a_run_that_is_cut_off_resumes_to_the_same_bits(corpus, tmp_path, cut, changes):
-    whole = train([spec(**changes)], corpus)[0]
+def test_a_run_that_is_cut_off_resumes_to_the_same_bits(dataset, tmp_path, cut, changes):
+    whole = train([spec(**changes)], dataset)[0]
     cuts = 0
     while True:
         try:
-            resumed = train([spec(**changes)], corpus, checkpoints=tmp_path, progress=cut())[0]
+            resumed = train([spec(**changes)], dataset, checkpoints=tmp_path, progress=cut())[0]
             break
         except Cut:
             cuts += 1
@@ -122,12 +122,12 @@ def test_a_run_that_is_cut_off_resumes_to_the_same_bits(corpus, tmp_path, cut, c
     assert [r["loss"] for r in whole.history] == [r["loss"] for r in resumed.history]
 
 
-def test_a_killed_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_bits(dataset, tmp_path, monkeypatch):
     """SIGKILL at an arbitrary moment, checkpoints after each chunk; nothing of the dead process is needed."""
     long = spec(epochs=8)
-    whole = train([long], corpus)[0]
+    whole = train([long], dataset)[0]
     process = multiprocessing.get_context("spawn").Process(
-        target=_train_slowly, args=(long, corpus, tmp_path)
+        target=_train_slowly, args=(long, dataset, tmp_path)
     )
     process.start()
     deadline = time.monotonic() + 60
@@ -137,49 +137,49 @@ def test_a_killed_run_resumes_to_the_same_bits(corpus, tmp_path, monkeypatch):
     process.join()
     state = torch.load(tmp_path / f"{long.id}.cpu.ckpt", weights_only=True)
     assert 0 < state["step"] < 3 * long.epochs
-    assert same(whole, train([long], corpus, checkpoints=tmp_path)[0])
+    assert same(whole, train([long], dataset, checkpoints=tmp_path)[0])
 
 
-def _train_slowly(spec, corpus, folder):
+def _train_slowly(spec, dataset, folder):
     from n2nlib.training import engine, steps
 
     engine.CHECKPOINT_SECONDS, steps.CHUNK_STEPS = 0.0, 2
-    train([spec], corpus, checkpoints=folder, progress=lambda images: time.sleep(0.1))
+    train([spec], dataset, checkpoints=folder, progress=lambda images: time.sleep(0.1))
 
 
-def test_a_truncated_checkpoint_is_put_aside(corpus, tmp_path):
-    whole = train([spec()], corpus)[0]
+def test_a_truncated_checkpoint_is_put_aside(dataset, tmp_path):
+    whole = train([spec()], dataset)[0]
     (tmp_path / f"{spec().id}.cpu.ckpt").write_bytes(b"PK\x03\x04 half of something")
-    assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
+    assert same(whole, train([spec()], dataset, checkpoints=tmp_path)[0])
     assert (tmp_path / f"{spec().id}.cpu.broken").read_bytes() == b"PK\x03\x04 half of something"
 
 
-def test_a_checkpoint_of_another_kind_of_device_stays_for_it(corpus, tmp_path):
+def test_a_checkpoint_of_another_kind_of_device_stays_for_it(dataset, tmp_path):
     """A GPU's generator and optimiser settings mean nothing to a CPU: the run starts again, and ends as it
     always does.
     """
-    whole = train([spec()], corpus)[0]
+    whole = train([spec()], dataset)[0]
     of_gpu = tmp_path / f"{spec().id}.cuda.ckpt"
     of_gpu.write_bytes(b"hours of work")
-    assert same(whole, train([spec()], corpus, checkpoints=tmp_path)[0])
+    assert same(whole, train([spec()], dataset, checkpoints=tmp_path)[0])
     assert of_gpu.read_bytes() == b"hours of work"
 
 
 @pytest.mark.parametrize("trouble", [OSError("Stale file handle"), MemoryError("cannot allocate")])
-def test_a_passing_trouble_costs_no_checkpoint(corpus, tmp_path, monkeypatch, cut, trouble):
+def test_a_passing_trouble_costs_no_checkpoint(dataset, tmp_path, monkeypatch, cut, trouble):
     with pytest.raises(Cut):
-        train([spec()], corpus, checkpoints=tmp_path, progress=cut())
+        train([spec()], dataset, checkpoints=tmp_path, progress=cut())
 
     def load(*_, **__):
         raise trouble
 
     with monkeypatch.context() as patch, pytest.raises(TrainingError, match="cannot be read now"):
         patch.setattr("n2nlib.training.checkpoint.torch.load", load)
-        train([spec()], corpus, checkpoints=tmp_path)
+        train([spec()], dataset, checkpoints=tmp_path)
     assert (tmp_path / f"{spec().id}.cpu.ckpt").exists()
 
 
-def test_a_full_disk_is_the_stores_trouble_not_the_runs(corpus, tmp_path, monkeypatch, cut):
+def test_a_full_disk_is_the_stores_trouble_not_the_runs(dataset, tmp_path, monkeypatch, cut):
     def save(state, file):
         file.write(b"half")
         raise RuntimeError("file write failed")
@@ -188,37 +188,37 @@ def test_a_full_disk_is_the_stores_trouble_not_the_runs(corpus, tmp_path, monkey
     with pytest.raises(
         StoreError, match="no checkpoint can be written to .*file write failed.*free some space"
     ):
-        train([spec()], corpus, checkpoints=tmp_path, progress=cut())
+        train([spec()], dataset, checkpoints=tmp_path, progress=cut())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_group_that_was_cut_at_unequal_steps_goes_on(corpus, tmp_path, cut):
+def test_a_group_that_was_cut_at_unequal_steps_goes_on(dataset, tmp_path, cut):
     """One of three is a chunk ahead; cut off again and again, the group ends, and each run as it would
     alone.
     """
     group = [spec(seed=i) for i in range(3)]
-    alone = [train([s], corpus)[0] for s in group]
+    alone = [train([s], dataset)[0] for s in group]
     with pytest.raises(Cut):
-        train(group[1:2], corpus, checkpoints=tmp_path, progress=cut())
+        train(group[1:2], dataset, checkpoints=tmp_path, progress=cut())
     for _ in range(30):
         try:
-            together = train(group, corpus, checkpoints=tmp_path, progress=cut())
+            together = train(group, dataset, checkpoints=tmp_path, progress=cut())
             break
         except Cut:
             pass
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
 
 
-def test_runs_side_by_side_end_as_each_would_alone(corpus):
+def test_runs_side_by_side_end_as_each_would_alone(dataset):
     group = [spec(**v) for v in VARIANTS] + [spec(seed=3), spec(network="BaseNet")]
-    for alone, beside in zip((train([s], corpus)[0] for s in group), train(group, corpus), strict=True):
+    for alone, beside in zip((train([s], dataset)[0] for s in group), train(group, dataset), strict=True):
         assert same(alone, beside)
 
 
 @pytest.mark.parametrize("name", ["adam", *MOMENTUM])
-def test_an_optimiser_whose_state_was_made_before_takes_the_same_first_steps(corpus, name):
+def test_an_optimiser_whose_state_was_made_before_takes_the_same_first_steps(dataset, name):
     """What a capture needs: moments that exist before the step that it holds."""
-    one, other = (Replica(spec(optimiser=name), corpus.train, torch.device("cpu"), {}) for _ in range(2))
+    one, other = (Replica(spec(optimiser=name), dataset.train, torch.device("cpu"), {}) for _ in range(2))
     make_optimiser_state(other)
     for replica in (one, other):
         Stepper([replica], torch.device("cpu")).advance(0, 0, N)
@@ -226,11 +226,11 @@ def test_an_optimiser_whose_state_was_made_before_takes_the_same_first_steps(cor
 
 
 @pytest.mark.parametrize("changes", [{}, TRICKS])
-def test_steps_from_buffers_are_the_same_steps(corpus, changes):
+def test_steps_from_buffers_are_the_same_steps(dataset, changes):
     """What a CUDA graph holds, run without one: batches read from buffers at a position on the device."""
     device = torch.device("cpu")
     direct, buffered = (
-        [Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(2)] for _ in range(2)
+        [Replica(spec(seed=i, **changes), dataset.train, device, {}) for i in range(2)] for _ in range(2)
     )
     for replicas, step in ((direct, None), (buffered, BufferedStep)):
         stepper = Stepper(replicas, device, step)
@@ -254,7 +254,7 @@ def test_steps_from_buffers_are_the_same_steps(corpus, changes):
         *({"optimiser": o, "lr": 0.1} for o in MOMENTUM),
     ],
 )
-def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
+def test_a_graph_takes_the_steps_that_it_holds(dataset, changes):
     """Eager steps and replays on a GPU, the partial batch's second graph in mid-epoch included.
 
     cuDNN may choose other algorithms for each, so sums are rounded in another order, as between engine and
@@ -264,7 +264,7 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
     device = torch.device("cuda")
     with settings(device):
         eager, graphed = (
-            [Replica(spec(seed=i, **changes), corpus.train, device, {}) for i in range(3)] for _ in range(2)
+            [Replica(spec(seed=i, **changes), dataset.train, device, {}) for i in range(3)] for _ in range(2)
         )
         start = [[p.detach().clone() for p in r.network.parameters()] for r in eager]
         for replicas, step in ((eager, BufferedStep), (graphed, GraphedStep)):
@@ -287,14 +287,14 @@ def test_a_graph_takes_the_steps_that_it_holds(corpus, changes):
         assert apart(a.network.parameters(), b.network.parameters()) <= tolerance * moved
 
 
-def test_numbers_of_a_run(corpus):
-    trained = train([spec()], corpus)[0]
+def test_numbers_of_a_run(dataset):
+    trained = train([spec()], dataset)[0]
     network = build("TNet").to(
         memory_format=torch.channels_last
     )  # the engine's layout: the same kernels, the same bits
     network.load_state_dict(trained.weights)
-    image = denoise(network, corpus.val.a)
-    expected = psnr(corpus.val.clean, image, data_range=255)
+    image = denoise(network, dataset.val.a)
+    expected = psnr(dataset.val.clean, image, data_range=255)
     np.testing.assert_array_equal(trained.psnr, expected)
     assert trained.metrics["psnr"] == expected.mean()
     assert trained.history[-1]["psnr"] == pytest.approx(expected.mean(), abs=1e-6)
@@ -302,40 +302,40 @@ def test_numbers_of_a_run(corpus):
     assert trained.metrics["images"] == 2 * N
 
 
-def test_another_layout_moves_a_pixel_by_one_level_at_most(corpus):
+def test_another_layout_moves_a_pixel_by_one_level_at_most(dataset):
     """Rounding in another order can only matter to a pixel that lies on the edge between two of the 256
     levels.
     """
-    network = train([spec()], corpus)[0].weights
+    network = train([spec()], dataset)[0].weights
     layouts = []
     for layout in (torch.channels_last, torch.contiguous_format):
         model = build("TNet").to(memory_format=layout)
         model.load_state_dict(network)
-        layouts.append(denoise(model, corpus.val.a).astype(int))
+        layouts.append(denoise(model, dataset.val.a).astype(int))
     apart = np.abs(layouts[0] - layouts[1])
     assert apart.max() <= 1 and apart.mean() < 1e-3
 
 
-def test_never_updated_weights_stay_at_their_initialisation(corpus):
-    trained = train([spec(network="BaseNet", optimiser="never-updated")], corpus)[0]
+def test_never_updated_weights_stay_at_their_initialisation(dataset):
+    trained = train([spec(network="BaseNet", optimiser="never-updated")], dataset)[0]
     for name, tensor in build("BaseNet", seed=0).state_dict().items():
         assert torch.equal(trained.weights[name], tensor)
 
 
-def full_and_shortened(corpus, monkeypatch, **changes):
+def full_and_shortened(dataset, monkeypatch, **changes):
     """A never-updated run with all of its epochs computed, and as the engine makes it."""
     s = spec(optimiser="never-updated", **{"epochs": 30, **changes})
     with monkeypatch.context() as patch:
         patch.setattr(Replica, "repeats", lambda self: False)
-        full = train([s], corpus)[0]
-    return full, train([s], corpus)[0]
+        full = train([s], dataset)[0]
+    return full, train([s], dataset)[0]
 
 
-def test_what_is_never_updated_computes_one_epoch(corpus, monkeypatch):
+def test_what_is_never_updated_computes_one_epoch(dataset, monkeypatch):
     """To the bit the history of the whole computation, with the time of one epoch: 30 epochs, a curve of
     16 points.
     """
-    full, shortened = full_and_shortened(corpus, monkeypatch)
+    full, shortened = full_and_shortened(dataset, monkeypatch)
     assert same(full, shortened) and "epochs_computed" not in full.notes
     assert shortened.notes["epochs_computed"] == 1
     rows, expected = (pd.DataFrame(t.history).drop(columns="seconds") for t in (shortened, full))
@@ -357,33 +357,33 @@ def test_what_is_never_updated_computes_one_epoch(corpus, monkeypatch):
         {"scheme": "noise2void"},
     ],
 )
-def test_what_changes_from_epoch_to_epoch_is_computed_in_full(corpus, monkeypatch, changes):
+def test_what_changes_from_epoch_to_epoch_is_computed_in_full(dataset, monkeypatch, changes):
     """Statistics that move, and random draws: the epochs differ although nothing is updated."""
-    full, other = full_and_shortened(corpus, monkeypatch, epochs=3, **changes)
+    full, other = full_and_shortened(dataset, monkeypatch, epochs=3, **changes)
     assert same(full, other) and "epochs_computed" not in other.notes
     assert [r["loss"] for r in full.history] == [r["loss"] for r in other.history]
     numbers = {(r["loss"], r["psnr"]) for r in other.history}
     assert len(numbers) == 3
 
 
-def test_a_never_updated_run_that_was_cut_off_still_computes_one_epoch(corpus, tmp_path, cut):
+def test_a_never_updated_run_that_was_cut_off_still_computes_one_epoch(dataset, tmp_path, cut):
     s = spec(network="BaseNet", optimiser="never-updated", epochs=5)
-    whole = train([s], corpus)[0]
+    whole = train([s], dataset)[0]
     with pytest.raises(Cut):
-        train([s], corpus, checkpoints=tmp_path, progress=cut())
+        train([s], dataset, checkpoints=tmp_path, progress=cut())
     counted = []
-    resumed = train([s], corpus, checkpoints=tmp_path, progress=counted.append)[0]
+    resumed = train([s], dataset, checkpoints=tmp_path, progress=counted.append)[0]
     assert counted == [64, 6] and resumed.notes["epochs_computed"] == 1
     assert same(whole, resumed) and [r["loss"] for r in whole.history] == [r["loss"] for r in resumed.history]
 
 
 @pytest.mark.parametrize("name, momentum", [("sgd", 0.0), ("sgd-momentum", 0.9)])
-def test_sgd_takes_the_steps_of_its_definition(corpus, name, momentum):
+def test_sgd_takes_the_steps_of_its_definition(dataset, name, momentum):
     """v = momentum * v + gradient; w = w - lr * v, over the three batches of an epoch."""
     s = spec(optimiser=name, lr=0.1, epochs=1)
     network = build("TNet", seed=0).to(memory_format=torch.channels_last)
     x, target = (
-        torch.from_numpy(np.array(t)).float() / 255 for t in (corpus.train.a[:N], corpus.train.b[:N])
+        torch.from_numpy(np.array(t)).float() / 255 for t in (dataset.train.a[:N], dataset.train.b[:N])
     )
     velocity = [torch.zeros_like(p) for p in network.parameters()]
     for i in range(0, N, 32):
@@ -392,23 +392,23 @@ def test_sgd_takes_the_steps_of_its_definition(corpus, name, momentum):
         with torch.no_grad():
             for p, v, g in zip(network.parameters(), velocity, gradients, strict=True):
                 p -= s.lr * v.mul_(momentum).add_(g)
-    trained = train([s], corpus)[0]
+    trained = train([s], dataset)[0]
     for key, expected in network.state_dict().items():
         torch.testing.assert_close(trained.weights[key], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_each_epoch_is_told_as_it_ends(corpus):
+def test_each_epoch_is_told_as_it_ends(dataset):
     rows = []
     trained = train(
-        [spec(seed=i) for i in range(2)], corpus, on_epoch=lambda s, row: rows.append((s.seed, row))
+        [spec(seed=i) for i in range(2)], dataset, on_epoch=lambda s, row: rows.append((s.seed, row))
     )
     assert [(seed, row["epoch"]) for seed, row in rows] == [(0, 1), (1, 1), (0, 2), (1, 2)]
     assert [row for seed, row in rows if seed == 1] == trained[1].history
 
 
-def test_cosine_schedule_ends_at_zero(corpus):
+def test_cosine_schedule_ends_at_zero(dataset):
     """The last step's rate is lr/2 * (1 + cos(pi * 5/6)) of six steps: 6.7 % of lr."""
-    replica = Replica(spec(schedule="cosine"), corpus.train, torch.device("cpu"), {})
+    replica = Replica(spec(schedule="cosine"), dataset.train, torch.device("cpu"), {})
     stepper = Stepper([replica], torch.device("cpu"))
     rates = []
     for epoch in range(2):
@@ -419,18 +419,18 @@ def test_cosine_schedule_ends_at_zero(corpus):
     np.testing.assert_allclose(rates, expected, rtol=1e-12)
 
 
-def test_divergence_stops_the_run_with_a_sentence(corpus):
+def test_divergence_stops_the_run_with_a_sentence(dataset):
     steep = spec(lr=0.9, epochs=30)
     with pytest.raises(TrainingError, match="diverged in epoch .*Lower lr") as error:
-        train([spec(epochs=30), steep], corpus)
+        train([spec(epochs=30), steep], dataset)
     assert error.value.run == steep.id
 
 
-def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(corpus, monkeypatch):
+def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(dataset, monkeypatch):
     """The mean over the steps so far is what is judged: here about 0.3 a step, with a limit of 1."""
     monkeypatch.setattr("n2nlib.training.steps.CHUNK_STEPS", 2)
     monkeypatch.setattr("n2nlib.training.replica.DIVERGED", 1.0)
-    assert train([spec(epochs=1)], corpus)[0].metrics["loss"] < 1
+    assert train([spec(epochs=1)], dataset)[0].metrics["loss"] < 1
 
 
 @pytest.mark.parametrize(
@@ -449,9 +449,9 @@ def test_a_sane_loss_is_let_through_in_the_middle_of_an_epoch(corpus, monkeypatc
         ({"scheme": "noise2void", "loss": "L1"}, "defined with loss L2"),
     ],
 )
-def test_impossible_specifications_say_why(corpus, changes, sentence):
+def test_impossible_specifications_say_why(dataset, changes, sentence):
     with pytest.raises(ReportError, match=sentence):
-        train([spec().replace(**changes)], corpus)
+        train([spec().replace(**changes)], dataset)
 
 
 def same(a, b) -> bool:

@@ -10,7 +10,7 @@ from n2nlib.data import photos, sampling
 from n2nlib.data.bench import plain_pair
 from n2nlib.data.building import build
 from n2nlib.data.sampling import box_mean, subsample
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_number_of_threads_and_batch_size_change_no_byte(monkeypatch):
         assert one[name].tobytes() == two[name].tobytes() == small[name].tobytes(), name
 
 
-def test_bytes_of_a_small_corpus_are_pinned():
+def test_bytes_of_a_small_dataset_are_pinned():
     # From a PNG file, whose pixels do not depend on the version of a JPEG decoder. If this fails, the
     # meaning of a recipe has changed: raise SAMPLER_VERSION, so that no stored run claims to have seen the
     # old pairs.
@@ -167,9 +167,9 @@ def test_bytes_of_a_small_corpus_are_pinned():
 
 
 def test_too_small_images_and_wrong_types_are_refused():
-    with pytest.raises(CorpusError, match="31x40 pixels cannot be divided into 32x32 cells"):
+    with pytest.raises(DatasetError, match="31x40 pixels cannot be divided into 32x32 cells"):
         box_mean(np.zeros((31, 40, 3), np.uint8))
-    with pytest.raises(CorpusError, match="expected a uint8 image"):
+    with pytest.raises(DatasetError, match="expected a uint8 image"):
         subsample(np.zeros((64, 64, 3)), sampling.generator(0, "x"))
     with pytest.raises(TypeError, match="32-bit"):
         subsample(np.zeros((64, 64, 3), np.uint8), np.random.Generator(np.random.MT19937(0)))

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from n2nlib.data import Pairs, measure, open_corpus, sampling
+from n2nlib.data import Pairs, measure, open_dataset, sampling
 
 
 @pytest.fixture(autouse=True)
@@ -102,8 +102,8 @@ def test_same_pixel_agrees_with_chance_and_would_see_dependence(monkeypatch):
     assert measure.same_pixel((50, 75), 5)["share"] == 1
 
 
-def test_summary_of_a_corpus_and_of_one_noisy_image():
-    val = open_corpus("bundled", 20, 60).val
+def test_summary_of_a_dataset_and_of_one_noisy_image():
+    val = open_dataset("bundled", 20, 60).val
     found = measure.summary(val)
     bias, se = found["mean_error"]
     assert abs(bias) < 4 * se
@@ -136,7 +136,7 @@ def test_what_does_not_vary_has_no_correlation_and_no_tails():
 
 
 def test_other_noises_keep_their_promise_unclipped():
-    clean = open_corpus("bundled", 20, 60).val.clean
+    clean = open_dataset("bundled", 20, 60).val.clean
     for name in ("gaussian:25", "poisson:30", "bernoulli:0.5"):
         found = measure.other_noise(clean, name)
         assert found["zero_mean"] and abs(found["mean_error"][0]) < 4 * found["mean_error"][1], name
@@ -150,11 +150,11 @@ def test_pictures_are_drawn(tmp_path):
     from n2nlib.display import style
 
     style.use()
-    corpus = open_corpus("bundled", 20, 12)
-    found, image = measure.summary(corpus.val), corpus.photographs("val")[0].load()
+    dataset = open_dataset("bundled", 20, 12)
+    found, image = measure.summary(dataset.val), dataset.photographs("val")[0].load()
     table, means = measure.averaged_draws(image, [1, 4])
     drawn = [
-        data_figures.photographs(corpus.photographs("train"), corpus.photographs("val")),
+        data_figures.photographs(dataset.photographs("train"), dataset.photographs("val")),
         data_figures.pair(image, (10, 20, 100, 150), (3, 3)),
         data_figures.noise(found),
         data_figures.averaging(table, means, sampling.box_mean(image), [1, 4], found["given_a"]),

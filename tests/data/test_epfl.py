@@ -9,8 +9,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from n2nlib.data import epfl, open_corpus, write_epfl
-from n2nlib.errors import CorpusError, ReportError
+from n2nlib.data import epfl, open_dataset, write_epfl
+from n2nlib.errors import DatasetError, ReportError
 
 
 @pytest.fixture(autouse=True)
@@ -33,24 +33,24 @@ def files(tmp_path):
 
 
 def test_reads_prefixes_of_both_files(files):
-    corpus = open_corpus(f"epfl:{files}", 10, 4)
-    train, val = corpus.train, corpus.val
+    dataset = open_dataset(f"epfl:{files}", 10, 4)
+    train, val = dataset.train, dataset.val
     assert np.array_equal(train.a, images(12, 1)[:10]) and np.array_equal(train.b, images(12, 2)[:10])
     assert np.array_equal(val.a, images(5, 3)[:4]) and np.array_equal(val.clean, images(5, 4)[:4])
     assert train.clean is None and val.b is None
     assert train.photo.dtype == np.int32 and np.array_equal(val.photo, np.arange(4))
     assert len(train.subset(3)) == 3
-    with pytest.raises(CorpusError, match="holds pairs only, no photographs"):
-        corpus.photographs("train")
-    assert len(pickle.dumps(corpus)) < 2_000
+    with pytest.raises(DatasetError, match="holds pairs only, no photographs"):
+        dataset.photographs("train")
+    assert len(pickle.dumps(dataset)) < 2_000
 
 
 def test_files_that_are_not_the_authors_are_a_warning_and_theirs_are_not(files, monkeypatch):
-    corpus = open_corpus(f"epfl:{files}", 10, 4)
-    assert len(corpus.warnings) == 3 and not corpus.authentic
-    assert "train_data.pkl is not the authors' train_data.pkl" in corpus.warnings[0]
+    dataset = open_dataset(f"epfl:{files}", 10, 4)
+    assert len(dataset.warnings) == 3 and not dataset.authentic
+    assert "train_data.pkl is not the authors' train_data.pkl" in dataset.warnings[0]
     sums = {
-        split: (len((files / name).read_bytes()), corpus.recipe["epfl"][split])
+        split: (len((files / name).read_bytes()), dataset.recipe["epfl"][split])
         for split, name in epfl.FILES.items()
     }
     published = {
@@ -59,27 +59,27 @@ def test_files_that_are_not_the_authors_are_a_warning_and_theirs_are_not(files, 
         for what, v in zip(("bytes", "sha256"), pair, strict=True)
     }
     monkeypatch.setattr(epfl.paper, "value", published.__getitem__)
-    theirs = open_corpus(f"epfl:{files}", 10, 4)
+    theirs = open_dataset(f"epfl:{files}", 10, 4)
     assert theirs.warnings == [epfl.UNKNOWN_PHOTOGRAPHS] and theirs.authentic
 
 
 def test_fingerprint_follows_files_and_sizes_only(files, tmp_path):
-    first = open_corpus(f"epfl:{files}", 10, 4, seed=0).fingerprint
+    first = open_dataset(f"epfl:{files}", 10, 4, seed=0).fingerprint
     files.rename(tmp_path / "elsewhere")
-    assert open_corpus(f"epfl:{tmp_path / 'elsewhere'}", 10, 4, seed=1).fingerprint == first
-    assert open_corpus(f"epfl:{tmp_path / 'elsewhere'}", 9, 4).fingerprint != first
+    assert open_dataset(f"epfl:{tmp_path / 'elsewhere'}", 10, 4, seed=1).fingerprint == first
+    assert open_dataset(f"epfl:{tmp_path / 'elsewhere'}", 9, 4).fingerprint != first
 
 
 def test_missing_files_too_many_pairs_and_other_noise_are_refused(files, tmp_path):
-    with pytest.raises(CorpusError, match="holds 12 pairs, fewer than the 13 asked for"):
-        open_corpus(f"epfl:{files}", 13, 4).train  # noqa: B018
-    with pytest.raises(CorpusError, match="no clean training images"):
-        open_corpus(f"epfl:{files}", 5, 4, noise="gaussian:25")
+    with pytest.raises(DatasetError, match="holds 12 pairs, fewer than the 13 asked for"):
+        open_dataset(f"epfl:{files}", 13, 4).train  # noqa: B018
+    with pytest.raises(DatasetError, match="no clean training images"):
+        open_dataset(f"epfl:{files}", 5, 4, noise="gaussian:25")
     (files / "val_data.pkl").unlink()
     with pytest.raises(
-        CorpusError, match="val_data.pkl cannot be read.*must hold train_data.pkl and val_data.pkl"
+        DatasetError, match="val_data.pkl cannot be read.*must hold train_data.pkl and val_data.pkl"
     ):
-        open_corpus(f"epfl:{files}", 5, 4)
+        open_dataset(f"epfl:{files}", 5, 4)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_missing_files_too_many_pairs_and_other_noise_are_refused(files, tmp_pat
 )
 def test_wrong_contents_are_refused(files, content, sentence):
     torch.save(content, files / "train_data.pkl")
-    with pytest.raises(CorpusError, match=sentence):
-        open_corpus(f"epfl:{files}", 3, 4).train  # noqa: B018
+    with pytest.raises(DatasetError, match=sentence):
+        open_dataset(f"epfl:{files}", 3, 4).train  # noqa: B018
 
 
 class Evil:
@@ -117,14 +117,14 @@ class Evil:
 def test_code_in_a_pickle_is_never_run(files, tmp_path, monkeypatch, write):
     monkeypatch.setenv("N2N_EVIL", str(tmp_path / "evil"))
     write((images(4), Evil()), files / "train_data.pkl")
-    with pytest.raises(CorpusError, match="not a readable file of two tensors"):
-        open_corpus(f"epfl:{files}", 3, 4).train  # noqa: B018
+    with pytest.raises(DatasetError, match="not a readable file of two tensors"):
+        open_dataset(f"epfl:{files}", 3, 4).train  # noqa: B018
     assert not (tmp_path / "evil").exists()
 
 
 def test_a_copy_in_torchs_old_format_is_read(files):
     torch.save((images(12, 1), images(12, 2)), files / "train_data.pkl", _use_new_zipfile_serialization=False)
-    assert np.array_equal(open_corpus(f"epfl:{files}", 10, 4).train.b, images(12, 2)[:10])
+    assert np.array_equal(open_dataset(f"epfl:{files}", 10, 4).train.b, images(12, 2)[:10])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -139,18 +139,18 @@ def test_truncated_or_foreign_bytes_are_refused(tmp_path_factory, cut, junk, mod
     data = path.read_bytes()
     kept = data[: int(cut * len(data))]
     path.write_bytes({"cut": kept, "junk": junk, "append to cut": kept + junk}[mode])
-    with pytest.raises(CorpusError, match="not a readable file of two tensors"):
+    with pytest.raises(DatasetError, match="not a readable file of two tensors"):
         epfl.read(path.parent, "train", 2)
 
 
-def test_any_corpus_can_be_written_and_read_back(tmp_path):
-    bundled = open_corpus("bundled", 15, 6)
+def test_any_dataset_can_be_written_and_read_back(tmp_path):
+    bundled = open_dataset("bundled", 15, 6)
     write_epfl(bundled, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["train_data.pkl", "val_data.pkl"]
     # As the course's own tools read them: two tensors by plain torch.load.
     noisy, clean = torch.load(tmp_path / "out/val_data.pkl", weights_only=True)
     assert noisy.dtype == torch.uint8 and tuple(clean.shape) == (6, 3, 32, 32)
-    back = open_corpus(f"epfl:{tmp_path / 'out'}", 15, 6)
+    back = open_dataset(f"epfl:{tmp_path / 'out'}", 15, 6)
     assert np.array_equal(back.train.a, bundled.train.a) and np.array_equal(back.train.b, bundled.train.b)
     assert np.array_equal(back.val.a, bundled.val.a) and np.array_equal(back.val.clean, bundled.val.clean)
 
@@ -165,8 +165,8 @@ def test_the_authors_file_size_is_that_of_50000_pairs(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    corpus = open_corpus("bundled", 15, 6)
-    write_epfl(corpus, tmp_path)
+    dataset = open_dataset("bundled", 15, 6)
+    write_epfl(dataset, tmp_path)
     before = (tmp_path / "train_data.pkl").read_bytes()
 
     def full(tensors, file):
@@ -174,8 +174,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise RuntimeError("unexpected pos 64 vs 0")  # what torch says when the disk is full
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(CorpusError, match="train_data.pkl could not be written"):
-        write_epfl(corpus, tmp_path)
+    with pytest.raises(DatasetError, match="train_data.pkl could not be written"):
+        write_epfl(dataset, tmp_path)
     assert (tmp_path / "train_data.pkl").read_bytes() == before
     assert not list(tmp_path.glob(".*"))
 
@@ -186,7 +186,7 @@ def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
     from n2nlib.report.plan import Build, Settings
     from n2nlib.study import Study
 
-    write_epfl(open_corpus("bundled", n_train=256, n_val=40), tmp_path)
+    write_epfl(open_dataset("bundled", n_train=256, n_val=40), tmp_path)
     study = Study.open("06_beyond", dataset=f"epfl:{tmp_path}", profile="smoke", device="cpu")
     clean = experiments.schemes(study.profile, study.fingerprint)["Noise2Clean"]
     assert study.prepare(clean) == [] and study.runs({"Noise2Clean": clean}) == {}
@@ -197,10 +197,10 @@ def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
 
 
 def test_photographs_of_the_authors_files_are_unknown(files):
-    corpus = open_corpus(f"epfl:{files}", 10, 4)
-    assert not corpus.photographs_known and corpus.warnings[-1] == epfl.UNKNOWN_PHOTOGRAPHS
+    dataset = open_dataset(f"epfl:{files}", 10, 4)
+    assert not dataset.photographs_known and dataset.warnings[-1] == epfl.UNKNOWN_PHOTOGRAPHS
     unknown = "(photographs unknown: intervals take images as independent)"
-    assert corpus.sample(np.arange(1_000)) == f"1,000 validation images {unknown}"
-    known = open_corpus("bundled", 10, 4)
+    assert dataset.sample(np.arange(1_000)) == f"1,000 validation images {unknown}"
+    known = open_dataset("bundled", 10, 4)
     assert known.sample(np.repeat(np.arange(3), 5)) == "15 validation images of 3 photographs"
     assert known.sample(np.zeros(5)) == "5 validation images of 1 photograph"

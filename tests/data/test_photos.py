@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from n2nlib.data import decoding, open_corpus, photos
-from n2nlib.errors import CorpusError
+from n2nlib.data import decoding, open_dataset, photos
+from n2nlib.errors import DatasetError
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def album(tmp_path):
     return base
 
 
-def names(corpus):
-    return {p.name for split in ("train", "val") for p in corpus.photographs(split)}
+def names(dataset):
+    return {p.name for split in ("train", "val") for p in dataset.photographs(split)}
 
 
 # --- decoding -----------------------------------------------------------------------------------------------
@@ -126,9 +126,9 @@ def test_exif_rotation_is_undone(orientation):
 def test_what_is_no_photograph_is_refused_by_name():
     good = encoded(pixels(200, 200), "JPEG")
     for data in (b"", b"not an image", good[: len(good) // 2], b"%!PS-Adobe-3.0 EPSF-3.0\n"):
-        with pytest.raises(CorpusError, match="^x.jpg cannot be read as a photograph"):
+        with pytest.raises(DatasetError, match="^x.jpg cannot be read as a photograph"):
             decoding.decode(data, "x.jpg")
-    with pytest.raises(CorpusError, match="x.png is 100x31 pixels, smaller than 32 on a side"):
+    with pytest.raises(DatasetError, match="x.png is 100x31 pixels, smaller than 32 on a side"):
         decoding.decode(encoded(pixels(31, 100)), "x.png")
 
 
@@ -136,12 +136,12 @@ def test_what_is_no_photograph_is_refused_by_name():
 
 
 def test_a_folder_is_read_recursively_and_split(album):
-    corpus = open_corpus(f"folder:{album}", 20, 6)
-    assert names(corpus) == {"one.png", "two.PNG", "below/three.png"}
-    assert len(corpus.photographs("train")) == 2 and len(corpus.photographs("val")) == 1
-    assert corpus.warnings == []
-    assert len(corpus.train) == 20 and len(corpus.val) == 6
-    assert np.array_equal(np.bincount(corpus.train.photo), [10, 10])
+    dataset = open_dataset(f"folder:{album}", 20, 6)
+    assert names(dataset) == {"one.png", "two.PNG", "below/three.png"}
+    assert len(dataset.photographs("train")) == 2 and len(dataset.photographs("val")) == 1
+    assert dataset.warnings == []
+    assert len(dataset.train) == 20 and len(dataset.val) == 6
+    assert np.array_equal(np.bincount(dataset.train.photo), [10, 10])
 
 
 def test_one_broken_file_is_skipped_named_and_counted(album):
@@ -150,8 +150,8 @@ def test_one_broken_file_is_skipped_named_and_counted(album):
     (album / "small.png").write_bytes(encoded(pixels(20, 90)))
     (album / "notes.txt").write_text("not a photograph, and not claiming to be one")
     (album / "dangling.png").symlink_to(album / "nowhere.png")
-    corpus = open_corpus(f"folder:{album}")
-    (warning,) = corpus.warnings
+    dataset = open_dataset(f"folder:{album}")
+    (warning,) = dataset.warnings
     assert warning.startswith("4 files of folder:")
     for part in (
         "broken.jpg cannot be read",
@@ -161,25 +161,25 @@ def test_one_broken_file_is_skipped_named_and_counted(album):
     ):
         assert part in warning
     assert "notes.txt" not in warning
-    assert names(corpus) == {"one.png", "two.PNG", "below/three.png"}
+    assert names(dataset) == {"one.png", "two.PNG", "below/three.png"}
     # The bad files change nothing about the pairs.
-    clean = open_corpus(f"folder:{album}").fingerprint
+    clean = open_dataset(f"folder:{album}").fingerprint
     for name in ("broken.jpg", "empty.png", "small.png", "dangling.png"):
         (album / name).unlink()
-    assert open_corpus(f"folder:{album}").fingerprint == clean
+    assert open_dataset(f"folder:{album}").fingerprint == clean
 
 
 def test_images_of_kinds_that_are_not_read_are_counted(album):
     for name in ("IMG_1.HEIC", "IMG_2.heic", "below/IMG_3.NEF", ".hidden.heic"):
         (album / name).write_bytes(b"a camera's own")
     for _ in range(2):  # the second time the list of readable ones comes from the cache
-        corpus = open_corpus(f"folder:{album}")
-        (warning,) = corpus.warnings
+        dataset = open_dataset(f"folder:{album}")
+        (warning,) = dataset.warnings
         assert (
             warning.startswith("3 files of folder:")
             and "(2 .heic, 1 .nef): convert them to one of .bmp, .gif, .jpeg" in warning
         )
-        assert names(corpus) == {"one.png", "two.PNG", "below/three.png"}
+        assert names(dataset) == {"one.png", "two.PNG", "below/three.png"}
 
 
 def test_a_folder_of_such_images_alone_says_why_nothing_is_there(tmp_path):
@@ -188,17 +188,17 @@ def test_a_folder_of_such_images_alone_says_why_nothing_is_there(tmp_path):
     for i in range(7):
         (base / f"IMG_{i}.HEIC").write_bytes(b"a telephone's own")
     with pytest.raises(
-        CorpusError,
+        DatasetError,
         match=r"holds 0 readable photographs, .* 7 files .* \(7 .heic\): convert them to one of .*\.png",
     ):
-        open_corpus(f"folder:{base}")
+        open_dataset(f"folder:{base}")
 
 
 def test_of_many_broken_files_a_few_are_named(album):
     for i in range(200):
         (album / f"broken{i}.jpg").write_bytes(b"broken")
         (album / f"copy{i}.png").write_bytes((album / "one.png").read_bytes())
-    faults, copies = open_corpus(f"folder:{album}").warnings
+    faults, copies = open_dataset(f"folder:{album}").warnings
     assert (
         faults.startswith("200 files of")
         and faults.count("cannot be read") == 5
@@ -212,12 +212,12 @@ def test_of_many_broken_files_a_few_are_named(album):
 def test_copies_of_a_photograph_count_once_and_never_straddle_the_split(album):
     for i in range(6):
         shutil.copy(album / "one.png", album / f"copy{i}.png")
-    corpus = open_corpus(f"folder:{album}")
-    sums = [p.sha256 for split in ("train", "val") for p in corpus.photographs(split)]
+    dataset = open_dataset(f"folder:{album}")
+    sums = [p.sha256 for split in ("train", "val") for p in dataset.photographs(split)]
     assert len(sums) == len(set(sums)) == 3
     assert (
-        corpus.warnings[0].startswith("6 files of folder:")
-        and "identical to another one" in corpus.warnings[0]
+        dataset.warnings[0].startswith("6 files of folder:")
+        and "identical to another one" in dataset.warnings[0]
     )
 
 
@@ -229,38 +229,38 @@ def test_a_folder_with_too_few_photographs_is_refused(tmp_path, count):
     for i in range(count):
         (base / f"{i}.png").write_bytes(encoded(pixels(seed=i)))
     with pytest.raises(
-        CorpusError, match=rf"holds {count} readable photographs?, and at least 2 are needed.*bad.png"
+        DatasetError, match=rf"holds {count} readable photographs?, and at least 2 are needed.*bad.png"
     ):
-        open_corpus(f"folder:{base}")
-    with pytest.raises(CorpusError, match="there is no such folder"):
-        open_corpus(f"folder:{base}/nowhere")
+        open_dataset(f"folder:{base}")
+    with pytest.raises(DatasetError, match="there is no such folder"):
+        open_dataset(f"folder:{base}/nowhere")
 
 
 def test_a_photograph_changed_after_opening_is_noticed(album):
-    corpus = open_corpus(f"folder:{album}", 10, 2)
+    dataset = open_dataset(f"folder:{album}", 10, 2)
     (album / "one.png").write_bytes(encoded(pixels(seed=99)))
-    with pytest.raises(CorpusError, match="one.png is not the file that this dataset was made of"):
-        corpus.train, corpus.val  # noqa: B018
-    assert not list((photos.paths.cache() / "corpora").glob("*/*"))  # nothing half-made is left
-    again = open_corpus(f"folder:{album}", 10, 2)
-    assert again.fingerprint != corpus.fingerprint and len(again.train) == 10
+    with pytest.raises(DatasetError, match="one.png is not the file that this dataset was made of"):
+        dataset.train, dataset.val  # noqa: B018
+    assert not list((photos.paths.cache() / "datasets").glob("*/*"))  # nothing half-made is left
+    again = open_dataset(f"folder:{album}", 10, 2)
+    assert again.fingerprint != dataset.fingerprint and len(again.train) == 10
 
 
 def test_a_tenth_is_held_out(tmp_path):
     for i in range(30):
         (tmp_path / f"{i}.png").write_bytes(encoded(pixels(32, 32, seed=i)))
-    corpus = open_corpus(f"folder:{tmp_path}")
-    assert len(corpus.photographs("val")) == 3 and len(corpus.photographs("train")) == 27
-    other = open_corpus(f"folder:{tmp_path}", seed=1)
-    assert {p.name for p in other.photographs("val")} != {p.name for p in corpus.photographs("val")}
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert len(dataset.photographs("val")) == 3 and len(dataset.photographs("train")) == 27
+    other = open_dataset(f"folder:{tmp_path}", seed=1)
+    assert {p.name for p in other.photographs("val")} != {p.name for p in dataset.photographs("val")}
 
 
 def test_file_names_of_any_bytes(tmp_path):
     for i, name in enumerate([b"caf\xe9.png", "ž ü.png".encode(), b"new\nline.png"]):
         (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))).write_bytes(encoded(pixels(seed=i)))
-    corpus = open_corpus(f"folder:{tmp_path}", 6, 2)
-    assert len(corpus.train) == 6
-    "".join(p.name for p in corpus.photographs("train")).encode()  # can be printed
+    dataset = open_dataset(f"folder:{tmp_path}", 6, 2)
+    assert len(dataset.train) == 6
+    "".join(p.name for p in dataset.photographs("train")).encode()  # can be printed
 
 
 KINDS = {
@@ -281,14 +281,14 @@ def test_any_mixture_of_files_is_split_or_refused(tmp_path_factory, kinds, seed)
     usable = kinds.count("good") + min(1, kinds.count("copy"))
     bad = sum(k in ("small", "noise", "cut") for k in kinds)
     if usable < 2:
-        with pytest.raises(CorpusError, match="at least 2 are needed"):
-            open_corpus(f"folder:{base}", seed=seed)
+        with pytest.raises(DatasetError, match="at least 2 are needed"):
+            open_dataset(f"folder:{base}", seed=seed)
         return
-    corpus = open_corpus(f"folder:{base}", 5, 2, seed=seed)
-    train, val = ({p.sha256 for p in corpus.photographs(s)} for s in ("train", "val"))
+    dataset = open_dataset(f"folder:{base}", 5, 2, seed=seed)
+    train, val = ({p.sha256 for p in dataset.photographs(s)} for s in ("train", "val"))
     assert train and val and not train & val and len(train | val) == usable
-    assert any(w.startswith(f"{bad} file") for w in corpus.warnings) == bool(bad)
-    assert len(corpus.train) == 5
+    assert any(w.startswith(f"{bad} file") for w in dataset.warnings) == bool(bad)
+    assert len(dataset.train) == 5
 
 
 # --- bundled ------------------------------------------------------------------------------------------------
@@ -310,21 +310,21 @@ def test_bundled_split_is_disjoint_also_for_the_two_views_of_one_scene():
 def test_bundled_validation_is_not_one_texture():
     from n2nlib.evaluation.metrics import psnr
 
-    corpus = open_corpus("bundled", 1_500, 900)
-    train, val = (psnr(p.clean, p.a, 255) for p in (corpus.train, corpus.val))
-    detail = [np.abs(np.diff(p.clean.astype(float), axis=3)).mean() for p in (corpus.train, corpus.val)]
+    dataset = open_dataset("bundled", 1_500, 900)
+    train, val = (psnr(p.clean, p.a, 255) for p in (dataset.train, dataset.val))
+    detail = [np.abs(np.diff(p.clean.astype(float), axis=3)).mean() for p in (dataset.train, dataset.val)]
     assert abs(train.mean() - val.mean()) < 1.0  # between scenes it ranges over 9 dB
     assert abs(np.log(detail[0] / detail[1])) < np.log(1.25)
     # Pairs are spread evenly over scenes, and over the two views of the motorcycle.
-    assert set(np.bincount(corpus.train.photo)) == {300} and set(np.bincount(corpus.val.photo)) == {300}
+    assert set(np.bincount(dataset.train.photo)) == {300} and set(np.bincount(dataset.val.photo)) == {300}
 
 
 def test_a_missing_package_or_altered_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(photos, "find_spec", lambda package: None)
-    corpus = open_corpus("bundled", 10, 3)
-    assert corpus.fingerprint  # known without any photograph
-    with pytest.raises(CorpusError, match="<skimage is not installed>"):
-        corpus.train  # noqa: B018
+    dataset = open_dataset("bundled", 10, 3)
+    assert dataset.fingerprint  # known without any photograph
+    with pytest.raises(DatasetError, match="<skimage is not installed>"):
+        dataset.train  # noqa: B018
 
 
 # --- imagenet-sample ----------------------------------------------------------------------------------------
@@ -332,16 +332,16 @@ def test_a_missing_package_or_altered_file_is_named(monkeypatch, tmp_path):
 
 def test_imagenet_sample_is_known_without_its_photographs(monkeypatch, tmp_path):
     monkeypatch.delenv("N2N_PHOTOS", raising=False)
-    corpus = open_corpus("imagenet-sample", 50_000, 1_000)
+    dataset = open_dataset("imagenet-sample", 50_000, 1_000)
     monkeypatch.setenv("N2N_PHOTOS", str(tmp_path))
-    elsewhere = open_corpus("imagenet-sample", 50_000, 1_000)
-    assert elsewhere.fingerprint == corpus.fingerprint
-    assert corpus.fingerprint == "3e2a6ed28175f2e8"  # stored runs carry it
-    train, val = ({sha for _, sha, _ in corpus.recipe[s]} for s in ("train", "val"))
+    elsewhere = open_dataset("imagenet-sample", 50_000, 1_000)
+    assert elsewhere.fingerprint == dataset.fingerprint
+    assert dataset.fingerprint == "3e2a6ed28175f2e8"  # stored runs carry it
+    train, val = ({sha for _, sha, _ in dataset.recipe[s]} for s in ("train", "val"))
     assert len(train) == 900 and len(val) == 100 and not train & val
-    assert len(pickle.dumps(corpus)) < 300_000
+    assert len(pickle.dumps(dataset)) < 300_000
     with pytest.raises(
-        CorpusError, match=f"N2N_PHOTOS={tmp_path} lacks 100 of 100 photographs.*or unset N2N_PHOTOS"
+        DatasetError, match=f"N2N_PHOTOS={tmp_path} lacks 100 of 100 photographs.*or unset N2N_PHOTOS"
     ):
         elsewhere.val  # noqa: B018
 
@@ -349,8 +349,8 @@ def test_imagenet_sample_is_known_without_its_photographs(monkeypatch, tmp_path)
 def test_without_network_both_ways_out_are_named(monkeypatch):
     monkeypatch.delenv("N2N_PHOTOS", raising=False)
     monkeypatch.setattr(photos, "IMAGENET_URL", "http://127.0.0.1:9/")  # nobody answers there
-    with pytest.raises(CorpusError, match="connect to the network.*or set N2N_PHOTOS to a folder") as caught:
-        open_corpus("imagenet-sample", 10, 5).train  # noqa: B018
+    with pytest.raises(DatasetError, match="connect to the network.*or set N2N_PHOTOS to a folder") as caught:
+        open_dataset("imagenet-sample", 10, 5).train  # noqa: B018
     assert "\n" not in str(caught.value)
 
 
@@ -401,7 +401,7 @@ class TestDownload:
 
     def test_resumes_after_an_interruption(self):
         (self.site / "3.png").rename(self.site / "later")
-        with pytest.raises(CorpusError, match="could not be downloaded.*finished files are kept"):
+        with pytest.raises(DatasetError, match="could not be downloaded.*finished files are kept"):
             photos.provide(tuple(self.files))
         (self.site / "later").rename(self.site / "3.png")
         done = {p.name for p in self.files if p.path.exists()}
@@ -413,7 +413,7 @@ class TestDownload:
 
     def test_a_file_with_another_sum_is_not_believed(self):
         (self.site / "2.png").write_bytes(encoded(pixels(seed=50)))
-        with pytest.raises(CorpusError, match="could not be downloaded.*hash"):
+        with pytest.raises(DatasetError, match="could not be downloaded.*hash"):
             photos.provide(tuple(self.files))
         assert not self.files[2].path.exists()
 
@@ -426,14 +426,16 @@ def test_imagenet_sample_stands_in_for_the_authors_data():
     from n2nlib import paper
     from n2nlib.evaluation.metrics import psnr
 
-    corpus = open_corpus("imagenet-sample", 9_000, 1_000)
+    dataset = open_dataset("imagenet-sample", 9_000, 1_000)
     values = np.concatenate(
-        [psnr(p.clean, p.a, 255) for p in (corpus.train, corpus.val)]
+        [psnr(p.clean, p.a, 255) for p in (dataset.train, dataset.val)]
     )  # ten pairs a photograph
     # Within a photograph the PSNR of a window has a standard deviation of 1.6 dB or so: 0.016 dB on this
     # mean.
     assert abs(values.mean() - paper.value("noise.noisy_psnr")) < 0.1
-    assert not {p.sha256 for p in corpus.photographs("train")} & {p.sha256 for p in corpus.photographs("val")}
+    assert not {p.sha256 for p in dataset.photographs("train")} & {
+        p.sha256 for p in dataset.photographs("val")
+    }
 
 
 def test_decoder_remarks_are_silenced_and_filters_restored():

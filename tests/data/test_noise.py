@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from n2nlib.data import noise, open_corpus
+from n2nlib.data import noise, open_dataset
 from n2nlib.data.sampling import generator
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 N = 40_000  # samples of each value
 
@@ -111,13 +111,13 @@ def test_draws_do_not_depend_on_how_many_are_drawn_together():
     ],
 )
 def test_unknown_noise_is_refused_with_a_sentence(name, sentence):
-    with pytest.raises(CorpusError, match=sentence):
-        open_corpus("bundled", noise=name)
+    with pytest.raises(DatasetError, match=sentence):
+        open_dataset("bundled", noise=name)
 
 
-def test_a_corpus_with_other_noise_shares_the_clean_images(monkeypatch, tmp_path):
+def test_a_dataset_with_other_noise_shares_the_clean_images(monkeypatch, tmp_path):
     monkeypatch.setenv("N2N_CACHE", str(tmp_path))
-    plain, noisy = (open_corpus("bundled", 30, 12, noise=n) for n in ("subpixel", "gaussian:25.0"))
+    plain, noisy = (open_dataset("bundled", 30, 12, noise=n) for n in ("subpixel", "gaussian:25.0"))
     assert noisy.noise == "gaussian:25" and noisy.fingerprint != plain.fingerprint
     assert np.array_equal(plain.train.clean, noisy.train.clean)
     pairs = noisy.train

@@ -19,9 +19,9 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from n2nlib import study as study_module
-from n2nlib.data import building, decoding, folder, open_corpus, photos, sampling
+from n2nlib.data import building, decoding, folder, open_dataset, photos, sampling
 from n2nlib.data.sampling import generator, permutation
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 from n2nlib.report import plan
 
 
@@ -56,8 +56,8 @@ def scenes():
     return {name: Image.fromarray(p.load()).reduce(3) for name, p in first.items()}
 
 
-def names(corpus, *splits):
-    return {p.name for split in splits or ("train", "val") for p in corpus.photographs(split)}
+def names(dataset, *splits):
+    return {p.name for split in splits or ("train", "val") for p in dataset.photographs(split)}
 
 
 # --- what is no photograph ----------------------------------------------------------------------------------
@@ -85,13 +85,13 @@ def names(corpus, *splits):
     ],
 )
 def test_thumbnails_hidden_and_deleted_files_are_no_photographs(album, place):
-    before = open_corpus(f"folder:{album}")
+    before = open_dataset(f"folder:{album}")
     save(pixels(seed=9), album / place)
-    corpus = open_corpus(f"folder:{album}")
-    assert corpus.fingerprint == before.fingerprint and names(corpus) == {"0.png", "1.png", "2.png"}
-    (warning,) = corpus.warnings
+    dataset = open_dataset(f"folder:{album}")
+    assert dataset.fingerprint == before.fingerprint and names(dataset) == {"0.png", "1.png", "2.png"}
+    (warning,) = dataset.warnings
     assert warning.startswith("1 file of folder:") and "thumbnails" in warning
-    assert corpus.notes_digest != before.notes_digest
+    assert dataset.notes_digest != before.notes_digest
 
 
 def test_what_operating_systems_leave_is_not_worth_a_word(album):
@@ -106,12 +106,12 @@ def test_what_operating_systems_leave_is_not_worth_a_word(album):
     ):
         (album / name).parent.mkdir(exist_ok=True)
         (album / name).write_bytes(b"not an image")
-    assert open_corpus(f"folder:{album}").warnings == []
+    assert open_dataset(f"folder:{album}").warnings == []
 
 
 def test_a_hidden_folder_that_is_named_is_read(album):
     hidden = album.rename(album.parent / ".album")
-    assert names(open_corpus(f"folder:{hidden}")) == {"0.png", "1.png", "2.png"}
+    assert names(open_dataset(f"folder:{hidden}")) == {"0.png", "1.png", "2.png"}
 
 
 def test_links_to_folders_are_told_and_not_followed(album, tmp_path):
@@ -119,21 +119,21 @@ def test_links_to_folders_are_told_and_not_followed(album, tmp_path):
     (album / "loop").symlink_to(album)
     (album / "more").symlink_to(tmp_path / "elsewhere")
     (album / "file.png").symlink_to(tmp_path / "elsewhere" / "a.png")
-    corpus = open_corpus(f"folder:{album}")
-    assert names(corpus) == {"0.png", "1.png", "2.png", "file.png"}
-    (warning,) = corpus.warnings
+    dataset = open_dataset(f"folder:{album}")
+    assert names(dataset) == {"0.png", "1.png", "2.png", "file.png"}
+    (warning,) = dataset.warnings
     assert "2 links to folders" in warning and "not followed (loop, more)" in warning
     (album.parent / "link").symlink_to(album)
-    assert names(open_corpus(f"folder:{album.parent / 'link'}")) == names(corpus)
+    assert names(open_dataset(f"folder:{album.parent / 'link'}")) == names(dataset)
 
 
 def test_the_projects_own_figures_are_no_photographs(album, monkeypatch):
     monkeypatch.setenv("N2N_RESULTS", str(album / "results"))
     save(pixels(seed=9), album / "results" / "figures" / "bundled-smoke" / "noise.png")
-    (warning,) = open_corpus(f"folder:{album}").warnings
+    (warning,) = open_dataset(f"folder:{album}").warnings
     assert warning.startswith("1 file of") and "this project's own results (results)" in warning
     monkeypatch.setenv("N2N_RESULTS", str(album))  # asked for by name
-    assert len(names(open_corpus(f"folder:{album}"))) == 4
+    assert len(names(open_dataset(f"folder:{album}"))) == 4
 
 
 def test_what_cannot_be_opened_is_named(album, monkeypatch):
@@ -147,7 +147,7 @@ def test_what_cannot_be_opened_is_named(album, monkeypatch):
         return walk(base, onerror=onerror, **options)
 
     monkeypatch.setattr(os, "walk", closed)
-    (warning,) = open_corpus(f"folder:{album}").warnings
+    (warning,) = open_dataset(f"folder:{album}").warnings
     assert warning.startswith("3 files of")
     for part in (
         "private cannot be listed: Permission denied.",
@@ -163,8 +163,8 @@ def test_a_file_instead_of_a_folder_and_impossible_names(album):
         (album / "no", "there is no such folder"),
         ("x" * 5_000, "cannot be read|no such folder"),
     ]:
-        with pytest.raises(CorpusError, match=what):
-            open_corpus(f"folder:{path}")
+        with pytest.raises(DatasetError, match=what):
+            open_dataset(f"folder:{path}")
 
 
 def test_relative_paths_and_the_home_folder(album, monkeypatch):
@@ -173,7 +173,7 @@ def test_relative_paths_and_the_home_folder(album, monkeypatch):
     assert (
         len(
             {
-                open_corpus(f"folder:{path}").fingerprint
+                open_dataset(f"folder:{path}").fingerprint
                 for path in ("album", "./album/", "~/album", str(album))
             }
         )
@@ -185,22 +185,22 @@ def test_relative_paths_and_the_home_folder(album, monkeypatch):
 
 
 def test_only_new_and_changed_files_are_decoded_again(album, monkeypatch):
-    open_corpus(f"folder:{album}")
+    open_dataset(f"folder:{album}")
     seen = []
     examine = folder.examine
     monkeypatch.setattr(folder, "examine", lambda data, name: seen.append(name) or examine(data, name))
-    first = open_corpus(f"folder:{album}")
+    first = open_dataset(f"folder:{album}")
     assert seen == []
     save(pixels(seed=7), album / "new.png")
     save(pixels(seed=8), album / "1.png")
-    second = open_corpus(f"folder:{album}")
+    second = open_dataset(f"folder:{album}")
     assert sorted(seen) == ["1.png", "new.png"] and second.fingerprint != first.fingerprint
     (album / "new.png").unlink()
     save(pixels(seed=1), album / "1.png")
-    assert open_corpus(f"folder:{album}").fingerprint == first.fingerprint
+    assert open_dataset(f"folder:{album}").fingerprint == first.fingerprint
     for kept in (photos.paths.cache() / "folders").iterdir():
         kept.write_text('{"version": 1, "files": 3}')  # damaged, or of another version
-    assert open_corpus(f"folder:{album}").fingerprint == first.fingerprint
+    assert open_dataset(f"folder:{album}").fingerprint == first.fingerprint
 
 
 # --- the split ----------------------------------------------------------------------------------------------
@@ -209,11 +209,11 @@ def test_only_new_and_changed_files_are_decoded_again(album, monkeypatch):
 def test_without_lookalikes_the_split_is_what_it_was(tmp_path, scenes):
     for i in range(25):
         save(pixels(33 + i, 40, seed=i), tmp_path / "in" / f"{i}.png")
-    corpus = open_corpus(f"folder:{tmp_path / 'in'}", seed=3)
+    dataset = open_dataset(f"folder:{tmp_path / 'in'}", seed=3)
     files = sorted(p.name for p in (tmp_path / "in").iterdir())
     order = permutation(generator(3, "folder/split"), 25)
-    assert [name for name, *_ in corpus.recipe["val"]] == [files[i] for i in order[:2]]
-    assert [[name, group] for name, _, group in corpus.recipe["train"]] == [
+    assert [name for name, *_ in dataset.recipe["val"]] == [files[i] for i in order[:2]]
+    assert [[name, group] for name, _, group in dataset.recipe["train"]] == [
         [files[i], k] for k, i in enumerate(order[2:])
     ]
 
@@ -238,35 +238,35 @@ def test_resized_and_edited_copies_stay_on_one_side(tmp_path, scenes, seed):
         save(image, base / f"{stem} (1).jpg", quality=60)
         for how, copy in copies(image).items():
             save(copy, base / "edited" / f"{stem}-{how}.png")
-    corpus = open_corpus(f"folder:{base}", 200, 20, seed=seed)
+    dataset = open_dataset(f"folder:{base}", 200, 20, seed=seed)
     of = {
         split: {
-            Path(name).name.split(" ")[0].split("-")[0].partition(".")[0] for name in names(corpus, split)
+            Path(name).name.split(" ")[0].split("-")[0].partition(".")[0] for name in names(dataset, split)
         }
         for split in ("train", "val")
     }
     assert len(of["train"]) == 7 and len(of["val"]) == 1 and not of["train"] & of["val"]
-    assert len(names(corpus)) == 8 * 7
-    groups = {group for _, _, group in corpus.recipe["train"]}
-    assert groups == set(range(7)) and set(np.bincount(corpus.train.photo)) <= {28, 29}  # even over scenes
-    assert any(w.startswith("48 photographs looking like another one") for w in corpus.warnings)
+    assert len(names(dataset)) == 8 * 7
+    groups = {group for _, _, group in dataset.recipe["train"]}
+    assert groups == set(range(7)) and set(np.bincount(dataset.train.photo)) <= {28, 29}  # even over scenes
+    assert any(w.startswith("48 photographs looking like another one") for w in dataset.warnings)
 
 
 def test_different_photographs_do_not_look_alike(tmp_path, scenes):
     for name, image in scenes.items():
         save(image, tmp_path / "in" / name.replace(".jpg", ".png"))
-    corpus = open_corpus(f"folder:{tmp_path / 'in'}")
-    assert len({*map(tuple, corpus.recipe["train"])}) == 7 and not corpus.warnings
+    dataset = open_dataset(f"folder:{tmp_path / 'in'}")
+    assert len({*map(tuple, dataset.recipe["train"])}) == 7 and not dataset.warnings
 
 
 def test_a_series_of_one_scene_is_split_and_said(tmp_path, scenes):
     image = np.asarray(scenes["coffee.png"])
     for i in range(4):
         save(np.clip(image.astype(int) + i, 0, 255).astype(np.uint8), tmp_path / "in" / f"{i}.png")
-    corpus = open_corpus(f"folder:{tmp_path / 'in'}", 12, 3)
-    (warning,) = corpus.warnings
-    assert warning.startswith("All 4 photographs look alike") and len(corpus.photographs("val")) == 1
-    assert len(corpus.train) == 12
+    dataset = open_dataset(f"folder:{tmp_path / 'in'}", 12, 3)
+    (warning,) = dataset.warnings
+    assert warning.startswith("All 4 photographs look alike") and len(dataset.photographs("val")) == 1
+    assert len(dataset.train) == 12
 
 
 def test_lookalikes_are_found_among_many():
@@ -289,7 +289,7 @@ def test_ranges_one_colour_and_profiles_are_said(album):
     save(np.linspace(0, 4_095, 1_920).astype(np.uint16).reshape(40, 48), album / "twelve.tif")
     save(np.zeros((40, 48), np.uint8), album / "black.png")
     save(pixels(seed=5), album / "wide gamut.png", icc_profile=b"Display P3" * 20)
-    said = " ".join(open_corpus(f"folder:{album}").warnings)
+    said = " ".join(open_dataset(f"folder:{album}").warnings)
     assert (
         "1 photograph read as 12-bit values in files of 16 bits, as the largest value in each file "
         "suggests: twelve.tif." in said
@@ -319,12 +319,12 @@ ODD = [
 def test_files_and_folders_of_any_name(album, name):
     base = album.rename(album.parent / name)
     save(pixels(8, 8), base / f"{name}.png")  # too small
-    corpus = open_corpus(f"folder:{base}", 6, 2)
-    (warning,) = corpus.warnings
+    dataset = open_dataset(f"folder:{base}", 6, 2)
+    (warning,) = dataset.warnings
     assert "1 file of folder:" in warning and "smaller than 32 on a side" in warning
     assert warning.isprintable() and len(warning) < 600
-    json.dumps(corpus.recipe, ensure_ascii=False).encode()
-    where = photos.paths.report(corpus.name, "paper-bf16")
+    json.dumps(dataset.recipe, ensure_ascii=False).encode()
+    where = photos.paths.report(dataset.name, "paper-bf16")
     assert (
         where.parent == photos.paths.results()
         and len(os.fsencode(where.name)) < 256
@@ -334,12 +334,12 @@ def test_files_and_folders_of_any_name(album, name):
 
 def test_a_folder_whose_name_is_not_utf8_is_refused_in_a_sentence(album):
     base = album.rename(os.fsdecode(os.fsencode(album.parent) + b"/caf\xe9"))
-    with pytest.raises(CorpusError, match="caf\ufffd: this path is not valid UTF-8.*make a link") as caught:
-        open_corpus(f"folder:{base}")
+    with pytest.raises(DatasetError, match="caf\ufffd: this path is not valid UTF-8.*make a link") as caught:
+        open_dataset(f"folder:{base}")
     str(caught.value).encode()
     photos.paths.report(f"folder:{base}", "smoke")  # made before the folder is looked at
     (album.parent / "link").symlink_to(base)
-    assert len(names(open_corpus(f"folder:{album.parent / 'link'}"))) == 3
+    assert len(names(open_dataset(f"folder:{album.parent / 'link'}"))) == 3
 
 
 # --- memory -------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from n2nlib.data import decoding
-from n2nlib.errors import CorpusError
+from n2nlib.errors import DatasetError
 
 
 def encoded(image, format="PNG", **options):
@@ -143,7 +143,7 @@ def test_where_white_is_zero():
 
 
 def test_negative_values_are_refused():
-    with pytest.raises(CorpusError, match="^x.tif cannot be read as a photograph: its values go from -5 to"):
+    with pytest.raises(DatasetError, match="^x.tif cannot be read as a photograph: its values go from -5 to"):
         decoding.decode(tiff(ramp(100, np.int32) - 5), "x.tif")
 
 
@@ -152,7 +152,7 @@ def test_sixteen_bit_colour_keeps_its_upper_byte_or_is_refused():
     for data in (png16(colour), tiff(colour), tiff(colour, order=">")):
         assert np.array_equal(decoding.decode(data, "x"), colour >> 8)
     for data in (png16(colour >> 4), tiff(colour >> 4)):  # 12-bit values: black but for the lowest four bits
-        with pytest.raises(CorpusError, match="16-bit colour values stay below 4,096 of 65,535"):
+        with pytest.raises(DatasetError, match="16-bit colour values stay below 4,096 of 65,535"):
             decoding.decode(data, "x")
 
 
@@ -172,7 +172,7 @@ def test_other_floating_point_values_are_refused(odd):
     values = np.linspace(0, 1, 40 * 48, dtype=np.float32).reshape(40, 48)
     values[3, 3] = odd
     with pytest.raises(
-        CorpusError,
+        DatasetError,
         match="floating-point values go from .* and only those from 0 to 1 or from 0 to 255 are read",
     ):
         decoding.decode(tiff(values), "x")
@@ -180,11 +180,11 @@ def test_other_floating_point_values_are_refused(odd):
 
 def test_colour_of_32_bits_is_refused_with_a_sentence_without_addresses():
     values = np.zeros((40, 48, 3), np.float32)
-    with pytest.raises(CorpusError) as caught:
+    with pytest.raises(DatasetError) as caught:
         decoding.decode(tiff(values), "x.tif")
     assert "a TIFF file of a kind that is not read (such as 32-bit colour)" in str(caught.value)
     for data in (b"", b"no image"):
-        with pytest.raises(CorpusError) as caught:
+        with pytest.raises(DatasetError) as caught:
             decoding.decode(data, "x.jpg")
         assert " at 0x" not in str(caught.value)  # the same sentence every time: reports depend on it
 
@@ -251,7 +251,7 @@ def test_damaged_files_are_read_or_refused_by_name(data):
             bad[data.draw(st.integers(0, min(len(bad), 400) - 1))] = data.draw(st.integers(0, 255))
     try:
         out = decoding.decode(bytes(bad), "x.jpg")
-    except CorpusError as error:
+    except DatasetError as error:
         assert str(error).startswith("x.jpg ") and " at 0x" not in str(error)
     else:
         assert out.dtype == np.uint8 and out.ndim == 3 and out.shape[2] == 3
@@ -266,7 +266,7 @@ def test_photographs_of_200_megapixels_are_read_and_those_beyond_the_limit_refus
     assert decoding.decode(data, "x").shape == (40, 48, 3)
     monkeypatch.setattr(decoding, "MOST_PIXELS", 1_900)
     with pytest.raises(
-        CorpusError, match="x.png cannot be read as a photograph: it has more than 1,900 pixels"
+        DatasetError, match="x.png cannot be read as a photograph: it has more than 1,900 pixels"
     ):
         decoding.decode(data, "x.png")
 
@@ -281,7 +281,7 @@ def test_a_header_that_claims_terapixels_costs_no_memory():
         + struct.pack(">I", 9)
         + b"IDAT"
     )
-    with pytest.raises(CorpusError, match="more than 1,000,000,000 pixels"):
+    with pytest.raises(DatasetError, match="more than 1,000,000,000 pixels"):
         decoding.decode(b"\x89PNG\r\n\x1a\n" + chunk, "x")
 
 
