@@ -64,6 +64,10 @@ class Interval:
     def __str__(self) -> str:
         return format(self)
 
+    def holds(self, x: float) -> bool:
+        """Whether x is inside; false without an interval."""
+        return self.low is not None and bool(self.low <= x <= self.high)
+
     def p_above(self, x: float) -> float | None:
         """Return the one-sided p value for "the truth is above x"; None without an interval."""
         return None if self.se is None else float(sps.t.cdf(_standardise(x - self.value, self.se), self.df))
@@ -274,6 +278,13 @@ def equal_means(means: Sequence[float], sds: Sequence[float], n: int | Sequence[
     between = np.sum(n * np.square(means - np.average(means, weights=n))) / (k - 1)
     within = np.sum((n - 1) * np.square(sds)) / (n.sum() - k)
     return PValue(sps.f.sf(between / within, k - 1, n.sum() - k))
+
+
+def seem_exchanged(a: Interval, b: Interval, printed: tuple[float, float]) -> bool:
+    """Whether two intervals exclude the value printed for each, and hold that printed for the other."""
+    of_a, of_b = printed
+    own = a.holds(of_a) or b.holds(of_b)
+    return not own and a.holds(of_b) and b.holds(of_a)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from scipy import stats as sps
 
 from n2nlib import experiments, paper
 from n2nlib.analysis import measurements
-from n2nlib.analysis.intervals import FEWEST, Interval, MeanSD
+from n2nlib.analysis.intervals import FEWEST, Interval, MeanSD, seem_exchanged
 from n2nlib.analysis.measurements import measurement
 from n2nlib.data import Pairs, authors, measure
 from n2nlib.data.authors import COUNT, PublicPairs
@@ -216,11 +217,7 @@ class Level:
     @property
     def compatible(self) -> bool | None:
         """Whether the printed level is in the prediction interval; None without one."""
-        return self.holds(self.printed.mean)
-
-    def holds(self, level: float) -> bool | None:
-        """Whether a level (dB) is in the prediction interval; None without one."""
-        return bool(self.predicted.low <= level <= self.predicted.high) if self.predicted else None
+        return self.predicted.holds(self.printed.mean) if self.predicted else None
 
     def to_dict(self) -> dict[str, Any] | None:
         """Return the prediction as `Interval.to_dict` and `in_range`; None where nothing is predicted."""
@@ -253,12 +250,11 @@ class Levels:
     @property
     def exchanged(self) -> list[tuple[str, str]]:
         """Pairs of rows that contradict their own printed levels and fit each other's."""
-        wrong = [label for label, level in self.rows.items() if level.compatible is False]
+        judged = [(label, level) for label, level in self.rows.items() if level.predicted]
         return [
             (a, b)
-            for i, a in enumerate(wrong)
-            for b in wrong[i + 1 :]
-            if self.rows[a].holds(self.rows[b].printed.mean) and self.rows[b].holds(self.rows[a].printed.mean)
+            for (a, x), (b, y) in combinations(judged, 2)
+            if seem_exchanged(x.predicted, y.predicted, (x.printed.mean, y.printed.mean))
         ]
 
 

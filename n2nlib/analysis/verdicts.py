@@ -181,7 +181,7 @@ def _level(m: Measured, predicted: Interval | None, evidence: Evidence) -> tuple
             f"{predicted:.2f} dB is predicted for the authors' images: too few for an interval",
             predicted,
         )
-    inside = predicted.low <= claim.published <= predicted.high
+    inside = predicted.holds(claim.published)
     wider = (
         ""
         if evidence.numbers[name]["in_range"]

@@ -88,13 +88,19 @@ class Exchange(NamedTuple):
     """How the rows +L1 and +BN on the authors' public pairs fit their printed levels, and each other's."""
 
     predicted: list[Interval]  # dB, with 95 % prediction intervals
-    printed: list[float]  # dB
-    as_printed: list[bool]
-    other: list[bool]
+    printed: tuple[float, float]  # dB
+
+    @property
+    def as_printed(self) -> list[bool]:
+        return [x.holds(value) for x, value in zip(self.predicted, self.printed, strict=True)]
+
+    @property
+    def other(self) -> list[bool]:
+        return [x.holds(value) for x, value in zip(self.predicted, self.printed[::-1], strict=True)]
 
     @property
     def exchanged(self) -> bool:
-        return all(self.other) and not any(self.as_printed)
+        return intervals.seem_exchanged(*self.predicted, self.printed)
 
 
 def exchange(found: Ledger) -> Exchange | None:
@@ -103,8 +109,8 @@ def exchange(found: Ledger) -> Exchange | None:
     levels = [predicted(found, label) for label in labels]
     if None in levels:
         return None
-    printed = [paper.value(f"table2.{label}.psnr") for label in labels]
-    return Exchange(levels, printed, _inside(levels, printed), _inside(levels, printed[::-1]))
+    printed = tuple(paper.value(f"table2.{label}.psnr") for label in labels)
+    return Exchange(levels, printed)
 
 
 def exchanged(found: Ledger) -> str:
@@ -144,10 +150,6 @@ def exchanged(found: Ledger) -> str:
 def predicted(found: Ledger, row: str) -> intervals.Interval | None:
     """What a row would reach on the authors' validation images (dB); None without an interval."""
     return found.number(f"authors.level.{row}") or None
-
-
-def _inside(intervals, values) -> list[bool]:
-    return [x.low <= value <= x.high for x, value in zip(intervals, values, strict=True)]
 
 
 def rate_verdicts(found: Ledger) -> str:

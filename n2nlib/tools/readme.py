@@ -9,7 +9,7 @@ from pathlib import Path
 
 from n2nlib import paths
 from n2nlib.analysis.claims import COMPATIBLE, INCOMPATIBLE, REPRODUCED
-from n2nlib.analysis.intervals import Interval
+from n2nlib.analysis.intervals import Interval, seem_exchanged
 from n2nlib.errors import ReportError
 
 DOCUMENTS = ("README.md", "RESULTS.md")
@@ -68,9 +68,7 @@ def _rows(l1: dict, bn: dict) -> str:
     if not {l1["verdict"], bn["verdict"]} <= {COMPATIBLE, INCOMPATIBLE}:
         return f"{title} The two rows have not been measured on the authors' public pairs."
     a, b = (Interval(**claim["ours"]) for claim in (l1, bn))
-    exchanged = l1["verdict"] == bn["verdict"] == INCOMPATIBLE and (
-        a.low <= bn["published"] <= a.high and b.low <= l1["published"] <= b.high
-    )
+    exchanged = seem_exchanged(a, b, (l1["published"], bn["published"]))
     meaning = (
         "Each interval contains the value printed for the other row: the two rows of Table 2 seem to be "
         "exchanged."
@@ -107,8 +105,8 @@ def speed(record: dict) -> str:
     }
     ratio = rate["engine", 1, "fp32"] / rate["plain, 1 thread", 1, "as PyTorch"]
     return (
-        f"On one core of a machine with {record['machine']} the engine trains TNet {ratio:.1f} times as fast "
-        "as a textbook PyTorch loop, with the same numbers in fp32."
+        f"On one core ({record['machine']}), the engine trains TNet {ratio:.1f} times as fast as a textbook "
+        "PyTorch loop, with the same numbers in fp32."
     )
 
 

@@ -18,6 +18,7 @@ from n2nlib.analysis.intervals import (
     holm,
     mean_interval,
     paired,
+    seem_exchanged,
     welch,
 )
 from n2nlib.errors import ReportError
@@ -264,3 +265,18 @@ def test_bad_input_is_a_sentence():
         paired([1, 2, 3], [1, 2])
     with pytest.raises(ReportError, match="photograph numbers"):
         crossed(np.ones((5, 10)), photo=np.arange(9))
+
+
+@pytest.mark.parametrize(
+    "low, high, printed, exchanged",
+    [
+        ((24.1, 25.0), (25.1, 25.5), (25.3, 24.5), True),
+        ((24.1, 25.0), (25.1, 25.5), (24.5, 25.3), False),  # as printed
+        ((24.1, 25.4), (25.1, 25.5), (25.3, 24.5), False),  # holds its own as well
+        ((24.1, 25.0), (25.1, 25.2), (25.3, 24.5), False),  # does not hold the other's
+        ((None, None), (25.1, 25.5), (25.3, 24.5), False),  # too few seeds
+    ],
+)
+def test_rows_seem_exchanged_where_each_interval_holds_only_the_others_value(low, high, printed, exchanged):
+    a, b = (Interval(25.0, *ends, 3, "") for ends in (low, high))
+    assert seem_exchanged(a, b, printed) is exchanged
