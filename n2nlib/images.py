@@ -47,6 +47,11 @@ def open_image(path: str | os.PathLike) -> Image.Image:
 
     Raises ReportError where it cannot be read.
     """
+    return read_image(path)[0]
+
+
+def read_image(path: str | os.PathLike) -> tuple[Image.Image, list[str]]:
+    """Read an image file as `open_image` does; return it and what is lost, a sentence per kind of loss."""
     name = visible(os.fspath(path))
     try:
         return upright(Path(path).read_bytes(), name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +61,59 @@ def test_results_inside_the_folder_are_no_input(photo, tmp_path):
     assert [f.name for f in (tmp_path / "in" / "out").rglob("*")] == ["a.png"]
 
 
+def test_a_folder_inside_the_output_is_denoised(photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["denoise", "in", "-o", "."]) == 0
+    assert np.array_equal(pixels("a.png"), np.asarray(denoise(photo)))
+
+
+def frames(path, **options):
+    made = [Image.new("RGB", (40, 40), (40 * i, 0, 0)) for i in range(4)]
+    made[0].save(path, save_all=True, append_images=made[1:], **options)
+
+
+def test_what_is_lost_is_said(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    values = np.arange(1600).reshape(40, 40)
+    for name in ("pages.tif", "moving.png", "moving.webp", "still.gif"):
+        frames(name)
+    Image.fromarray((40 * values).astype(np.uint16)).save("deep.png")
+    Image.fromarray((2 * values).astype(np.uint16)).save("dim.tif")
+    Image.fromarray((values / 1600).astype(np.float32)).save("float.tif")
+    Image.fromarray((40 * values).astype(np.int32)).save("int.tif")
+    Path("colour.ppm").write_bytes(b"P6 40 40 65535\n" + (40 * values).astype(">u2").repeat(3).tobytes())
+    Path("grey.ppm").write_bytes(b"P5 40 40 255\n" + values.astype(np.uint8).tobytes())
+    Image.new("RGB", (40, 40)).save("plain.bmp")
+    frames("deep-pages.tif")
+    with Image.open("deep.png") as deep:
+        deep.save("deep-pages.tif", save_all=True, append_images=[deep])
+    assert main(["denoise", ".", "-o", "out"]) == 0
+    first = "only the first is kept"
+    assert dict(line.split(" -> ") for line in capfd.readouterr().out.splitlines()) == {
+        "pages.tif": f"out/pages.tif (4 frames: {first})",
+        "moving.png": f"out/moving.png (4 frames: {first})",
+        "moving.webp": f"out/moving.webp (4 frames: {first})",
+        "still.gif": f"out/still.png (4 frames: {first})",
+        "deep.png": "out/deep.png (16 bits written as 8)",
+        "dim.tif": "out/dim.tif (16 bits written as 8, read as 12-bit values in files of 16 bits)",
+        "float.tif": "out/float.tif (32 bits written as 8, read as floating-point values from 0 to 1)",
+        "int.tif": "out/int.tif (32 bits written as 8, read as 16-bit values in files of 32 bits)",
+        "colour.ppm": "out/colour.ppm (16 bits written as 8)",
+        "grey.ppm": "out/grey.ppm",
+        "plain.bmp": "out/plain.bmp",
+        "deep-pages.tif": f"out/deep-pages.tif (2 frames: {first}; 16 bits written as 8)",
+    }
+
+
+@pytest.mark.parametrize("name", ["x.tif", "x.png", "x.webp"])
+def test_frames_are_not_overwritten_by_the_first(tmp_path, name, capfd):
+    frames(tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    assert main(["denoise", str(tmp_path / name), "-o", str(tmp_path), "--force"]) == 1
+    assert f"{name} holds 4 frames, and the result is one: choose another OUT." in capfd.readouterr().err
+    assert (tmp_path / name).read_bytes() == before
+
+
 def test_orientation_profile_and_exif(photo, tmp_path):
     exif = photo.getexif()
     exif[0x0112], exif[0x010F] = 6, "Camera"  # turned by 90 degrees; the maker
@@ -88,6 +143,15 @@ def test_transparency_is_kept_or_refused(photo, tmp_path, capfd):
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
+        (
+            ["x.png", "y.png", "-o", "one.png"],
+            2,
+            "one.png is one file, and 2 images are given: name a folder",
+        ),
+        (["full", "-o", "one.png"], 2, "one.png is one file, and a folder is given: name a folder"),
+        (["x.png", "full", "-o", "full/a.png"], 2, "full/a.png is one file, and 2 images are given"),
+        (["x.png", "-o", ""], 2, "-o '' names nothing: name a folder, or a file for a single image"),
+        (["full", "-o", "full/../full"], 2, "full/../full is the input folder: name another one"),
         (["x.png", "-o", "y.xyz"], 1, "y.xyz: choose one of the suffixes .jpg"),
         (["missing.png", "-o", "y.png"], 1, "missing.png cannot be read: No such file"),
         (["empty", "-o", "y"], 2, "no image found: name image files, or folders"),
@@ -97,7 +161,10 @@ def test_transparency_is_kept_or_refused(photo, tmp_path, capfd):
 def test_mistakes_get_a_sentence(arguments, status, says, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    Image.new("L", (4, 4)).save("full/a.png")
     assert main(["denoise", *arguments]) == status and says in capfd.readouterr().err
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.png", "empty", "full"]
 
 
 def test_a_full_disk_costs_the_one_file(photo, tmp_path, monkeypatch, capfd):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     readable image, has values of an unknown range, is smaller than 32 pixels on a side or larger than
     `MOST_PIXELS`.
     """
-    image, _, _ = _rgb(data, name)
+    image, *_ = _rgb(data, name)
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
     step = max(
@@ -68,7 +69,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
 
 def examine(data: bytes, name: str) -> Examined:
     """Decode an image file and return what a scan keeps of it; raises DatasetError as `decode` does."""
-    image, assumed, profile = _rgb(data, name)
+    image, assumed, profile, _ = _rgb(data, name)
     counts = np.array(image.histogram(), np.float64).reshape(3, 256)
     share, level = counts / counts.sum(axis=1, keepdims=True), np.arange(256)
     variance = share @ level**2 - (share @ level) ** 2
@@ -127,11 +128,25 @@ def _opened(source):
 
 
 def upright(data: bytes, name: str):
-    """Return an image file's first frame as an upright Pillow image of 8 bits per channel.
+    """Return an image file's first frame as an upright Pillow image of 8 bits per channel, and what it lacks.
 
-    Raises DatasetError for what is not a readable image or has values of an unknown range.
+    That is a sentence for each kind of loss: further frames, and bits. Raises DatasetError for what is not a
+    readable image or has values of an unknown range.
     """
-    return _decoded(data, name, 1)[0]
+    image, assumed, _, bits = _decoded(data, name, 1)
+    lost = [f"{n} frames: only the first is kept"] if (n := frames(data)) > 1 else []
+    if bits > 8:
+        lost.append(f"{bits} bits written as 8" + (f", read as {assumed}" if assumed else ""))
+    return image, lost
+
+
+def frames(data: bytes) -> int:
+    """Return how many frames or pages an image file holds, as far as they can be found."""
+    try:
+        with _opened(io.BytesIO(data)) as image:
+            return getattr(image, "n_frames", 1)
+    except Exception:  # a damaged second frame: the first one was read
+        return 1
 
 
 def _rgb(data: bytes, name: str):
@@ -140,8 +155,8 @@ def _rgb(data: bytes, name: str):
 
 
 def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
-    """Return the upright image, the range that was assumed of its values, and whether it has another
-    profile."""
+    """Return the upright image, the range that was assumed of its values, whether it has another profile,
+    and how many bits its file stores per value."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -153,11 +168,12 @@ def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
                     f"{name} is {image.width}x{image.height} pixels, smaller than {smallest} on a side."
                 )
             profile = _other_profile(image.info.get("icc_profile"))
-            image, assumed = _eight_bits(image)
+            image, assumed, bits = _eight_bits(image)
         if opaque and image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
-        return image.convert("RGB") if opaque and image.mode != "RGB" else image, assumed, profile
+        image = image.convert("RGB") if opaque and image.mode != "RGB" else image
+        return image, assumed, profile, bits
     except DatasetError:
         raise
     except Image.DecompressionBombError:
@@ -189,8 +205,8 @@ def _unidentified(data: bytes) -> str:
 
 
 def _eight_bits(image):
-    """Decode a file's image; return it upright in a mode of 8 bits, and the range that was assumed of its
-    values."""
+    """Decode a file's image; return it upright in a mode of 8 bits, the range that was assumed of its values,
+    and how many bits the file stores per value."""
     from PIL import Image
 
     raw = " ".join(
@@ -203,6 +219,10 @@ def _eight_bits(image):
         if image.format == "PPM"
         else max((n for tag in _MAXIMA for n in _numbers(tags.get(tag))), default=0)
     )
+    bits = stored
+    if image.format in ("BMP", "PPM"):  # they name bits per pixel, and the largest value
+        largest = max(map(int, re.findall(r"\d+", raw)), default=255)
+        bits = 16 if image.format == "PPM" and (largest > 255 or ";16" in raw) else 8
     image.load()  # a truncated file fails here
     _turn_upright(image)
     if image.mode == "F":
@@ -218,10 +238,10 @@ def _eight_bits(image):
     else:
         if stored > 8:
             _refuse_dim(image, raw)
-        return image, ""
+        return image, "", bits
     if tags.get(_PHOTOMETRIC) == 0:  # white is zero: Pillow inverts such images of 8 bits only
         values = 255 - values
-    return Image.fromarray(values), assumed
+    return Image.fromarray(values), assumed, bits
 
 
 def _turn_upright(image) -> None:

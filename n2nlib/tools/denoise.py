@@ -17,10 +17,11 @@ from PIL import Image
 from torch import nn
 
 from n2nlib import paths
+from n2nlib.data.decoding import frames
 from n2nlib.data.folder import Scan, walk
 from n2nlib.denoising import denoise_pixels
 from n2nlib.errors import ReportError
-from n2nlib.images import open_image, pixels_of
+from n2nlib.images import pixels_of, read_image
 from n2nlib.pretrained import load_pretrained, manifest
 from n2nlib.text import visible
 
@@ -48,9 +49,7 @@ def main(arguments: list[str]) -> int:
     """Denoise the files; return 0, or 1 where some of them failed (the others are written)."""
     args = parser().parse_args(arguments)
     network = load_pretrained(args.network)
-    jobs = list(planned([Path(p) for p in args.images], args.output))
-    if not jobs:
-        raise ReportError("no image found: name image files, or folders that hold some.")
+    jobs = planned([Path(p) for p in args.images], args.output)
     try:
         failed = process(jobs, network, args.force)
     except KeyboardInterrupt:
@@ -78,21 +77,39 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
-def planned(images: list[Path], output: str) -> Iterator[Job]:
-    """Yield what is to be done; a folder's files keep their places below it."""
-    target = Path(output)
-    single = len(images) == 1 and not images[0].is_dir()
-    if single and target.suffix and not target.is_dir() and not output.endswith(("/", os.sep)):
-        yield Job(images[0], target)
+def planned(images: list[Path], output: str) -> list[Job]:
+    """Return what is to be done; a folder's files keep their places below it.
+
+    Raises ReportError where OUT cannot take the results, or where there is no image.
+    """
+    if not output:
+        raise ReportError("-o '' names nothing: name a folder, or a file for a single image.")
+    target, one = Path(output), len(images) == 1 and not images[0].is_dir()
+    folder = target.is_dir() or output.endswith(("/", os.sep))
+    if one and target.suffix and not folder:
+        return [Job(images[0], target)]
+    jobs = [job for image in images for job in _below(image, target)]
+    if not jobs:
+        raise ReportError("no image found: name image files, or folders that hold some.")
+    if not (one or folder) and (target.exists() or target.suffix.lower() in FORMATS):
+        given = f"{len(jobs)} images are" if len(jobs) > 1 else "a folder is"
+        raise ReportError(f"{_shown(target)} is one file, and {given} given: name a folder.")
+    return jobs
+
+
+def _below(image: Path, target: Path) -> Iterator[Job]:
+    """Yield the jobs of a file or folder whose results belong below a folder."""
+    if not image.is_dir():
+        yield Job(image, target / _named(Path(image.name)))
         return
-    for image in images:
-        if not image.is_dir():
-            yield Job(image, target / _named(Path(image.name)))
-            continue
-        for name in sorted(walk(image, Scan())):
-            source = image / name
-            if not source.resolve().is_relative_to(target.resolve()):  # results of an earlier call
-                yield Job(source, target / _named(Path(name)))
+    inside, folder = target.resolve(), image.resolve()
+    if inside == folder:
+        raise ReportError(f"{_shown(target)} is the input folder: name another one for the results.")
+    for name in sorted(walk(image, Scan())):
+        source = image / name
+        earlier = inside.is_relative_to(folder) and inside in source.resolve().parents
+        if not earlier:  # no result of an earlier call
+            yield Job(source, target / _named(Path(name)))
 
 
 def _named(name: Path) -> Path:
@@ -109,9 +126,11 @@ def process(jobs: list[Job], network: nn.Module, force: bool) -> int:
         for number, job in enumerate(jobs, 1):
             try:
                 check(job.target, force, written)
-                save(denoised(job.source, network, bar.update), job.target)
+                image, lost = denoised(job, network, bar.update)
+                save(image, job.target)
                 written.add(job.target.resolve())
-                bar.write(f"{_shown(job.source)} -> {_shown(job.target)}")
+                note = f" ({'; '.join(lost)})" if lost else ""
+                bar.write(f"{_shown(job.source)} -> {_shown(job.target)}{note}")
             except ReportError as error:
                 failed += 1
                 place = "" if _shown(job.source) in str(error) else f"{_shown(job.source)}: "
@@ -130,10 +149,18 @@ def check(target: Path, force: bool, written: set[Path]) -> None:
         raise ReportError(f"{_shown(target)} exists: add --force to overwrite it.")
 
 
-def denoised(source: Path, network: nn.Module, advance) -> Image.Image:
-    """Read and denoise one file."""
-    pixels, back = pixels_of(open_image(source))
-    return back(denoise_pixels(pixels, network, advance))
+def denoised(job: Job, network: nn.Module, advance) -> tuple[Image.Image, list[str]]:
+    """Read and denoise one file; return the image, and sentences on what of the file it lacks.
+
+    Raises ReportError where the result would replace a file of several frames by its first one.
+    """
+    image, lost = read_image(job.source)
+    if job.target.exists() and job.target.samefile(job.source) and (n := frames(job.source.read_bytes())) > 1:
+        raise ReportError(
+            f"{_shown(job.source)} holds {n} frames, and the result is one: choose another OUT."
+        )
+    pixels, back = pixels_of(image)
+    return back(denoise_pixels(pixels, network, advance)), lost
 
 
 def save(image: Image.Image, target: Path) -> None:
