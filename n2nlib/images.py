@@ -79,11 +79,24 @@ def _of_pillow(image: Image.Image) -> tuple[np.ndarray, Back]:
 
 
 def _of_tensor(tensor: torch.Tensor) -> tuple[np.ndarray, Back]:
-    values = tensor.detach().cpu()
-    if values.dtype == torch.bfloat16:  # which NumPy lacks
-        values = values.float()
-    pixels, array_back = _of_array(values.numpy(), tensor.dtype, (-3, -1))
+    pixels, array_back = _of_array(array_of(tensor), tensor.dtype, (-3, -1))
     return pixels, lambda out: torch.from_numpy(array_back(out)).to(tensor.device, tensor.dtype)
+
+
+def array_of(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's values on the CPU, without gradients; bfloat16 becomes float32.
+
+    Raises ReportError for a sparse tensor, and for a type that NumPy lacks.
+    """
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    try:
+        return tensor.numpy(force=True)
+    except (RuntimeError, TypeError) as error:
+        raise ReportError(
+            f"a {tensor.layout} tensor of {tensor.dtype} on {tensor.device} has no array: expected a dense "
+            "one of numbers."
+        ) from error
 
 
 def _of_array(array: np.ndarray, dtype, axes, channels=(1, 3, 4)) -> tuple[np.ndarray, Back]:

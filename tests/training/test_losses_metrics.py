@@ -63,6 +63,72 @@ def test_a_data_range_is_demanded():
         psnr(clean, noisy)
 
 
+def test_tensors_are_read_with_gradients_and_in_bfloat16():
+    clean, noisy = pictures(2)
+    real, half = (
+        torch.from_numpy(noisy / 255).to(t).requires_grad_() for t in (torch.float64, torch.bfloat16)
+    )
+    assert np.array_equal(psnr(clean / 255, real, 1), psnr(clean / 255, noisy / 255, 1))
+    assert np.array_equal(ssim(clean / 255, real, 1), ssim(clean / 255, noisy / 255, 1))
+    as_read = half.detach().float().numpy()
+    assert np.array_equal(psnr(torch.from_numpy(clean / 255), half, 1), psnr(clean / 255, as_read, 1))
+
+
+def test_an_estimate_may_leave_the_range_and_be_black():
+    clean, noisy = pictures(2)
+    far = noisy / 255 * 2 - 0.5
+    expected = -10 * np.log10(((clean / 255 - far) ** 2).mean(axis=(1, 2, 3)))
+    np.testing.assert_allclose(psnr(clean / 255, far, 1), expected)
+    dark = np.ones_like(clean)
+    assert psnr(dark, dark * 0.5, 255) == pytest.approx([-20 * np.log10(0.5 / 255)] * 2)
+    assert (psnr(clean / 127.5 - 1, noisy / 127.5 - 1, 2) == pytest.approx(psnr(clean, noisy, 255))) is True
+
+
+def nan(images):
+    return np.where(np.arange(len(images))[:, None, None, None] == 1, np.nan, images)
+
+
+@pytest.mark.parametrize(
+    ("change", "data_range", "says"),
+    [
+        (
+            lambda c, n: (c, n / 255),
+            255,
+            "image holds float64 values up to 1, which does not fit data_range=255",
+        ),
+        (
+            lambda c, n: (c / 255, n / 255),
+            255,
+            "clean holds float64 values up to 1, .*bring both images to one",
+        ),
+        (lambda c, n: (c, n), 1, "clean holds uint8 values up to 255, which does not fit data_range=1"),
+        (lambda c, n: (c / 255, n), 1, "image holds uint8 values up to 255"),
+        (lambda c, n: (c.astype(float), n.astype(float)), 1, "clean holds float64 values up to 255"),
+        (lambda c, n: (c / 255, nan(n / 255)), 1, "1 of 2 images hold NaN or infinite values"),
+        (lambda c, n: (c, n), 0, "data_range is 0: expected a number above 0, such as 255 for uint8"),
+        (lambda c, n: (c, n), np.nan, "data_range is nan"),
+        (lambda c, n: (c, n), "255", "data_range is '255'"),
+        (lambda c, n: (c, n), None, "data_range is None"),
+        (lambda c, n: (c[:0], n[:0]), 255, r"shapes \(0, 3, 32, 32\) .* cannot be compared"),
+        (lambda c, n: (c, n * 1j), 255, "uint8 and complex128 cannot be compared: expected real numbers"),
+        (lambda c, n: (c, torch.from_numpy(n).to_sparse()), 255, "a torch.sparse_coo tensor of torch.uint8"),
+    ],
+)
+@pytest.mark.parametrize("metric", [psnr, ssim, global_psnr])
+def test_mistakes_of_scale_get_a_sentence(metric, change, data_range, says):
+    clean, noisy = pictures(2)
+    clean[0, 0, 0, :2] = noisy[0, 0, 0, :2] = 0, 255
+    with pytest.raises(ReportError, match=says):
+        metric(*change(clean, noisy), data_range)
+
+
+def test_ssim_needs_seven_pixels():
+    clean, noisy = pictures(2)
+    for one, other in ((clean[..., :6], noisy[..., :6]), (clean.transpose(0, 2, 3, 1),) * 2):
+        with pytest.raises(ReportError, match="of at least 7x7 pixels"):
+            ssim(one, other, 255)
+
+
 def test_shapes_must_agree():
     clean, noisy = pictures(2)
     with pytest.raises(ReportError, match=r"\(2, 3, 32, 32\).*\(1, 3, 32, 32\)"):
