@@ -13,7 +13,7 @@ from torch import nn
 from n2nlib.data import Pairs
 from n2nlib.denoising import denoise
 from n2nlib.device import resolve
-from n2nlib.errors import ReportError
+from n2nlib.errors import ReportError, whole_number
 from n2nlib.models import build
 from n2nlib.pretrained import load_pretrained
 from n2nlib.spec import RunSpec
@@ -89,8 +89,9 @@ class Model:
     def train(self, train_input: torch.Tensor, train_target: torch.Tensor, num_epochs: int) -> None:
         """Train on noisy pairs (N,3,32,32) of values 0 to 255, from the present weights, in the stored order.
 
-        Raises ReportError for tensors of another shape or range.
+        Raises ReportError for tensors of another shape or range, and for less than one epoch.
         """
+        num_epochs = whole_number("num_epochs", num_epochs, 1)
         check(train_input, "train_input")
         check(train_target, "train_target")
         if train_input.shape != train_target.shape:
@@ -133,9 +134,15 @@ def check_pairs(pairs: Pairs, name: str) -> None:
 
 def check(images: torch.Tensor, name: str) -> None:
     """Raise ReportError for anything but a tensor (N,3,H,W) of values from 0 to 255."""
-    if not isinstance(images, torch.Tensor) or images.ndim != 4 or images.shape[1] != 3 or not len(images):
+    if not isinstance(images, torch.Tensor) or images.ndim != 4 or images.shape[1] != 3 or not images.numel():
         found = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
         raise ReportError(f"{name} is {found}: expected a tensor (N, 3, H, W).")
+    if images.layout != torch.strided or images.is_complex() or images.dtype == torch.bool:
+        raise ReportError(
+            f"{name} is a {images.layout} tensor of {images.dtype}: expected dense real numbers."
+        )
     low, high = float(images.min()), float(images.max())
     if not (low >= 0 and high <= 255):
         raise ReportError(f"{name} has values from {low:g} to {high:g}: expected 0 to 255.")
+    if images.is_floating_point() and 0 < high <= 1:
+        raise ReportError(f"{name} has values from {low:g} to {high:g}: expected 0 to 255; multiply by 255.")

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from n2nlib.data.sampling import box_mean, generator, subsample
-from n2nlib.errors import ReportError
+from n2nlib.errors import ReportError, whole_number
 from n2nlib.evaluation.metrics import judging, to_uint8
 from n2nlib.images import pixels_of
 from n2nlib.pretrained import load_pretrained
@@ -109,7 +109,8 @@ def denoise_pixels(
 def _denoise_tile(tile: np.ndarray, network: nn.Module, device: torch.device) -> np.ndarray:
     side = getattr(network, "side", 0)
     height, width = tile.shape[1:3]
-    x = torch.from_numpy(np.array(tile)).to(device)
+    kind = np.uint8 if tile.dtype == np.uint8 else np.float32  # PyTorch lacks some, such as big-endian ones
+    x = torch.from_numpy(np.array(tile, kind)).to(device)
     x = x.permute(0, 3, 1, 2).float()  # (N,H,W,C) -> (N,C,H,W), channels last in memory
     if tile.dtype == np.uint8:
         x = x.div(255)
@@ -202,11 +203,9 @@ def noisy_pair(photo, cell: int = 8, seed: int = 0) -> NoisyPair:
             "a photograph of 8 bits (uint8), grey or RGB without alpha, is expected: convert it."
         )
     height, width = pixels.shape[1:3]
-    if isinstance(cell, bool) or not isinstance(cell, int) or not 1 <= cell <= min(height, width):
-        raise ReportError(
-            f"cell is {cell!r}: expected a whole number from 1 to the shorter side, "
-            f"{min(height, width)} pixels."
-        )
+    cell, seed = whole_number("cell", cell, 1), whole_number("seed", seed, 0)
+    if cell > min(height, width):
+        raise ReportError(f"cell is {cell}: expected at most the shorter side, {min(height, width)} pixels.")
     cells = (height // cell, width // cell)
     drawn = [subsample(pixels[0], generator(seed, "noisy pair", i), cells) for i in range(2)]
     made = (*drawn, box_mean(pixels[0], cells))

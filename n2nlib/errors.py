@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class ReportError(Exception):
@@ -32,6 +33,13 @@ class StoreError(ReportError):
 
 class MissingPackage(ReportError):
     """An optional package that is not installed."""
+
+
+def whole_number(what: str, value: object, least: int, error: type[ReportError] = ReportError) -> int:
+    """Return a whole number as an int; raises `error` for anything else, and for one below `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise error(f"{what} is {value!r}: expected a whole number of at least {least}.")
+    return int(value)
 
 
 def unknown_name(

@@ -7,10 +7,10 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
-from n2nlib.errors import ReportError, unknown_name
+from n2nlib.errors import ReportError, unknown_name, whole_number
 
 #: Raised by hand whenever the same RunSpec would train to other weights (tests/test_semantics.py watches it).
 SEMANTICS = 1
@@ -81,12 +81,8 @@ class RunSpec:
             if name not in known:
                 raise unknown_name(kind, name, known)
         for name, least in (("n_train", 1), ("epochs", 1), ("batch", 1), ("seed", 0), ("n_photos", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-                raise ReportError(
-                    f"RunSpec.{name} is {value!r}: expected a whole number of at least {least}."
-                )
-            object.__setattr__(self, name, int(value))  # NumPy integers are not JSON-serialisable
+            # An int, since NumPy integers are not JSON-serialisable.
+            object.__setattr__(self, name, whole_number(f"RunSpec.{name}", getattr(self, name), least))
         for name, what in (
             ("lr", "a learning rate between 0 and 1"),
             ("averaging", "a decay of 0 (none) up to below 1"),

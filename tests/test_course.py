@@ -88,6 +88,28 @@ def test_a_model_predicts_in_kind(dataset):
         model.train(noisy, noisy[:2], 1)
 
 
+def test_a_model_refuses_what_it_cannot_train_on(dataset):
+    model, noisy = Model(), torch.from_numpy(np.array(dataset.val.a))
+    before = [p.clone() for p in model.network.parameters()]
+    for images, epochs, says in (
+        *((noisy, n, rf"num_epochs is {n!r}: .*of at least 1") for n in (1.5, "1", 0, -1, True, None)),
+        (noisy.float() / 255, 1, "train_input has values from 0 to 1: expected 0 to 255; multiply by 255"),
+        (noisy.float() * torch.nan, 1, "from nan to nan: expected 0 to 255"),
+        (noisy * 1j, 1, "train_input is a torch.strided tensor of torch.complex64: expected dense real"),
+        (noisy > 0, 1, "tensor of torch.bool"),
+        (noisy.to_sparse(), 1, "is a torch.sparse_coo tensor of torch.uint8"),
+        (noisy[:, :, :0], 1, r"is \(12, 3, 0, 32\): expected a tensor"),
+    ):
+        with pytest.raises(ReportError, match=says):
+            model.train(images, images, epochs)
+    with pytest.raises(ReportError, match="multiply by 255"):
+        model.predict(noisy.double() / 255)
+    assert all(map(torch.equal, before, model.network.parameters()))
+    assert not model.predict(torch.zeros(1, 3, 5, 5)).isnan().any()  # black images have no scale
+    model.train(noisy[:2], noisy[:2], np.int64(1))
+    assert not all(map(torch.equal, before, model.network.parameters()))
+
+
 @pytest.mark.parametrize("name", ["course", "denoising", "images", "pretrained"])
 def test_examples_in_docstrings(name):
     found = doctest.testmod(import_module(f"n2nlib.{name}"))

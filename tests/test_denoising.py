@@ -45,7 +45,7 @@ def test_kinds_come_back_in_kind(photo, tmp_path):
     assert np.array_equal(np.asarray(denoise(Image.fromarray(photo))), expected)
     Image.fromarray(photo).save(tmp_path / "x.png")
     assert np.array_equal(np.asarray(denoise(tmp_path / "x.png")), expected)
-    for dtype in (np.float16, np.float32, np.float64):
+    for dtype in (np.float16, np.float32, np.float64, ">f4", ">f8", np.longdouble):
         found = denoise((photo / 255).astype(dtype))
         assert found.dtype == dtype and np.abs(found * 255 - expected).max() < 1.5
     tensor = denoise(torch.from_numpy(photo / 255).permute(2, 0, 1).to(torch.bfloat16))
@@ -151,6 +151,10 @@ def test_progress_reaches_the_whole(photo):
         (np.zeros((0, 5, 3), np.uint8), "at least one pixel"),
         (np.zeros((5, 5), np.int64), r"type int64: expected uint8 \(0 to 255\) or floating point"),
         (torch.zeros(3, 5, 5, dtype=torch.int32), "type torch.int32: expected uint8"),
+        (
+            torch.zeros(3, 5, 5).to_sparse(),
+            "a torch.sparse_coo tensor of torch.float32 .* expected a dense one",
+        ),
         (np.zeros((5, 5), bool), "type bool"),
         (np.full((5, 5), 255.0), "from 255 to 255: expected 0 to 1; divide by 255"),
         (np.full((5, 5), -0.5), "from -0.5 to -0.5: expected 0 to 1; scale or clip it"),
@@ -191,14 +195,18 @@ def test_a_noisy_pair_is_drawn_around_its_clean_image(photo):
 
 def test_what_cannot_be_sub_sampled_gets_a_sentence(photo):
     for image, cell, says in (
-        (photo, 0, "cell is 0: expected a whole number from 1 to the shorter side, 45 pixels"),
-        (photo, 46, "cell is 46"),
+        (photo, 0, "cell is 0: expected a whole number of at least 1"),
+        (photo, 46, "cell is 46: expected at most the shorter side, 45 pixels"),
         (photo, 2.0, "cell is 2.0"),
         (photo / 255, 4, "8 bits"),
         (np.zeros((45, 45, 4), np.uint8), 4, "without alpha"),
     ):
         with pytest.raises(ReportError, match=says):
             noisy_pair(image, cell)
+    for seed in ("a", None, 1.5, -1, True):
+        with pytest.raises(ReportError, match="seed is .*: expected a whole number of at least 0"):
+            noisy_pair(photo, seed=seed)
+    assert np.array_equal(noisy_pair(photo, np.int64(5), np.uint8(3)).a, noisy_pair(photo, 5, 3).a)
 
 
 def test_public_names_are_there():

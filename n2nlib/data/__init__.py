@@ -17,7 +17,7 @@ from n2nlib.data.epfl import write_epfl
 from n2nlib.data.noise import canonical
 from n2nlib.data.pairs import Pairs
 from n2nlib.data.photos import Photograph
-from n2nlib.errors import DatasetError, unknown_name
+from n2nlib.errors import DatasetError, unknown_name, whole_number
 from n2nlib.text import visible
 
 __all__ = ["Dataset", "Pairs", "Photograph", "bench_pairs", "open_dataset", "write_epfl"]
@@ -34,9 +34,9 @@ def open_dataset(
     `poisson:PEAK`, `bernoulli:KEEP` or `impulse:P` (drawn around the clean image, then clipped to 8 bits).
     Raises DatasetError for an unknown name or noise, sizes below 1, or a folder without usable files.
     """
-    for what, value, least in (("n_train", n_train, 1), ("n_val", n_val, 1), ("seed", seed, 0)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise DatasetError(f"{what} is {value!r}: expected a whole number of at least {least}.")
+    n_train = whole_number("n_train", n_train, 1, DatasetError)
+    n_val = whole_number("n_val", n_val, 1, DatasetError)
+    seed = whole_number("seed", seed, 0, DatasetError)
     noise = canonical(noise)
     kind, _, where = str(name).partition(":")
     if any("\ud800" <= c <= "\udfff" for c in where):  # bytes of a path that are not UTF-8
