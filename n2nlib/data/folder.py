@@ -27,56 +27,17 @@ from n2nlib.text import visible
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
 # What telephones, cameras and drawing programs write, and Pillow does not open or not as it was meant:
 # counted in a folder.
-UNREAD = {  # fmt: skip
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jxl",
-    ".jp2",
-    ".dng",
-    ".raw",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    ".orf",
-    ".raf",
-    ".rw2",
-    ".pef",
-    ".srw",
-    ".psd",
-    ".xcf",
-    ".svg",
-    ".eps",
-    ".tga",
-    ".exr",
-    ".hdr",
-    ".ico",
-    ".jfif",
-    ".pgm",
-    ".pnm",
-}
+UNREAD = set(
+    ".heic .heif .avif .jxl .jp2 .dng .raw .cr2 .cr3 .nef .arw .orf .raf .rw2 .pef .srw .psd .xcf .svg "
+    ".eps .tga .exr .hdr .ico .jfif .pgm .pnm".split()
+)
 # Folders of thumbnails, deleted files and previews (in small letters). Photo programs, cameras' cards, NAS
 # boxes and operating systems make them beside the photographs; nearly all others begin with one of `HIDDEN`.
-NOT_ALBUMS = {  # fmt: skip
-    "__macosx",
-    "lost+found",
-    "thumbnails",
-    "thumbnail",
-    "thumbs",
-    "thumb",
-    "_thumbs",
-    "_thumbnails",
-    "previews",
-    "recycler",
-    "recycled",
-    "recycle bin",
-    "system volume information",
-    "network trash folder",
-    "temporary items",
-    "__pycache__",
-    "node_modules",
-}
+NOT_ALBUMS = {
+    "__macosx", "lost+found", "thumbnails", "thumbnail", "thumbs", "thumb", "_thumbs", "_thumbnails",
+    "previews", "recycler", "recycled", "recycle bin", "system volume information", "network trash folder",
+    "temporary items", "__pycache__", "node_modules",
+}  # fmt: skip
 NOT_ALBUM_SUFFIXES = (".lrdata", ".lrcat-data")  # Lightroom's previews and their like
 HIDDEN = (".", "@", "$", "#")
 #: Of many files that are skipped, so many are named.
@@ -129,9 +90,8 @@ def folder(path: str, seed: int) -> Source:
     if len(scenes) == 1:
         notes.append(
             f"All {len(found.good)} photographs look alike (series of one scene, or copies of one "
-            "photograph): they are split between "
-            "training and validation all the same, so validation does not show how well networks do on "
-            "other photographs."
+            "photograph): they are split between training and validation all the same, so validation does "
+            "not show how well networks do on other photographs."
         )
         scenes = [[i] for i in range(len(found.good))]
     notes += _of_photographs(found.good, scenes)
@@ -343,21 +303,18 @@ def _left_out(found: Scan, name: str):
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(found.unread.items()))
         yield (
             f"{_files(found.unread.total())} of {name} skipped, of kinds that are not read ({kinds}): "
-            "convert them to one of "
-            f"{', '.join(sorted(SUFFIXES))}."
+            f"convert them to one of {', '.join(sorted(SUFFIXES))}."
         )
     if hidden := +found.hidden:
         places = [where for where, _ in sorted(hidden.items())]
         yield (
             f"{_files(hidden.total())} of {name} skipped, hidden or in folders of thumbnails, previews or "
-            "deleted files "
-            f"or of this project's own results ({_named(places)})."
+            f"deleted files or of this project's own results ({_named(places)})."
         )
     if found.links:
         yield (
             f"{len(found.links)} link{'s' * (len(found.links) > 1)} to folders of {name} not followed "
-            f"({_named(found.links)}): "
-            "move the photographs there, or name the other folder."
+            f"({_named(found.links)}): move the photographs there, or name the other folder."
         )
 
 
@@ -368,8 +325,7 @@ def _of_photographs(good: list[tuple[str, str, Examined]], scenes: list[list[int
     if alike := [names[i] for scene in scenes for i in scene[1:]]:
         notes.append(
             f"{_photographs(len(alike))} looking like another one (resized or edited copies, or one scene "
-            f"twice: {_named(alike)}) "
-            "counted as views of the same photograph, all on one side of the split."
+            f"twice: {_named(alike)}) counted as views of the same photograph, all on one side of the split."
         )
     assumed = defaultdict(list)
     for name, (*_, examined) in zip(names, good, strict=True):
