@@ -37,72 +37,17 @@ class Profile:
         return RunSpec.from_dict({"dataset": fingerprint, **base, **changes})
 
 
-PROFILES = {
-    p.name: p
-    for p in (
-        Profile(
-            "smoke",
-            n_train=256,
-            n_val=40,
-            epochs=2,
-            seeds=2,
-            unet_seeds=1,
-            extra_seeds=1,
-            saliency=8,
-            slow=2,
-            trials=2,
-        ),
-        Profile(
-            "quick",
-            n_train=3_250,
-            n_val=200,
-            epochs=4,
-            seeds=2,
-            unet_seeds=1,
-            extra_seeds=1,
-            saliency=40,
-            slow=8,
-            trials=4,
-        ),
-        Profile(
-            "overnight",
-            n_train=8_000,
-            n_val=1_000,
-            epochs=10,
-            seeds=5,
-            unet_seeds=3,
-            extra_seeds=3,
-            saliency=200,
-            slow=50,
-            trials=12,
-        ),
-        Profile(
-            "paper",
-            n_train=50_000,
-            n_val=1_000,
-            epochs=50,
-            seeds=5,
-            unet_seeds=5,
-            extra_seeds=3,
-            saliency=200,
-            slow=50,
-            trials=48,
-        ),
-        Profile(
-            "paper-bf16",
-            n_train=50_000,
-            n_val=1_000,
-            epochs=50,
-            seeds=5,
-            unet_seeds=3,
-            extra_seeds=3,
-            saliency=200,
-            slow=50,
-            trials=12,
-            precision="bf16",
-        ),
-    )
-}
+# fmt: off
+_ALL = (
+    #       name        n_train  n_val epochs seeds unet_seeds extra_seeds saliency slow trials precision
+    Profile("smoke",        256,    40,     2,    2,         1,          1,       8,   2,     2),
+    Profile("quick",      3_250,   200,     4,    2,         1,          1,      40,   8,     4),
+    Profile("overnight",  8_000, 1_000,    10,    5,         3,          3,     200,  50,    12),
+    Profile("paper",     50_000, 1_000,    50,    5,         5,          3,     200,  50,    48),
+    Profile("paper-bf16", 50_000, 1_000,   50,    5,         3,          3,     200,  50,    12, "bf16"),
+)
+# fmt: on
+PROFILES = {profile.name: profile for profile in _ALL}
 
 
 def profile(name: str) -> Profile:

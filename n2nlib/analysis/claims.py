@@ -77,19 +77,7 @@ class Judged:
 
     def to_dict(self) -> dict:
         """Return plain JSON values."""
-        fields = (
-            "id",
-            "topic",
-            "place",
-            "says",
-            "unit",
-            "published",
-            "above",
-            "below",
-            "tolerance",
-            "size",
-            "shown",
-        )
+        fields = "id topic place says unit published above below tolerance size shown".split()
         claim = asdict(self.claim)
         ours = None if self.ours is None else self.ours.to_dict()
         found = {

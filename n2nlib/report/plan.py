@@ -26,17 +26,7 @@ from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
 
 #: Packages whose version may change a result.
-PACKAGES = (
-    "torch",
-    "numpy",
-    "pandas",
-    "scipy",
-    "matplotlib",
-    "scikit-image",
-    "scikit-learn",
-    "pillow",
-    "PyWavelets",
-)
+PACKAGES = "torch numpy pandas scipy matplotlib scikit-image scikit-learn pillow PyWavelets".split()
 #: Name of the step that writes report.html and report.pdf.
 REPORT = "report"
 #: Name of the step that trains a short stored run again.
