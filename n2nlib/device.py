@@ -1,6 +1,4 @@
-"""What there is to compute on: processor cores, a GPU that the installed PyTorch can use, and bf16
-arithmetic.
-"""
+"""The hardware: processor cores, a GPU that the installed PyTorch can use, and bf16."""
 
 from __future__ import annotations
 
@@ -51,22 +49,19 @@ def resolve(device: str) -> str:
             )
         raise ReportError(
             f"device 'cuda' was asked for, but PyTorch cannot use the GPU ({fault}): update the driver, "
-            "install a build of "
-            "PyTorch for this GPU, or choose DEVICE=cpu."
+            "install a build of PyTorch for this GPU, or choose DEVICE=cpu."
         )
     if fault is not None:
         _say_once(
             f"A GPU is present, but PyTorch cannot use it ({fault}). The CPU is used instead; to use the "
-            "GPU, update the "
-            "driver or install a build of PyTorch for it."
+            "GPU, update the driver or install a build of PyTorch for it."
         )
     return "cpu"
 
 
 @cache
 def gpu_fault() -> str | None:
-    """Return why PyTorch cannot compute on the GPU, or None if one small convolution there gives the
-    right result.
+    """Return why PyTorch cannot compute on the GPU; None if a small convolution is right.
 
     Where PyTorch is not loaded, another process tries it, so that this one stays quick and survives a crash.
     """
@@ -104,8 +99,7 @@ def try_gpu() -> None:
 
 
 def emulates_bf16() -> bool:
-    """Say whether this CPU only emulates bf16, measured by a small convolution and its gradient (under a
-    second).
+    """Whether this CPU only emulates bf16, measured by a small convolution and its gradient.
 
     Measured, not read from the processor's flags: limits on the instruction set, and other processors, are
     then right as well.
@@ -115,9 +109,7 @@ def emulates_bf16() -> bool:
 
 @cache
 def _bf16_ratio() -> float:
-    """Return how many times as long a convolution takes in bf16 as in fp32, on one thread; the best of
-    three.
-    """
+    """Return the time of a convolution in bf16 over fp32, on one thread; the best of three."""
     import torch
 
     def seconds(low: bool) -> float:

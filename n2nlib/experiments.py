@@ -49,7 +49,7 @@ def learning_rates(profile: Profile, fingerprint: str) -> Rows:
 
 
 def one_rate_three_times(profile: Profile, fingerprint: str) -> Rows:
-    """TNet at 5e-4 with three sets of seeds: Table 1, if Adam had never seen the learning rate that was set.
+    """TNet at 5e-4 with three sets of seeds: Table 1, had Adam never seen the rates.
 
     No rows where the profile has too few seeds for an interval.
     """
@@ -285,9 +285,7 @@ def unique(*tables: Rows) -> list[RunSpec]:
 
 
 def all_runs(profile: Profile, dataset) -> list[RunSpec]:
-    """Return every training run on the report's own dataset, so that one sweep makes them before the
-    chapters ask.
-    """
+    """Return every run on the report's own dataset, so that one sweep trains them all."""
     rows = [table(profile, dataset.fingerprint) for table in (*JUDGED, small_network)]
     return [
         s

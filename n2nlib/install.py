@@ -24,8 +24,7 @@ def main(venv: str = ".venv") -> int:
     if sys.version_info < OLDEST:
         print(
             f"error: this needs Python {_dotted(OLDEST)} or later, and `{sys.executable}` is "
-            f"{_dotted(sys.version_info[:2])}: "
-            "name another one, as in `make PYTHON=python3.12`.",
+            f"{_dotted(sys.version_info[:2])}: name another one, as in `make PYTHON=python3.12`.",
             file=sys.stderr,
         )
         return 2

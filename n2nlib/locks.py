@@ -16,8 +16,7 @@ WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def lock(path: Path, timeout: float = -1):
-    """Return a lock on a file as a context that is held already; a sentence and no lock where there are
-    no locks.
+    """Return a held lock on a file as a context; without file locks a sentence and no lock.
 
     A lock file that only exists or not would stay behind on a cluster's machine that dies, and everybody
     would wait for it. Raises OSError where the file cannot be written, filelock.Timeout where another process
@@ -26,17 +25,17 @@ def lock(path: Path, timeout: float = -1):
     if (fault := _fault(path.parent)) is None:
         return FileLock(path, timeout=timeout).acquire()
     _say_once(
-        f"The file system of {path.parent} has no locks ({fault}): two commands at a time may train the "
-        "same run twice. Run one at "
-        "a time, or set N2N_RESULTS to a folder on another disk."
+        f"The file system of {path.parent} has no locks ({fault}): two commands at a time may train the same "
+        "run twice. Run one at a time, or set N2N_RESULTS to a folder on another disk."
     )
     return contextlib.nullcontext()
 
 
 @cache
 def _fault(folder: Path) -> str | None:
-    """Return why a folder's file system has no locks, or None; raises OSError where nothing can be
-    written there.
+    """Return why a folder has no file locks, or None.
+
+    Raises OSError where nothing can be written.
     """
     try:
         import fcntl

@@ -141,7 +141,7 @@ def _margin(entry: Mapping[str, Any]) -> float:
 
 
 def margin(*rows: str, metric: str = "psnr") -> float:
-    """Return how far values may lie apart and count as equal: of one row (a level) or of two (a difference).
+    """Return how far values may lie apart and count as equal: a level or a difference.
 
     A practical size plus what five seeds can resolve, a multiple of the published standard deviations of
     the rows (added in squares): `margins` in `paper.toml`. dB, or the unit of Table 1 for

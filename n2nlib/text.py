@@ -13,8 +13,7 @@ from n2nlib.agreement import DIGITS
 
 
 def visible(name: str, longest: int = 120) -> str:
-    """Return the name of a file, folder or dataset on one line that any terminal prints, shortened in its
-    middle if it is long.
+    """Return a name on one line that any terminal prints, shortened in its middle if long.
 
     Line breaks, control characters and those that reorder a text are written as Python escapes; bytes that
     are not UTF-8 become replacement characters.
@@ -33,8 +32,7 @@ def visible(name: str, longest: int = 120) -> str:
 
 
 def literal(text: str) -> str:
-    """Return text as Markdown (and so HTML and Typst, which are made from it) that shows exactly these
-    characters.
+    """Return text as Markdown (and so HTML and Typst) that shows exactly these characters.
 
     Whatever may mean something there is a numeric character reference; only these survive JupyterLab's search
     for equations, pipe tables and raw HTML alike.
@@ -56,7 +54,7 @@ def cell(value: Any, digits: int) -> str:
 
 
 def flat(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame for a CSV file: each column of intervals or of means becomes columns of plain numbers.
+    """Return a frame for a CSV file: intervals and means become columns of plain numbers.
 
     A column `x` of intervals becomes `x`, `x low`, `x high` and `x n`; one of means with deviations `x`, `x
     sd` and `x n`; one of values with standard errors `x` and `x se`.

@@ -1,4 +1,4 @@
-"""Rows of runs against a reference row: the noun that chapters 03, 04 and 06 and the ledger are made of."""
+"""Rows of runs against a reference row: the noun of chapters 03, 04, 06 and of the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How networks do on data that they were not trained on: transfer between datasets, and whole photographs."""
+"""Transfer of trained networks to other datasets, other noise and whole photographs."""
 
 from __future__ import annotations
 

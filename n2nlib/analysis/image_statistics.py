@@ -1,4 +1,4 @@
-"""Statistics of each validation image for networks and filters: averages, differences and their intervals."""
+"""Statistics per validation image: averages, differences and their intervals."""
 
 from __future__ import annotations
 

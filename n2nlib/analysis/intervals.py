@@ -22,8 +22,9 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its interval: `low` and `high` are None when n < 3, and then only `value` is printed.
+    """An estimate with its interval.
 
+    `low` and `high` are None when n < 3; then only `value` is printed.
     A value of NaN is printed as a dash: there was nothing to measure.
 
     `n` counts seeds (or clusters); `se` and `df` are the standard error and Student's degrees of
@@ -238,7 +239,7 @@ def cluster_bootstrap(
     draws: int = 1_000,
     confidence: float = 0.95,
 ) -> Interval:
-    """Return `statistic(index)` on all data, with an interval from resampling whole clusters (photographs).
+    """Return `statistic(index)` on all data, with an interval from resampling whole clusters.
 
     `statistic` takes row numbers, so it may be a mean, a ratio or an AUC; `cluster` (N,) numbers the
     photograph of each row. The interval is the bootstrap standard error times Student's t with clusters - 1
@@ -355,7 +356,9 @@ def _satterthwaite(terms, total: float | None = None, least: float = 1.0) -> flo
 
 
 def _photo_means(arm: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """Return (n, photographs): each photograph's summed deviation from the arm's mean, scaled so that rows
-    average to the rows' mean deviation (a photograph with more images weighs more)."""
+    """Return the summed deviation of each photograph from its arm's mean: (n, photographs).
+
+    Scaled so that rows average to the rows' mean deviation: a photograph with more images weighs more.
+    """
     sums = np.stack([np.bincount(photo, weights=row - arm.mean()) for row in arm])
     return sums * sums.shape[1] / len(photo)

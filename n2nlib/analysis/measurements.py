@@ -1,4 +1,4 @@
-"""Expensive results that are computed once and stored: each kind is one function with a declared version.
+"""Expensive results, computed once and stored: one function with a version per kind.
 
 A measurement's identity is its kind, its version and its arguments. Whoever changes what a function computes
 raises its version, and the stored answers of the old one are no longer found

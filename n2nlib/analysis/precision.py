@@ -13,7 +13,7 @@ Effect = tuple[RunSpec, str, Interval]
 
 
 def precision_effects(store: RunStore, precisions: Sequence[str] = ("bf16",)) -> list[Effect]:
-    """Return (kind of run, precision, PSNR in dB minus that in fp32) wherever three pairs of runs are stored.
+    """Return (kind of run, precision, PSNR in dB minus that in fp32) from three pairs of runs on.
 
     Pairs share dataset, size and seed; intervals are at 90 %. Without precisions the store is not read.
     """

@@ -192,7 +192,7 @@ def _costs(claim: Claim, evidence: Evidence) -> Measured:
 
 
 def cost(rows: dict[str, Sequence], metric: str) -> dict[str, list[float]]:
-    """Return what each run of some rows needed to `common_level`: training images, MACs of them, or seconds.
+    """Return what each run needed to reach `common_level`: training images, MACs or seconds.
 
     Linear between two validations; a run that is there at its first validation counts up to it.
     """

@@ -1,4 +1,4 @@
-"""Levels on the authors' own images: eleven public pairs, their trained TNet, and a calibration to all 1,000.
+"""Levels on the authors' own images: eleven public pairs, their TNet, and a calibration.
 
 Thirteen groups of the course published a checkpoint and its PSNR on the authors' validation set. Their
 checkpoints on the eleven pairs relate the one to the other, so the PSNR of any network on the pairs predicts
@@ -102,7 +102,7 @@ def _statistics(images: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise of the eleven pairs beside that of as many rebuilt images; false where the pairs are missing.
+    """The noise of the eleven pairs beside that of rebuilt images; false without the pairs.
 
     pairs, rebuilt: summaries as `measurements.noise` returns them; statistics: name -> value on the pairs,
     and the 2.5, 50 and 97.5 % quantiles over draws of rebuilt images; reason: why there is nothing.
@@ -204,7 +204,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Level:
-    """A row of Table 1 or 2 on the eleven pairs and, predicted, on the authors' validation set; PSNR in dB.
+    """A row of Table 1 or 2 on the eleven pairs and, predicted, on the authors' set; PSNR in dB.
 
     outside: how far `on_pairs` is from the calibrated range, 0 within it; predicted: None beyond its reach.
     """
@@ -227,7 +227,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Levels:
-    """Rows of Tables 1 and 2 by label, and the authors' released TNet; false where nothing could be judged.
+    """Rows of Tables 1 and 2 by label, and the authors' released TNet; false without any.
 
     released: where -> PSNR (dB) of each image, for the released network; ours: the same for our TNet,
     (seeds, images); record: `checkpoint_record`; reason: why there is nothing.

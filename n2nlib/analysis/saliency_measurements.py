@@ -1,4 +1,4 @@
-"""What chapter 05 measures: the statements of section 3 for each validation image, and the maps it shows.
+"""Measurements of chapter 05: the statements of section 3 per image, and the maps shown.
 
 A subject is a `Network` or a `Filter`. `per_image` measures a statistic of one or more subjects and returns
 `ImageStatistics`, which averages them and knows their intervals. Definitions: `n2nlib.evaluation.saliency`.
@@ -255,7 +255,7 @@ def rows(
     pictures: int,
     half: int,
 ) -> dict[str, Any]:
-    """The Jacobian row of the chosen pixel of each picture for networks and filters: arrays (pictures,H,W).
+    """The Jacobian row of one pixel per picture, for networks and filters: (pictures,H,W).
 
     parameters: of each filter by name. Rows of filters without a derivative reach `half` pixels.
     """

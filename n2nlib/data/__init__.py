@@ -42,8 +42,7 @@ def open_dataset(
     if any("\ud800" <= c <= "\udfff" for c in where):  # bytes of a path that are not UTF-8
         raise DatasetError(
             f"{visible(name)}: this path is not valid UTF-8, so that notebooks and reports cannot name it. "
-            "Rename the folder, "
-            "or make a link to it (ln -s) under another name."
+            "Rename the folder, or make a link to it (ln -s) under another name."
         )
     if (kind in ("folder", "epfl")) != bool(where) or kind not in (
         "bundled",
@@ -95,13 +94,11 @@ class Dataset:
 
     @property
     def notes_digest(self) -> str:
-        """16 hexadecimal digits that change when `warnings` do: what a report shows of them must not be
-        an old one."""
+        """16 hexadecimal digits that change when `warnings` do, so that no report shows old ones."""
         return hashlib.sha256(json.dumps(self.warnings).encode()).hexdigest()[:16]
 
     def sample(self, photo: np.ndarray) -> str:
-        """Say how many validation images there are and of how many photographs; `photo` numbers each
-        image's photograph."""
+        """Describe the validation images; `photo` numbers each image's photograph."""
         if not self.photographs_known:
             unknown = "photographs unknown: intervals take images as independent"
             return f"{len(photo):,} validation images ({unknown})"

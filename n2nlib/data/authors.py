@@ -76,8 +76,7 @@ def _fetch(address: str, digest: str, path: Path) -> None:
     except Exception as error:  # no network, no such file, wrong sum, full disk: the ways out are the same
         raise DatasetError(
             f"the public file {path.name} of the authors' data could not be downloaded "
-            f"({type(error).__name__}): "
-            "connect to the network, or set N2N_REAL to a folder that holds it."
+            f"({type(error).__name__}): connect to the network, or set N2N_REAL to a folder that holds it."
         ) from error
 
 

@@ -34,9 +34,9 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _MAXIMA, _SAMPLE_FORMAT = 258, 262, (281, 341), 
 
 @dataclass(frozen=True)
 class Examined:
-    """A scan's record of a photograph: `look` tells near-duplicates, `assumed` how its values became 8 bits
-    ('': as stored).
+    """A scan's record of a photograph.
 
+    `look` tells near-duplicates, `assumed` how its values became 8 bits ('': as stored).
     ratio: width / height; one_colour: hardly any variation; profile: it carries a colour profile other than
     sRGB.
     """
@@ -78,8 +78,7 @@ def examine(data: bytes, name: str) -> Examined:
 
 
 def area(path: Path) -> int:
-    """Return how many pixels of memory a file will take, from its header alone; 0 for a file that is not a
-    readable image."""
+    """Return how many pixels of memory a file will take, from its header; 0 if unreadable."""
     try:
         with _opened(path) as image:
             # A file is in memory whole while it is decoded: about 7 bytes of it weigh as much as a pixel.
@@ -111,8 +110,10 @@ class Room:
 
 
 def _trim() -> None:
-    """Return freed memory to the system: glibc keeps what each thread has freed, 400 MB after a
-    photograph of 100 megapixels."""
+    """Return freed memory to the system.
+
+    glibc keeps what each thread has freed: 400 MB after a photograph of 100 megapixels.
+    """
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -155,8 +156,7 @@ def _rgb(data: bytes, name: str):
 
 
 def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
-    """Return the upright image, the range that was assumed of its values, whether it has another profile,
-    and how many bits its file stores per value."""
+    """Return the upright image, the range assumed of its values, and whether its profile differs."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -205,8 +205,7 @@ def _unidentified(data: bytes) -> str:
 
 
 def _eight_bits(image):
-    """Decode a file's image; return it upright in a mode of 8 bits, the range that was assumed of its values,
-    and how many bits the file stores per value."""
+    """Decode a file's image: upright, in a mode of 8 bits, with the range assumed of its values."""
     from PIL import Image
 
     raw = " ".join(
@@ -284,8 +283,7 @@ def _of_integers(values: np.ndarray, declared: int, stored: int) -> tuple[np.nda
 
 
 def _refuse_dim(image, raw: str) -> None:
-    """Refuse 16-bit colour that Pillow cannot read whole, or whose upper byte (all that it keeps) holds
-    next to nothing."""
+    """Refuse 16-bit colour that Pillow cannot read whole or whose upper byte is nearly empty."""
     if "16" not in raw:
         raise ValueError(
             "it stores 16-bit colour plane by plane, which is not read; convert it to 8 bits per channel"

@@ -17,8 +17,7 @@ from n2nlib.errors import DatasetError
 #: A report's remark on intervals on these files.
 UNKNOWN_PHOTOGRAPHS = (
     "The files do not say which images were cut from the same photograph, so all intervals take images as "
-    "independent. Images of one "
-    "photograph are alike, so true intervals are wider by an unknown factor."
+    "independent. Images of one photograph are alike, so true intervals are wider by an unknown factor."
 )
 FILES = {"train": "train_data.pkl", "val": "val_data.pkl"}
 
@@ -36,8 +35,8 @@ def check(folder: Path) -> tuple[dict[str, str], list[str]]:
                 sums[split] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DatasetError(
-                f"epfl:{folder}: {name} cannot be read ({error.strerror}): "
-                f"the folder must hold {FILES['train']} and {FILES['val']}."
+                f"epfl:{folder}: {name} cannot be read ({error.strerror}): the folder must hold "
+                f"{FILES['train']} and {FILES['val']}."
             ) from error
         published = paper.value(f"files.{split}_bytes"), paper.value(f"files.{split}_sha256")
         if (path.stat().st_size, sums[split]) != published:

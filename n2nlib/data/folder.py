@@ -1,5 +1,4 @@
-"""`folder:PATH`: which files below a folder are photographs, which of them look alike, and what has to be
-said of the others."""
+"""`folder:PATH`: the photographs below a folder, near-duplicates, and notes on all others."""
 
 from __future__ import annotations
 
@@ -50,8 +49,7 @@ _SCAN_VERSION = 1  # raised when `examine` would find something else in the same
 
 @dataclass
 class Scan:
-    """The content of a folder: distinct photographs in the order of their paths, and what was left out and
-    why."""
+    """The content of a folder: photographs in the order of their paths, and what was left out."""
 
     good: list[tuple[str, str, Examined]] = field(default_factory=list)  # path below the folder, SHA-256
     faults: list[str] = field(default_factory=list)
@@ -247,8 +245,7 @@ def _examine(path: Path, name: str) -> tuple[str, str, dict]:
 
 
 def _shown(file: str) -> str:
-    """A path as it stands in the recipe: with slashes, and bytes that are not UTF-8 as replacement
-    characters."""
+    """Return a path as the recipe holds it: with slashes, and U+FFFD for bytes outside UTF-8."""
     return os.fsencode(Path(file).as_posix()).decode("utf-8", "replace")
 
 

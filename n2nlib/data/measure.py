@@ -147,7 +147,7 @@ def same_pixel(shape: tuple[int, int], n: int, seed: int = 0) -> dict[str, float
 
 
 def summary(pairs: Pairs) -> dict:
-    """Measure everything above on the noisy images of some pairs, as JSON values and, under `arrays`, arrays.
+    """Measure everything above on some pairs: JSON values and, under `arrays`, arrays.
 
     What needs the second noisy image (`pair_correlation`, `given_a`) is None where there is none; so are
     correlations and kurtosis where the photographs have no noise.
@@ -219,7 +219,7 @@ def averaged_draws(image: np.ndarray, counts: list[int], seed: int = 0) -> tuple
 
 
 def other_noise(clean: np.ndarray, name: str, seed: int = 0) -> dict:
-    """Draw another noise around clean images; measure it unclipped, and again once it is clipped to 8 bits.
+    """Draw another noise around clean images; measure it before and after clipping to 8 bits.
 
     Returns zero_mean (whether it claims to be), mean_error and clipped_mean_error, each with its standard
     error, the channel correlations and the kurtosis of the unclipped error, and the clipped images.

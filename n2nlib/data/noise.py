@@ -1,4 +1,4 @@
-"""Other noises, for comparison with the literature, and the named step that makes 8-bit images of them.
+"""Other noises, for comparison with the literature, and their quantisation to 8 bits.
 
 Each function takes images in 0..255 (..., 3, H, W) and a generator, and returns float32 of the same shape
 and range, unclipped: clipping would bias the mean that Noise2Noise relies on, so it is left to
@@ -20,7 +20,7 @@ def gaussian(clean: np.ndarray, rng: np.random.Generator, sigma: float) -> np.nd
 
 
 def poisson(clean: np.ndarray, rng: np.random.Generator, peak: float) -> np.ndarray:
-    """Replace each value by a scaled photon count, Poisson with mean `peak` at full white; zero-mean error.
+    """Replace each value by a scaled Poisson photon count with mean `peak` at full white.
 
     Its variance is value * 255 / peak. `clean` must hold whole numbers 0..255.
     """
@@ -72,9 +72,9 @@ NOISES = {
 
 
 def parse(name: str) -> tuple[str, float | None]:
-    """Return (kind, parameter) of `subpixel`, `gaussian:SIGMA255`, `poisson:PEAK`, `bernoulli:KEEP` or
-    `impulse:P`.
+    """Return kind and parameter of a noise.
 
+    `subpixel`, `gaussian:SIGMA255`, `poisson:PEAK`, `bernoulli:KEEP` or `impulse:P`.
     Raises DatasetError for an unknown kind, or a parameter that is missing or out of range.
     """
     kind, _, text = str(name).partition(":")

@@ -1,5 +1,4 @@
-"""Where photographs come from: the installed packages, a public sample of ImageNet, and what is common to
-all."""
+"""Sources of photographs: the installed packages and a public sample of ImageNet."""
 
 from __future__ import annotations
 
@@ -45,8 +44,8 @@ class Photograph:
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise DatasetError(
                 f"{visible(str(self.path))} is not the file that this dataset was made of (its SHA-256 sum "
-                "differs): put the original "
-                "back, or open the dataset again if the photographs were changed on purpose."
+                "differs): put the original back, or open the dataset again if the photographs were changed "
+                "on purpose."
             )
         return decode(data, visible(str(self.path)))
 
@@ -181,7 +180,7 @@ def _imagenet_cache() -> Path:
 
 
 def provide(photographs: tuple[Photograph, ...]) -> None:
-    """See that photographs of imagenet-sample are on disk, fetching those that the cache does not hold yet.
+    """Download the photographs of imagenet-sample that the cache lacks.
 
     Finished files are kept, so a second call resumes. Raises DatasetError, naming both ways out, when they
     cannot be had, or when the folder `N2N_PHOTOS` lacks some.

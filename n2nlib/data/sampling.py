@@ -1,4 +1,4 @@
-"""Random sub-pixel sampling: windows, cells, one pixel drawn per cell, and the cell mean it is drawn around.
+"""Random sub-pixel sampling: windows, cells, one random pixel per cell, and the cell mean.
 
 A window of a photograph is cut into 32x32 cells. The clean image is the mean of each cell; a noisy image
 takes one pixel of each cell, uniformly, the same pixel for the three channels. So E[noisy] is the cell
@@ -77,7 +77,7 @@ def windows(
 
 
 def edges(start, length, cells: int = SIDE) -> np.ndarray:
-    """Return where the cells of a window side begin and end: start + floor(i * length / cells), i = 0..cells.
+    """Return the bounds of the cells of a window side: start + floor(i * length / cells).
 
     Cells are whole pixels, so their sizes differ by one where `cells` does not divide `length`.
     """

@@ -1,4 +1,4 @@
-"""What a figure shows, in words made from what is drawn: the alternative text of the report's pictures."""
+"""The alternative text of figures, made from what is drawn."""
 
 from __future__ import annotations
 

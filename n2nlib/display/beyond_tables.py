@@ -62,7 +62,7 @@ def transfer(found: Transfer) -> pd.DataFrame:
 
 
 def whole_photographs(whole: WholePhotographs) -> pd.DataFrame:
-    """Each method on whole photographs at each size of cell: PSNR (dB), SSIM, and gains over the noisy image.
+    """Methods on whole photographs by cell size: PSNR (dB), SSIM, gain over the noisy image.
 
     height, width: medians of the sampled images in pixels.
     """

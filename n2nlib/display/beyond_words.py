@@ -120,9 +120,9 @@ def search(tried: pd.DataFrame, best: pd.DataFrame, shared: Mapping[str, object]
         return ""
     states, last = tried["state"].value_counts(), tried.columns[-1]
     told = [
-        f"{len(tried)} trials: {states.get('complete', 0)} trained to the end, "
-        f"{states.get('pruned', 0)} stopped early, "
-        f"{states.get('too large', 0)} not trained because they have more parameters than TNet."
+        f"{len(tried)} trials: {states.get('complete', 0)} trained to the end, {states.get('pruned', 0)} "
+        f"stopped early, {states.get('too large', 0)} not trained because they have more parameters than "
+        "TNet."
     ]
     if shared:
         told.append(
@@ -130,9 +130,8 @@ def search(tried: pd.DataFrame, best: pd.DataFrame, shared: Mapping[str, object]
         )
     if tried["state"].iloc[0] == "complete":
         told.append(
-            "The first trial is SmallNet as it stands, "
-            f"{tried[last].iloc[0] - best[last].iloc[0]:+z.2f} dB from the best. "
-            "With one seed per trial, the order of the first few is chance."
+            f"The first trial is SmallNet as it stands, {tried[last].iloc[0] - best[last].iloc[0]:+z.2f} dB "
+            "from the best. With one seed per trial, the order of the first few is chance."
         )
     else:
         told.append("The first trial is SmallNet as it stands; it was stopped early.")

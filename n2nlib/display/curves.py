@@ -246,7 +246,7 @@ def rows_by_seed(rows: Comparison) -> Figure | None:
 
 
 def data_sizes(sizes: pd.DataFrame, noisy: Comparison, clean: Comparison) -> Figure | None:
-    """PSNR of Noise2Noise and Noise2Clean against the number of training pairs (left), and their gap (right).
+    """PSNR of Noise2Noise and Noise2Clean against training pairs (left), and their gap (right).
 
     sizes: `beyond_tables.data_sizes` of the two comparisons.
     """
@@ -321,7 +321,7 @@ def whole_pictures(whole: WholePhotographs) -> Figure | None:
 
 
 def differences(rows: Comparison) -> Figure | None:
-    """PSNR minus the reference row's (dB): a dot and an interval for each row, a black stroke if published.
+    """PSNR minus the reference row's (dB): a dot and an interval per row, a stroke if published.
 
     A row further than `FAR` from the reference is pointed to at the edge, unless all are.
     """

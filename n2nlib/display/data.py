@@ -117,7 +117,7 @@ def pair(
 
 
 def noise(found: dict) -> Figure:
-    """Draw the error's distribution, its size against the neighbour difference, and its correlation in space.
+    """Draw the error's distribution, its size by neighbour difference, and its correlation.
 
     found: what `measurements.noise` returned.
     """

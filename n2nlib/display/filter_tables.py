@@ -91,7 +91,7 @@ def baselines(
 
 
 def basenet(networks: Comparison, untrained: Sequence[Mapping], outputs: Sequence[Mapping]) -> pd.DataFrame:
-    """BaseNet before and after training, a line per seed: PSNR and dead outputs; None for a seed without run.
+    """BaseNet before and after training, a line per seed: PSNR and dead outputs.
 
     untrained: `measurements.untrained_network` of each seed; outputs: `measurements.trained_network` of each
     run.

@@ -108,9 +108,9 @@ def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
     share = errors.share("gaussian", detail.DETAILED)
     text = (
         "The most detailed fifth of the pixels carries "
-        f"{'none' if np.isnan(share) else f'{100 * share:.0f} %'} of the Gaussian's squared error. "
-        f"TNet's gain over the Gaussian is {in_detail} dB there and {in_flat} dB in the flattest fifth; "
-        f"the difference is {contrast} dB."
+        f"{'none' if np.isnan(share) else f'{100 * share:.0f} %'} of the Gaussian's squared error. TNet's "
+        f"gain over the Gaussian is {in_detail} dB there and {in_flat} dB in the flattest fifth; the "
+        f"difference is {contrast} dB."
     )
     if networks.images < paper.value("calibration.gaussian_passed_at"):
         return f"{text} TNet is early in its training: **not tested at this size**."
@@ -132,9 +132,8 @@ def ranking(filters: Filters) -> str:
     """The order of the filters, and what a fitted kernel and the best filter add."""
     best = filters.ranking[0]
     return (
-        "From the best to the worst filter: "
-        f"{', '.join(filters.title(name) for name in filters.ranking)}. The fitted kernel is "
-        f"{filters.difference('linear', 'gaussian')} dB from the one-parameter Gaussian, and the best "
-        f"filter {filters.psnr(best).mean() - filters.psnr('noisy').mean():+z.2f} dB from the noisy "
-        "image."
+        f"From the best to the worst filter: {', '.join(filters.title(name) for name in filters.ranking)}. "
+        f"The fitted kernel is {filters.difference('linear', 'gaussian')} dB from the one-parameter "
+        f"Gaussian, and the best filter {filters.psnr(best).mean() - filters.psnr('noisy').mean():+z.2f} dB "
+        "from the noisy image."
     )

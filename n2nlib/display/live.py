@@ -13,7 +13,7 @@ from n2nlib.spec import RunSpec
 
 
 class LiveCurves:
-    """Validation PSNR (dB) of labelled runs against images seen; one figure in a notebook, redrawn in place.
+    """Validation PSNR (dB) of labelled runs against images seen, redrawn while they train.
 
     Called with a run's spec and a row of its history after each epoch, as `sweep`'s `on_epoch`.
     """

@@ -1,4 +1,4 @@
-"""A network drawn from the network itself (Figure 1): its recorded steps laid out as a U, never by hand."""
+"""A network drawn from its own recorded steps, laid out as a U (Figure 1)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from n2nlib.display.tables import by_seed, published_difference
 
 
 def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
-    """BaseNet's PSNR (dB) as published, trained and never updated, and how far that is above a black image.
+    """BaseNet's PSNR (dB): published, trained and never updated, and above a black image.
 
     zero: PSNR (dB) of black images, here; the paper's is known too. Levels depend on how dark photographs
     are.

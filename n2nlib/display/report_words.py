@@ -164,6 +164,5 @@ def limitations(found: Ledger, rows: Comparison) -> str:
             f"each of {images:,} training images, too few to judge trained networks.")  # fmt: skip
     lower = lower_precision(rows)
     precision = (f" Networks were trained in {lower} and evaluated in fp32. Chapter 04 shows which of them "
-                 "were compared "
-                 "with training in fp32.") if lower else ""  # fmt: skip
+                 "were compared with training in fp32.") if lower else ""  # fmt: skip
     return f"{sample} The ledger rests on {runs} {plural(runs, 'run', 'runs')}, {size}{precision}"

@@ -1,4 +1,4 @@
-"""The figures of chapter 05: maps beside their pictures, rows of the Jacobian, and what was measured of them.
+"""The figures of chapter 05: maps beside their pictures, Jacobian rows, and statistics.
 
 `shown` is always what `saliency_measurements.pictured` returns; without it, every function returns None.
 """

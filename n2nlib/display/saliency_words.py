@@ -94,8 +94,8 @@ def background(found: ImageStatistics) -> str:
     if ratio is None or np.isnan(ratio.value):
         return ""
     which = side(ratio, 1, "the background weighs more, as the paper says",
-                 "the object weighs more, unlike in "
-                 "the paper's square", "neither side weighs more significantly")  # fmt: skip
+                 "the object weighs more, unlike in the paper's "
+                 "square", "neither side weighs more significantly")  # fmt: skip
     return f"Background over object: {ratio:.3f}; {which}."
 
 

@@ -1,4 +1,4 @@
-"""One picture as explore shows it: noisy, denoised by two methods, error maps, and a row of the Jacobian."""
+"""One picture in explore: noisy, denoised by two methods, error maps, a Jacobian row."""
 
 from __future__ import annotations
 

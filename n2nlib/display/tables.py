@@ -231,7 +231,7 @@ def by_seed(rows: Comparison) -> dict[str, dict[str, float | None]]:
 
 
 def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
-    """Whether runs in fp32 and in a lower precision end alike, for each kind of run in `precision_effects`.
+    """Whether runs in fp32 and in a lower precision end alike, per kind of run.
 
     p: TOST on the mean difference in PSNR within `paper.margin`, by the rules of `analysis.verdicts`:
     adjusted by Holm's method over the table. The order of rounding errors is chaotic, so only the outcomes
@@ -258,7 +258,7 @@ def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
 
 
 def networks(built: Mapping[str, nn.Module], reference: str = "TNet") -> pd.DataFrame:
-    """Trainable parameters and multiply-adds (MACs) of one 32×32 image, and their ratios to the reference's.
+    """Trainable parameters and MACs of one 32×32 image, and their ratios to the reference's.
 
     "counted at each use": parameters as a listing has them that counts a layer whenever it is called.
     """

@@ -147,12 +147,12 @@ def printed_columns() -> str:
     twice = [paper.value(f"{key}.psnr") for key in ("table1.5e-4", "table2.TNet")]
     return (
         f"On the printed means and deviations (n = {n} each) one-way analysis of variance gives p = "
-        f"{p_psnr:.2f} for PSNR and p = {p_loss:.2f} for the loss. PSNR is printed to 0.01 dB, as coarse "
-        "as its spread, so the loss is the better witness. The printed columns "
-        f"{'do not differ' if p_loss > 0.05 else 'differ'} by more than repetitions of one experiment "
-        f"would. The paper reports one setting, TNet at 5e-4, twice: {twice[0]:.2f} dB in Table 1 and "
-        f"{twice[1]:.2f} dB in Table 2. These two are {abs(twice[0] - twice[1]):.2f} dB apart, the "
-        f"columns of Table 1 at most {np.ptp(published.psnr):.2f} dB."
+        f"{p_psnr:.2f} for PSNR and p = {p_loss:.2f} for the loss. PSNR is printed to 0.01 dB, as coarse as "
+        "its spread, so the loss is the better witness. The printed columns "
+        f"{'do not differ' if p_loss > 0.05 else 'differ'} by more than repetitions of one experiment would. "
+        f"The paper reports one setting, TNet at 5e-4, twice: {twice[0]:.2f} dB in Table 1 and "
+        f"{twice[1]:.2f} dB in Table 2. These two are {abs(twice[0] - twice[1]):.2f} dB apart, the columns "
+        f"of Table 1 at most {np.ptp(published.psnr):.2f} dB."
     )
 
 
@@ -243,7 +243,6 @@ def examples(pictures: Mapping[str, Any], rows: Comparison) -> str:
     better = int((tnet > unet).sum())
     return (
         f"TNet is above UNet in {better or 'none'} of these {len(tnet)} windows. Single windows say little: "
-        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for "
-        f"TNet and {rows.level('UNet').mean:.2f} dB for UNet; the noisy images have "
-        f"{rows.noisy.mean():.2f} dB."
+        f"over all validation images of the dataset the means are {rows.level('TNet').mean:.2f} dB for TNet "
+        f"and {rows.level('UNet').mean:.2f} dB for UNet; the noisy images have {rows.noisy.mean():.2f} dB."
     )

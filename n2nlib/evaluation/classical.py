@@ -1,4 +1,4 @@
-"""The classical filters that a network has to beat, each tuned as Noise2Noise must: on noisy pairs only.
+"""Classical filters, each tuned as Noise2Noise trains: on noisy pairs only.
 
 A filter is a plain function of float64 images (N,3,H,W) in [0, 1]. `tune` minimises the squared error of
 filter(a) against b, the second noisy copy; `apply` maps uint8 images to uint8 images, quantised as the
@@ -74,7 +74,7 @@ class Tuned:
 
 
 def tune(name: str, pairs, n: int) -> Tuned:
-    """Choose the parameters of a filter on the first `n` noisy pairs (`pairs.a`, `pairs.b`: uint8 (N,3,H,W)).
+    """Choose the parameters of a filter on the first `n` noisy pairs: uint8 (N,3,H,W) each.
 
     Pairs are stored in a random order, so the first ones are a sample. A grid is extended until its optimum
     lies inside it or at a limit. Clean images are never looked at. Raises ReportError for an unknown

@@ -52,7 +52,7 @@ def pixels_by_part(part: np.ndarray, photo: np.ndarray) -> np.ndarray:
 
 
 def gain(before: np.ndarray, after: np.ndarray, pixels: np.ndarray, which: slice = slice(None)) -> np.ndarray:
-    """Gain in dB of `after` over `before` within some parts, photograph by photograph: -> (..., photographs).
+    """Gain in dB of `after` over `before` within some parts: -> (..., photographs).
 
     All three as `error_by_part` and `pixels_by_part` give them, with leading axes for seeds if any.
     A photograph without such pixels has NaN; errors are floored as those of the PSNR are.

@@ -188,7 +188,7 @@ def noisiest_edges(
 
 
 def statements(noisy, clean, denoised, of_loss=None, of_output=None) -> dict[str, np.ndarray]:
-    """Return the numbers of each image that statements 1 to 3 average, (N,) each and NaN where there is none.
+    """Return the numbers that statements 1 to 3 average: (N,) each, NaN where there is none.
 
     `noisy`, `clean`: uint8 (N,3,H,W); `denoised`: f(noisy) on a [0, 1] scale; the gradients (N,3,H,W), or
     None. Keys: `change_auc`, `loss_auc`, and as logarithms `pixel`, `ring` (see the top of this file).

@@ -36,7 +36,7 @@ def loss_gradient(
     sigma: float = SIGMA,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """SmoothGrad of the loss: the gradient of each image's squared error, (N,3,H,W), (N,3,H,W) -> (N,3,H,W).
+    """SmoothGrad of each image's squared error: (N,3,H,W), (N,3,H,W) -> (N,3,H,W).
 
     The loss of an image is the sum over its values of (f(x) - target)^2 (the mean would make the gradient
     depend on the size of the image); `samples`, `sigma` and `generator` as in `output_gradient`.
@@ -72,8 +72,8 @@ def _smooth(network, noisy, scalar: Callable[[Tensor, Tensor], Tensor], samples,
     """Average the gradient of `scalar(output, image numbers)` over noisy copies of each image."""
     if samples < 1 or sigma < 0:
         raise ReportError(
-            f"SmoothGrad with samples={samples} and sigma={sigma}: "
-            "expected at least 1 sample and sigma of 0 or more."
+            f"SmoothGrad with samples={samples} and sigma={sigma}: expected at least 1 sample and sigma of 0 "
+            "or more."
         )
     if sigma > 0 and generator is None:
         raise ReportError("SmoothGrad with sigma above 0 draws noise: pass a torch.Generator.")

@@ -80,7 +80,7 @@ def doubled(kernel: torch.Tensor, dim: int) -> torch.Tensor:
 
 
 class Dropout(nn.Module):
-    """Dropout whose masks come from its own generator, so that runs side by side cannot disturb each other.
+    """Dropout with its own generator, so that runs side by side cannot disturb each other.
 
     Set `generator` before training (None is PyTorch's global one); an identity in eval mode or at p = 0.
     """

@@ -40,7 +40,7 @@ class Step:
 
 
 def trace(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> list[Step]:
-    """Pass one image of that shape (C,H,W) through a network and return every step in the order it was taken.
+    """Pass one image of shape (C,H,W) through a network and return every step in order.
 
     Layers are seen by hooks, functions between them (a concatenation, a sum) by a function mode, and who
     feeds whom by the tensors themselves; so a new network is recorded without a word about

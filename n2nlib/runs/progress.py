@@ -41,8 +41,7 @@ def duration(seconds: float) -> str:
 
 
 def live() -> bool:
-    """Say whether a moving bar can be displayed: a terminal, or a notebook that a Jupyter server has
-    opened.
+    """Whether a moving bar can be displayed: on a terminal, or in a Jupyter notebook.
 
     A kernel under papermill, nbclient or nbval has no such server.
     """
@@ -53,9 +52,7 @@ def live() -> bool:
 
 @contextmanager
 def still(what: str, quiet: bool = False) -> Iterator[None]:
-    """Say every 30 seconds that something without a bar is still under way, the first time after 10
-    seconds.
-    """
+    """Report every 30 seconds (first after 10) that something without a bar is under way."""
     ended, start = threading.Event(), time.monotonic()
 
     def watch() -> None:

@@ -44,9 +44,7 @@ def cost(spec: RunSpec) -> float:
 
 
 def noted(device: str) -> dict[str, float]:
-    """Return images/s by kind, as noted on this machine: of one process on a CPU, of a whole group on a
-    GPU.
-    """
+    """Return images/s by kind, as noted on this machine: per process (CPU) or group (GPU)."""
     try:
         rates = json.loads(_path().read_text())[_machine(device)]
         return {str(k): float(v) for k, v in rates.items() if float(v) > 0}
@@ -99,9 +97,7 @@ def seconds(specs: Iterable[RunSpec], device: str) -> float:
 
 
 def measured(device: str, precision: str) -> dict[str, float]:
-    """Time a second of training of TNet in another process, note it and return it; nothing where that
-    fails.
-    """
+    """Time a second of training of TNet in another process; note and return it."""
     print("measuring how fast this machine trains, some seconds", file=sys.stderr, flush=True)
     try:
         command = [sys.executable, "-m", "n2nlib.runs.speed", device, precision]

@@ -1,5 +1,4 @@
-"""`make bench`: how fast the engine is, as a ratio to the textbook loop in the same process, and how busy
-it keeps the machine.
+"""`make bench`: speed of the engine as a ratio to the textbook loop in the same process.
 
 Plain loop and engine alternate, three to five times, so that a busy machine slows both; what is reported is
 the median ratio with its range: to the plain loop as PyTorch starts it, with one thread per core, and core
@@ -72,8 +71,9 @@ def pairs(n: int) -> Pairs:
 def engine_rate(
     network: str, precision: str, device: str, replicas: int = 1, steps: int | None = None
 ) -> float:
-    """Return images/s of the engine over `replicas` runs that train together, after one step to warm up
-    (8 on a GPU).
+    """Return images/s of the engine over `replicas` runs that train together.
+
+    One step (8 on a GPU) warms up.
     """
     where, steps = torch.device(device), steps or STEPS[network]
     with settings(where):
@@ -111,7 +111,7 @@ def _wait(device: torch.device) -> None:
 
 
 def peak_rate(device: str, precision: str) -> float:
-    """Return the operations/s of a large 3x3 convolution of 128 channels: the yardstick of the last column.
+    """Return the operations/s of a large 3x3 convolution of 128 channels, the yardstick.
 
     Not of a matrix product: on some processors PyTorch's is slower than its convolutions.
     """
@@ -134,9 +134,7 @@ def peak_rate(device: str, precision: str) -> float:
 
 
 def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -> list[dict]:
-    """Time plain loop and engine in turn; one row for one run, one for runs side by side, at each
-    precision.
-    """
+    """Time plain loop and engine in turn: one run and several side by side, per precision."""
     precisions = ("fp32",) if device == "cpu" and emulates_bf16() else ("fp32", "bf16")
     timings = _timings(network, device, precisions, pool)
     start = time.monotonic()
@@ -215,8 +213,7 @@ def _timings(
 def _plan(
     rates: dict[tuple, float], most: int, seconds: float, repetitions: int, least: int
 ) -> tuple[int, dict[tuple, int]]:
-    """Return how often to time the rows, and over how many steps each, given their images/s and the
-    seconds that are left.
+    """Return how often to time the rows, and over how many steps each, in the time left.
 
     Rows share the time evenly. Where it does not hold two steps per row and repetition, there are fewer
     repetitions.
@@ -328,12 +325,10 @@ def write_table() -> str:
             memory = ", ".join(f"{k} {v:.2f}" for k, v in found["peak memory (GiB)"].items() if v is not None)
             lines += [
                 *found.get("skipped", []),
-                f"Medians of {found['repetitions']} repetitions or more. "
-                f"Making pairs: {dataset['pairs/s']:,.0f} per second, {dataset['ratio']:.1f} times the plain "
-                "loop. "
-                f"TNet denoises {inference['images']:,} images in {inference['seconds']:.2f} s. "
-                f"Peak memory in GiB: {memory}. Commit {found['commit']}, PyTorch "
-                f"{found['versions']['torch']}.",
+                f"Medians of {found['repetitions']} repetitions or more. Making pairs: "
+                f"{dataset['pairs/s']:,.0f} per second, {dataset['ratio']:.1f} times the plain loop. TNet "
+                f"denoises {inference['images']:,} images in {inference['seconds']:.2f} s. Peak memory in "
+                f"GiB: {memory}. Commit {found['commit']}, PyTorch {found['versions']['torch']}.",
                 "",
             ]
     same = equivalences(precision_effects(RunStore()))

@@ -87,7 +87,7 @@ def _named(store: RunStore, name: str) -> set[str]:
 
 
 def of_report(store: RunStore, report: str) -> list[str]:
-    """Return the entries of a store that a report reads: its runs, their measurements, and runs these name.
+    """Return the entries of a store that a report reads: its runs and their measurements.
 
     report: the name of its folder, as in `imagenet-sample-overnight`. Measurements of the authors' public
     pairs count, those of the same dataset's other runs do not.

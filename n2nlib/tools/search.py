@@ -1,4 +1,4 @@
-"""`make search`: look for the better small network through a named space, on training photographs only.
+"""`make search`: search a named space for a better small network, on training photographs.
 
 Optuna proposes; each proposal is trained from scratch at a ninth, a third and all of the profile's epochs,
 and given up between them when it is behind the median. Networks that are larger than TNet are turned down
@@ -107,9 +107,7 @@ def rungs(profile: Profile) -> list[int]:
 
 
 def table_name(dataset: Dataset, profile: Profile) -> str:
-    """Return the file of a search's trials in a layer of the store: the hash of everything that decides
-    them.
-    """
+    """Return the file of a search's trials in a store: the hash of everything that decides them."""
     identity = json.dumps(
         [dataset.fingerprint, rungs(profile), profile.precision, SPACE, START, GENERATION, HELD_BACK]
     )
@@ -117,9 +115,7 @@ def table_name(dataset: Dataset, profile: Profile) -> str:
 
 
 def trials(dataset: Dataset, profile: Profile, store: RunStore) -> pd.DataFrame:
-    """Return the trials made so far, in their order: state, parameters, options, lr and `psnr@<epochs>`
-    (dB).
-    """
+    """Return the trials so far: state, parameters, options, lr and `psnr@<epochs>` (dB)."""
     files = store.files(table_name(dataset, profile))
     if not files:
         return pd.DataFrame(columns=["state", "parameters", *SPACE, *(f"psnr@{e}" for e in rungs(profile))])

@@ -1,3 +1,1 @@
-"""The training engine, what it learns from (schemes, losses), and the textbook loop that it is compared
-with.
-"""
+"""The training engine, its schemes and losses, and the textbook loop to compare with."""

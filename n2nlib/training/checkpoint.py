@@ -12,9 +12,7 @@ from n2nlib.training.replica import Replica
 
 
 def path_of(replica: Replica, folder: Path) -> Path:
-    """Return the path of a run's checkpoint; half of a run on a CPU and half on a GPU would be a run of
-    neither.
-    """
+    """Return the path of a run's checkpoint; a run never mixes CPU and GPU."""
     return folder / f"{replica.spec.id}.{replica.device.type}.ckpt"
 
 

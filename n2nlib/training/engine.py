@@ -111,9 +111,7 @@ def _attempt(specs, dataset, device, watch: Watch) -> list[Trained]:
 
 
 def refuse_emulated(specs: Sequence[RunSpec], device: str) -> None:
-    """Raise TrainingError where runs ask for bf16 on a CPU that has no arithmetic for it, before anything
-    is trained.
-    """
+    """Raise TrainingError for runs in bf16 on a CPU without arithmetic for it."""
     asked = [s for s in specs if s.precision == "bf16"] if device == "cpu" else []
     if asked and emulates_bf16():
         raise TrainingError(
@@ -125,8 +123,9 @@ def refuse_emulated(specs: Sequence[RunSpec], device: str) -> None:
 
 
 def _begin(spec: RunSpec, pairs, device: torch.device, resident: dict) -> Replica:
-    """Return a run before its first step; raises TrainingError with the run's id where its specification
-    is impossible.
+    """Return a run before its first step.
+
+    Raises TrainingError with the run's id where its specification is impossible.
     """
     try:
         return Replica(spec, pairs, device, resident)

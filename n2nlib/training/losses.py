@@ -1,6 +1,4 @@
-"""The objectives of sections 2.3.1 and 2.3.2; images in [0, 1], (B,3,H,W) each, a 0-dimensional tensor
-out.
-"""
+"""The objectives of sections 2.3.1 and 2.3.2: (B,3,H,W) each in [0, 1] -> a scalar."""
 
 from __future__ import annotations
 
@@ -20,8 +18,7 @@ def l1(prediction, noisy_target):
 
 
 def l_hdr(prediction, noisy_target):
-    """The L_HDR of Lehtinen et al. (2018, section 3.4): squared error relative to the prediction's own
-    brightness.
+    """L_HDR of Lehtinen et al. (2018, section 3.4): error relative to the output's brightness.
 
     The denominator carries no gradient; 0.01 keeps it from zero, as there. Brightness is never negative,
     predictions with a leaky last layer are: those count as black, or one of -0.01 would divide by zero.
@@ -34,8 +31,9 @@ LOSSES = {"L2": l2, "L1": l1, "L_HDR": l_hdr}
 
 
 def loss(name: str):
-    """Return the loss of that name, a function of (prediction, noisy_target); raises ReportError for an
-    unknown one.
+    """Return the loss of that name: a function of (prediction, noisy_target).
+
+    Raises ReportError for an unknown name.
     """
     if name not in LOSSES:
         raise unknown_name("loss", name, LOSSES)

@@ -73,8 +73,9 @@ class Replica:
         return epoch * self.spec.n_train + min(step * self.spec.batch, self.spec.n_train)
 
     def update(self, *batch: torch.Tensor) -> None:
-        """Take one step of the optimiser on a batch of uint8 tensors (B,H,W,C); runs alike inside and
-        outside a CUDA graph.
+        """Take one optimiser step on a batch of uint8 tensors (B,H,W,C).
+
+        The same inside and outside a CUDA graph.
         """
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16", cache_enabled=False
@@ -162,8 +163,7 @@ class Replica:
         """Raise TrainingError once the mean loss is not a number or out of every sane range."""
         if not math.isfinite(loss) or loss > DIVERGED and self.spec.loss != "L_HDR":
             raise TrainingError(
-                f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, seed "
-                f"{self.spec.seed}) "
+                f"run {self.spec.id} ({self.spec.network}, lr {self.spec.lr:g}, seed {self.spec.seed}) "
                 f"diverged in epoch {epoch}: its mean loss is {loss:.3g}. Lower lr, or train in fp32.",
                 run=self.spec.id,
             )

@@ -26,8 +26,9 @@ _ADJACENT = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 3), (3, 1), (2, 3), (3, 2)]
 
 
 def words(seed: int, purpose: str, epoch: int, first: int, count: int, each: int) -> np.ndarray:
-    """Return `each` random 64-bit words (a multiple of 4) for each of `count` places from `first`: (count,
-    each).
+    """Return `each` random 64-bit words for each of `count` places from `first`: (count, each).
+
+    `each` is a multiple of 4.
     """
     if each % 4:
         raise ValueError(f"{each} words a place: Philox counts in steps of 4")
@@ -38,9 +39,7 @@ def words(seed: int, purpose: str, epoch: int, first: int, count: int, each: int
 
 
 def _bytes(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Return the words' bytes on the device: (count, each) uint64 -> (count, 8*each) uint8, in
-    little-endian order.
-    """
+    """Return the words' bytes, little-endian: (count, each) uint64 -> (count, 8*each) uint8."""
     return torch.from_numpy(values.astype("<u8").view(np.uint8)).to(device)
 
 
@@ -136,9 +135,7 @@ class Samples:
         return tuple(out)
 
     def _hide(self, x, epoch, start):
-        """Replace random pixels by neighbours (Krull et al. 2019): return input, target, and where it was
-        done.
-        """
+        """Replace random pixels by neighbours (Krull et al. 2019): input, target, and where."""
         n, height, width = x.shape[:3]
         random = (
             self._random_bytes("hide", epoch, start, n, 2 * height * width).view(n, height, width, 2).long()
@@ -149,9 +146,7 @@ class Samples:
         ]  # (n,H,W,2)
 
         def moved(size, shape, by):
-            """Return the neighbour's place; an offset that leaves the image is turned round, never back
-            onto the pixel.
-            """
+            """Return the neighbour's place; an offset that leaves the image is turned round."""
             place = torch.arange(size, device=self.device).view(shape)
             there = place + by
             return torch.where((there < 0) | (there >= size), place - by, there)
@@ -162,9 +157,7 @@ class Samples:
 
 
 def scale(images: torch.Tensor) -> torch.Tensor:
-    """Bring stored images to the network's range: uint8 (B,H,W,C) -> float32 (B,C,H,W) in [0, 1], channels
-    last.
-    """
+    """uint8 (B,H,W,C) -> float32 (B,C,H,W) in [0, 1], channels last."""
     return images.permute(0, 3, 1, 2).float().div(255)
 
 

@@ -1,6 +1,4 @@
-"""Steps of a group of runs: taken directly on a CPU, from buffers on a GPU, there captured as a CUDA
-graph.
-"""
+"""Steps of a group of runs: direct on a CPU, from buffers and as a CUDA graph on a GPU."""
 
 from __future__ import annotations
 
@@ -113,9 +111,7 @@ def make_optimiser_state(replica: Replica) -> None:
 
 
 class Stepper:
-    """Advances replicas through a chunk of an epoch: batch by batch on a CPU, by replaying graphs on a
-    GPU.
-    """
+    """Advances replicas through a chunk of an epoch: batch by batch, or by replaying graphs."""
 
     def __init__(
         self, replicas: Sequence[Replica], device: torch.device, step: type[BufferedStep] | None = None
@@ -174,17 +170,16 @@ CAPTURING: dict[str, type[BufferedStep]] = {"cuda": GraphedStep}
 
 
 def step_type(device: torch.device) -> type[BufferedStep] | None:
-    """Return the type of step for a device: with a graph where there are graphs, unless a capture has
-    failed in this process.
+    """Return the type of step for a device.
+
+    With a graph where there are graphs, unless a capture has failed in this process.
     """
     capturing = CAPTURING.get(device.type)
     return BufferedStep if capturing and device.type in NOT_CAPTURED else capturing
 
 
 def first_cause(error: BaseException) -> str:
-    """Return the first line of the error that came first: one that ends a broken capture hides the one
-    that broke it.
-    """
+    """Return the first line of the first error, which later ones of a broken capture hide."""
     while (earlier := error.__cause__ or error.__context__) is not None:
         error = earlier
     lines = str(error).strip().splitlines()
@@ -204,9 +199,7 @@ def warn_of_capture(device: torch.device, error: CaptureError) -> None:
 
 
 def notes(stepper: Stepper) -> dict:
-    """Return what env.json says of the steps: on a GPU whether a graph held them, and why not; else
-    nothing.
-    """
+    """Return what env.json says of the steps: whether a graph held them, and why not."""
     if stepper.step_type is None:
         return {}
     if stepper.step_type is BufferedStep:
