@@ -231,7 +231,7 @@ def averaging(
     right.set(
         xlabel="error of a (grey levels)",
         ylabel="error of b (grey levels)",
-        title="What the error of a says of that of b",
+        title="Error of b given the error of a",
         ylim=(-1.9 * sd.max(), 1.9 * sd.max()),
     )
     right.legend(loc="upper center", fontsize=7)
