@@ -28,8 +28,8 @@ def pytest_configure(config):
     config.add_cleanup(folder.cleanup)
     results, cache = Path(folder.name), Path(os.environ.get("N2N_CACHE") or ROOT / "results" / ".cache")
     (results / "evidence").symlink_to(ROOT / "results" / "evidence")
-    (results / ".cache" / "corpora").mkdir(parents=True)
-    for built in (*cache.glob("corpora/*"), *cache.glob("imagenet-sample")):
+    (results / ".cache" / "datasets").mkdir(parents=True)
+    for built in (*cache.glob("datasets/*"), *cache.glob("imagenet-sample")):
         (results / ".cache" / built.relative_to(cache)).symlink_to(built.resolve())
     context = mock.patch.dict(os.environ, N2N_RESULTS=folder.name, N2N_CACHE=str(results / ".cache"))
     context.start()

@@ -23,6 +23,7 @@ from n2nlib.data import building, decoding, folder, open_dataset, photos, sampli
 from n2nlib.data.sampling import generator, permutation
 from n2nlib.errors import DatasetError
 from n2nlib.report import plan
+from n2nlib.tools.clean import clean
 
 
 @pytest.fixture(autouse=True)
@@ -453,3 +454,14 @@ def test_the_command_line_refuses_a_path_that_is_not_utf8(album):
         and b"this path is not valid UTF-8" in done.stderr
         and b"Traceback" not in done.stderr
     )
+
+
+def test_clean_leaves_nothing_of_a_cache(album, results, tmp_path):
+    """Its list of cached files is that of the code that writes them."""
+    dataset = open_dataset(f"folder:{album}", n_train=2, n_val=1)
+    assert len(dataset.train) == 2 and len(dataset.val) == 1
+    assert {p.name for p in (tmp_path / "cache").iterdir()} == {"datasets", "folders"}
+    photos = save(pixels(), tmp_path / "mine" / "n01440764_tench.JPEG")
+    (tmp_path / "cache" / "imagenet-sample").symlink_to(photos.parent)
+    clean()
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == ["imagenet-sample"] and photos.exists()

@@ -30,6 +30,7 @@ from n2nlib.report.provenance import provenance
 from n2nlib.runs import archive
 from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import sweep
+from n2nlib.tools import clean
 from n2nlib.training.replica import Trained
 
 FAILS = ("code", "values = {}\nraise ReportError('there is no such thing: choose another.')")
@@ -346,19 +347,65 @@ def test_planning_needs_no_torch(fake_report):
 
 
 def test_clean_leaves_runs_what_git_tracks_and_what_is_not_ours(fake_report, tmp_path, monkeypatch, capsys):
-    for name in ("store/runs/a", "bundled-quick", "bundled-paper", "thesis", "cache/datasets", "cache/other"):
-        (paths.results() / name).mkdir(parents=True)
-        (paths.results() / name / "file").touch()
+    cached = (
+        "datasets/0123456789abcdef/train/a.npy",
+        f"folders/{'0' * 32}.json",
+        "imagenet-sample/n01440764_a.JPEG",
+    )
+    for name in (
+        *(
+            f"{report}/file"
+            for report in ("store/runs/a", "bundled-quick", "bundled-paper", "thesis", "cache/other")
+        ),
+        *(f"cache/{name}" for name in cached),
+        "cache/folders/mine.json",
+        "cache/datasets/0123456789abcdef/train/labels.npy",
+    ):
+        (paths.results() / name).parent.mkdir(parents=True, exist_ok=True)
+        (paths.results() / name).touch()
     monkeypatch.setenv("N2N_CACHE", str(paths.results() / "cache"))
     git = ["git", "-c", "init.defaultBranch=main"]
     subprocess.run([*git, "init", "-q", tmp_path], check=True)
     subprocess.run([*git, "-C", tmp_path, "add", paths.results() / "bundled-paper"], check=True)
     assert main(["clean"]) == 0
-    left = sorted(p.relative_to(paths.results()).as_posix() for p in paths.results().rglob("file"))
-    assert left == ["bundled-paper/file", "cache/other/file", "store/runs/a/file", "thesis/file"]
-    gone = [paths.results() / name for name in ("bundled-quick", "cache/datasets")]
-    told = capsys.readouterr().out.splitlines()
-    assert told[:2] == [f"removed {path}" for path in gone] and told[2].startswith("removed 2 of 3 ")
+    left = sorted(
+        p.relative_to(paths.results()).as_posix() for p in paths.results().rglob("*") if p.is_file()
+    )
+    assert left == [
+        "bundled-paper/file",
+        "cache/datasets/0123456789abcdef/train/labels.npy",
+        "cache/folders/mine.json",
+        "cache/other/file",
+        "store/runs/a/file",
+        "thesis/file",
+    ]
+    assert not (paths.results() / "cache/imagenet-sample").exists()
+    assert capsys.readouterr().out.splitlines() == [
+        f"removed {paths.results() / 'bundled-quick'}",
+        *(
+            f"removed the cached files of {paths.cache() / name}"
+            for name in ("datasets", "imagenet-sample", "folders")
+        ),
+        "removed 1 of 2 reports and folders of figures; stored runs and what comes with the project stay",
+    ]
+
+
+def test_clean_knows_what_comes_with_the_project(tmp_path, monkeypatch, capsys):
+    """In an archive git cannot say it; the list is that of the checkout."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "results", "figures"], cwd=paths.root(), capture_output=True, text=True
+    )
+    if tracked.returncode == 0:
+        reports = {name.split("/")[1] for name in tracked.stdout.splitlines()}
+        assert {name for name in reports if clean.REPORT.fullmatch(name)} == set(clean.SHIPPED)
+    monkeypatch.setenv("N2N_ROOT", str(tmp_path))
+    monkeypatch.delenv("N2N_RESULTS")
+    monkeypatch.delenv("N2N_CACHE", raising=False)
+    shipped = [f"results/{clean.SHIPPED[1]}", f"results/{clean.SHIPPED[0]}", f"figures/{clean.SHIPPED[0]}"]
+    for name in (*shipped, "results/bundled-quick", "figures/bundled-quick"):
+        (tmp_path / name).mkdir(parents=True)
+    assert main(["clean"]) == 0 and "removed 2 of 5 reports" in capsys.readouterr().out
+    assert all((tmp_path / name).exists() for name in shipped)
 
 
 def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(
