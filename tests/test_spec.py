@@ -317,3 +317,11 @@ STORED = [
 def test_the_identity_of_a_stored_run_never_changes(identity, fields):
     """Moving code, renaming a module or adding a field must leave every stored run valid."""
     assert RunSpec.from_dict(fields).id == identity
+
+
+def test_a_dataset_has_its_older_key_in_the_identity_only():
+    spec = RunSpec("c" * 16, n_train=64, epochs=1, augment=["flip"], options={"dropout": 0.1})
+    changes = {"augment": ["flip"], "options": {"dropout": 0.1}}
+    assert spec.changes("dataset", "n_train", "epochs") == changes
+    assert spec.to_dict() == {"corpus": "c" * 16, "n_train": 64, "epochs": 1, **changes}
+    assert RunSpec.from_dict(spec.to_dict()) == RunSpec.from_dict(spec.changes()) == spec
