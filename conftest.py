@@ -27,7 +27,6 @@ def pytest_configure(config):
     folder = tempfile.TemporaryDirectory(prefix="n2n-tests-")
     config.add_cleanup(folder.cleanup)
     results, cache = Path(folder.name), Path(os.environ.get("N2N_CACHE") or ROOT / "results" / ".cache")
-    (results / "evidence").symlink_to(ROOT / "results" / "evidence")
     (results / ".cache" / "datasets").mkdir(parents=True)
     for built in (*cache.glob("datasets/*"), *cache.glob("imagenet-sample")):
         (results / ".cache" / built.relative_to(cache)).symlink_to(built.resolve())

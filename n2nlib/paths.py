@@ -35,7 +35,18 @@ def store() -> Path:
 
 def evidence() -> Path:
     """Return the tracked layer of the run store, which is read and never written by a report."""
-    return results() / "evidence"
+    return tracked() / "evidence"
+
+
+def tracked() -> Path:
+    """Return the folder of the results that git tracks, wherever `N2N_RESULTS` is."""
+    return root() / "results"
+
+
+def result(name: str) -> Path:
+    """Return a file or folder of the results: the one made here, else the one that git tracks."""
+    made = results() / name
+    return made if made.exists() else tracked() / name
 
 
 def cache() -> Path:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from n2nlib import paths
+
 # Tests use made-up runs, claims and chapters of tests in other folders.
 sys.path += [str(Path(__file__).parent / name) for name in ("analysis", "display", "report")]
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """Send everything that is computed to a folder of the test's own, the store included; return it."""
+    """Send everything that is computed to a folder of the test's own, and hide what git tracks; return it."""
     monkeypatch.setenv("N2N_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(paths, "tracked", lambda: tmp_path / "results")
     return tmp_path / "results"
 
 

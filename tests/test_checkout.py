@@ -60,7 +60,7 @@ def test_a_clone_with_converted_line_endings_keeps_its_runs(repository, tmp_path
 def test_a_damaged_tracked_run_comes_back_as_the_message_says(repository, monkeypatch):
     git(repository, "add", ".")
     git(repository, "commit", "-qm", "A run")
-    monkeypatch.setenv("N2N_RESULTS", str(repository / "results"))
+    monkeypatch.setenv("N2N_ROOT", str(repository))
     (run,) = RunStore().all()
     run.file.write_bytes(b"no archive")
     damage = RunStore().damage()

@@ -9,6 +9,9 @@ import pytest
 
 from n2nlib import paths
 from n2nlib.errors import ReportError
+from n2nlib.report import plan, run
+from n2nlib.runs.store import RunStore
+from n2nlib.tools import bench
 
 
 @pytest.mark.parametrize("content", ["PSNR ± 0.01 dB\n", b"\x89PNG\r\n"])
@@ -59,3 +62,28 @@ def test_two_writers_never_mix(tmp_path):
             second.write(bytes([byte + 100]))
     assert path.read_bytes() == bytes(range(100)), "the second was whole first, the first took its place"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_git_tracks_is_read_wherever_the_results_are(tmp_path, monkeypatch):
+    """The evidence, the benchmark's record, and a report by its name; all that is new goes to N2N_RESULTS."""
+    root = paths.root()
+    monkeypatch.setenv("N2N_RESULTS", str(tmp_path))
+    assert RunStore().layers == (tmp_path / "store", root / "results" / "evidence")
+    build = plan.Build(plan.Settings("imagenet-sample", "paper-bf16", "cpu", train=False))
+    assert run.tnet_is_stored(build) and build.settings.folder == tmp_path / "imagenet-sample-paper-bf16"
+    tracked = plan._benchmark(build)
+    assert tracked and bench.records()["cpu"]["training"]
+    assert paths.result("imagenet-sample-overnight") == root / "results" / "imagenet-sample-overnight"
+    paths.write(tmp_path / "bench" / "cpu.json", "{}")
+    assert bench.records()["cpu"] == {} and paths.result("bench/cpu.json") == tmp_path / "bench" / "cpu.json"
+    assert plan._benchmark(plan.Build(build.settings)) != tracked
+
+
+@pytest.mark.parametrize(
+    ("check", "way_out"), [(True, "choose a PROFILE, which trains, or "), (False, "leave TRAIN=0 out, or ")]
+)
+def test_without_stored_runs_training_is_named_as_the_reader_has_chosen_it(results, check, way_out):
+    settings = plan.Settings("imagenet-sample", "paper-bf16", "cpu", train=False, check=check)
+    with pytest.raises(ReportError) as error:
+        run.make(settings)
+    assert str(error.value).endswith(f"without training: {way_out}fetch {results / 'evidence'} with git.")

@@ -327,7 +327,7 @@ def _searches(build: Build) -> str:
 
 
 def _benchmark(build: Build) -> str:
-    record = paths.results() / "bench" / "cpu.json"
+    record = paths.result("bench/cpu.json")
     return build.hash(record) if record.exists() else ""
 
 

@@ -56,9 +56,10 @@ def make(
             "FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= re-executes a chapter)."
         )
     if not settings.train and not tnet_is_stored(build):
+        instead = "choose a PROFILE, which trains" if settings.check else "leave TRAIN=0 out"
         raise ReportError(
             f"no run of TNet on {settings.dataset} at profile {settings.profile} is stored, so there is "
-            "nothing to show without training: leave TRAIN=0 out, or choose another PROFILE."
+            f"nothing to show without training: {instead}, or fetch {paths.evidence()} with git."
         )
     build.tell_damage()
     stale = [name for name, reason in build.steps().items() if reason]

@@ -306,7 +306,7 @@ def records() -> dict[str, dict | None]:
     """Return the stored record of each kind of device, None where none was made."""
     out: dict[str, dict | None] = {}
     for device in ("cpu", "cuda"):
-        path = paths.results() / "bench" / f"{device}.json"
+        path = paths.result(f"bench/{device}.json")
         out[device] = json.loads(path.read_text()) if path.exists() else None
     return out
 

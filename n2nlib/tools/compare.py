@@ -81,7 +81,7 @@ def _number(value) -> str:
 
 def _folder(name: str) -> Path:
     folder = Path(name)
-    return folder if folder.is_dir() else paths.results() / name
+    return folder if folder.is_dir() else paths.result(name)
 
 
 def _claims(a: dict, b: dict) -> list[list]:

@@ -119,7 +119,7 @@ def update() -> list[str]:
     changed = []
     for name in DOCUMENTS:
         before = (paths.root() / name).read_text(encoding="utf-8")
-        after = filled(before, paths.root() / "results")
+        after = filled(before, paths.tracked())
         if after != before:
             paths.write(paths.root() / name, after)
             changed.append(name)

@@ -33,13 +33,23 @@ def copy(spec, results):
 
 
 @pytest.fixture
-def make(tmp_path, tnet):
+def project(tmp_path, monkeypatch):
+    """A project with the chapters and without evidence, whose results are in `tmp_path`; return its folder."""
+    monkeypatch.setenv("N2N_CACHE", str(paths.cache()))
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "notebooks").symlink_to(paths.notebooks())
+    return folder
+
+
+@pytest.fixture
+def make(tmp_path, tnet, project):
     """Make the smoke report without training, on a store that holds TNet's runs alone or nothing."""
 
     def run(stored: bool):
         for spec in tnet if stored else []:
             copy(spec, tmp_path)
-        env = os.environ | {"N2N_RESULTS": str(tmp_path), "N2N_CACHE": str(paths.cache())}
+        env = os.environ | {"N2N_RESULTS": str(tmp_path), "N2N_ROOT": str(project)}
         command = [
             sys.executable,
             "-m",
@@ -56,11 +66,11 @@ def make(tmp_path, tnet):
     return run
 
 
-def test_tnet_alone_is_enough_for_every_chapter(tmp_path, tnet, monkeypatch):
+def test_tnet_alone_is_enough_for_every_chapter(tmp_path, tnet, project, monkeypatch):
     for spec in tnet:
         copy(spec, tmp_path)
-    monkeypatch.setenv("N2N_CACHE", str(paths.cache()))
     monkeypatch.setenv("N2N_RESULTS", str(tmp_path))
+    monkeypatch.setenv("N2N_ROOT", str(project))
     shown = in_process.execute(Settings("bundled", "smoke", "cpu", train=False), monkeypatch)
     assert shown.faults() == [] and {chapter for chapter, *_ in shown.texts} == set(chapters())
     rows = (tmp_path / "bundled-smoke" / "tables" / "headline.csv").read_text()
