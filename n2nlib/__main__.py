@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
 from importlib import import_module
 
 from n2nlib import paths
@@ -33,10 +36,11 @@ def main(argv: list[str] | None = None) -> int:
         if os.environ.get(name):  # kernels start in another folder
             os.environ[name] = paths.absolute(os.environ[name])
     try:
-        if argv and argv[0] in TOOLS:
-            return import_module(TOOLS[argv[0]][0]).main(argv[1:])
-        args = parser().parse_args(argv)
-        return args.run(args) or 0
+        with _terminated_as_interrupted():
+            if argv and argv[0] in TOOLS:
+                return import_module(TOOLS[argv[0]][0]).main(argv[1:])
+            args = parser().parse_args(argv)
+            return args.run(args) or 0
     except BrokenPipeError:  # as in `make plan | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -46,9 +50,26 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error}: check permissions and free space, then start again.", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped; the next `make report` resumes from here", file=sys.stderr)
-        return 130
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted():
+    """Let SIGTERM, as from a queue or `timeout`, end this process as an interrupt does: processes first."""
+
+    def stop(number, _):
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -143,12 +164,13 @@ def _make(args):
 
 
 def _plan(args):
-    from n2nlib.report import plan
+    from n2nlib.report import plan, run
     from n2nlib.runs.progress import duration
 
     settings = _settings(args)
     force = plan.chapters() if args.fresh else [plan.chapter_named(args.chapter)] if args.chapter else []
     build = plan.Build(settings, force)
+    run.refuse(build, args.fresh)
     build.tell_damage()
     for name, reason in build.steps().items():
         print(f"{name:<28}{reason or 'up to date'}")

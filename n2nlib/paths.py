@@ -107,9 +107,16 @@ def write(path: Path, content: str | bytes) -> None:
         with writing(path) as file:
             file.write(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        raise ReportError(
-            f"{path} cannot be written ({error}): free some space or check the permissions."
-        ) from error
+        raise ReportError(unwritable(path, error)) from error
+
+
+def unwritable(path: Path, error: Exception) -> str:
+    """Return the sentence on a file or folder that cannot be written; it names the variable that moves it."""
+    moved = {cache(): "N2N_CACHE", results(): "N2N_RESULTS", figures("", "").parent: "N2N_RESULTS"}
+    names = [name for folder, name in moved.items() if path.absolute().is_relative_to(folder.absolute())]
+    elsewhere = f", or set {names[0]} to a folder elsewhere" if names else ""
+    reason = getattr(error, "strerror", None) or error
+    return f"{path} cannot be written ({reason}): free some space, check the permissions{elsewhere}."
 
 
 def update(path: Path, content: str, agrees: Callable[[str, str], bool]) -> bool:

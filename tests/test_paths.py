@@ -47,6 +47,25 @@ def test_a_folder_that_is_none_is_a_sentence(tmp_path):
         paths.write(tmp_path / "results" / "t.csv", "new")
 
 
+@pytest.mark.parametrize(
+    ("file", "way_out"),
+    [
+        ("results/store/runs/a.zip", ", or set N2N_RESULTS to a folder elsewhere"),
+        ("figures/bundled-smoke/x.png", ", or set N2N_RESULTS to a folder elsewhere"),
+        ("results/.cache/datasets", ", or set N2N_CACHE to a folder elsewhere"),
+        ("README.md", ""),
+    ],
+)
+def test_what_cannot_be_written_names_the_variable_that_moves_it(tmp_path, monkeypatch, file, way_out):
+    for name in ("N2N_RESULTS", "N2N_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("N2N_ROOT", str(tmp_path))
+    error = OSError(errno.EROFS, "Read-only file system", "x")
+    assert paths.unwritable(tmp_path / file, error) == (
+        f"{tmp_path / file} cannot be written (Read-only file system): free some space, check the permissions{way_out}."
+    )
+
+
 def test_an_interrupt_leaves_nothing_behind(tmp_path):
     with pytest.raises(KeyboardInterrupt), paths.writing(tmp_path / "t.bin") as file:
         file.write(b"half")

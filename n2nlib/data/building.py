@@ -173,26 +173,21 @@ def _write(place: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        try:
+            for name, array in arrays.items():
+                with open(part / f"{name}.npy", "wb") as file:
+                    np.save(file, array)
+                    file.flush()
+                    os.fsync(file.fileno())
+            (part / "meta.json").write_text(json.dumps(_meta()))
+            if place.exists() and _read(place, len(arrays["photo"])) is None:
+                shutil.rmtree(place)
+            with contextlib.suppress(FileExistsError):
+                _rename(part, place)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
-        raise DatasetError(f"the cache {place.parent} cannot be written: {error.strerror}.") from error
-    try:
-        for name, array in arrays.items():
-            with open(part / f"{name}.npy", "wb") as file:
-                np.save(file, array)
-                file.flush()
-                os.fsync(file.fileno())
-        (part / "meta.json").write_text(json.dumps(_meta()))
-        if place.exists() and _read(place, len(arrays["photo"])) is None:
-            shutil.rmtree(place)
-        with contextlib.suppress(FileExistsError):
-            _rename(part, place)
-    except OSError as error:
-        raise DatasetError(
-            f"the pairs could not be written to {place.parent} ({error.strerror or error}): free some "
-            "space, or set N2N_CACHE to a folder on another disk."
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        raise DatasetError(paths.unwritable(place.parent, error)) from error
 
 
 def _rename(part: Path, place: Path) -> None:

@@ -269,9 +269,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
             held = lock(folder / name)
         except OSError as error:
-            raise StoreError(
-                f"{folder} cannot be written ({error}): free some space or check the permissions."
-            ) from error
+            raise StoreError(paths.unwritable(folder, error)) from error
         with held:
             yield
 
@@ -314,10 +312,7 @@ class RunStore:
             with paths.writing(file) as out:
                 out.write(archive.pack(members))
         except OSError as error:
-            raise StoreError(
-                f"{file} cannot be written ({error}): free some space or check the permissions, then "
-                "start again."
-            ) from error
+            raise StoreError(paths.unwritable(file, error)) from error
 
 
 def _run_name(spec: RunSpec) -> str:

@@ -22,9 +22,7 @@ def save(replica: Replica, folder: Path) -> None:
         with paths.writing(path_of(replica, folder)) as file:
             torch.save(replica.state(), file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise StoreError(
-            f"no checkpoint can be written to {folder} ({error}): free some space and start again."
-        ) from error
+        raise StoreError(paths.unwritable(folder, error)) from error
 
 
 def load(replica: Replica, folder: Path) -> None:
