@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from n2nlib import __version__
+from n2nlib import __version__, paths
 from n2nlib.device import cores, resolve
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs.progress import EVERY, Meter, Progress, duration, say, still
 from n2nlib.runs.speed import cost, kind, work
 from n2nlib.runs.store import RunStore
+from n2nlib.runs.sweep import no_runs_fault, single_threaded
 from n2nlib.spec import SEMANTICS, RunSpec
 
 #: Seconds without a usable worker after which a sweep stops: a cluster's queue may take minutes to start
@@ -61,8 +62,6 @@ def on_dask(
         raise ReportError(
             "executor 'dask' needs dask[distributed]: pip install -e '.[dask]', or use EXECUTOR=local."
         ) from None
-    from n2nlib.runs.sweep import single_threaded
-
     jobs = sorted(jobs, key=lambda job: -sum(cost(s) for s in job))
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded())
@@ -204,8 +203,17 @@ class _Campaign:
         ):
             self.errors.append(error if isinstance(error, ReportError) else _named(job, error))
             self.bar.finished(0, failed=len(job))
+            if no_runs_fault(error) and not isinstance(error, WorkerError):
+                self._begin_no_more()
         else:
             self._submit(number)
+
+    def _begin_no_more(self) -> None:
+        """Take back the jobs of which no worker has reported anything yet."""
+        for future, number in list(self.pending.items()):
+            if number not in self.counted:
+                future.cancel()
+                del self.pending[future]
 
     def _look(self, again: bool = False) -> None:
         """Find out which workers are connected, and check those that are new (with `again`, all)."""
@@ -298,9 +306,7 @@ def _token(folder: Path) -> Iterator[Path]:
         token.parent.mkdir(parents=True, exist_ok=True)
         token.write_text(token.name)
     except OSError as error:
-        raise StoreError(
-            f"{token.parent} cannot be written ({error}): free some space or check the permissions."
-        ) from error
+        raise StoreError(paths.unwritable(token.parent, error)) from error
     try:
         yield token
     finally:

@@ -46,8 +46,9 @@ def sweep(
     `datasets` maps fingerprints to datasets. `quiet` shows no progress. `on_epoch` is called with a run's
     spec and each new row of its history; the runs then train in this process, one after the other.
     `emulate_bf16` allows bf16 on a CPU that has no arithmetic for it, which is refused otherwise. Raises
-    ReportError if a run fails (all others are finished first). An interrupt ends what is being trained, and
-    begins nothing that waits; each run resumes from its last checkpoint.
+    ReportError if a run fails, after all others are finished. An error that is no run's fault, as on a full
+    disk, begins nothing that waits. An interrupt also ends what is being trained; each run resumes from its
+    last checkpoint.
     """
     where, address = check_executor(executor)
     specs, store = list(specs), store or RunStore()
@@ -75,7 +76,7 @@ def sweep(
             else:
                 errors = _on_cpu(missing, datasets, store, bar, on_epoch)
         if errors:
-            raise errors[0]
+            raise next(filter(no_runs_fault, errors), errors[0])
     return [store.get(s) for s in specs]
 
 
@@ -85,6 +86,11 @@ def check_executor(text: str) -> tuple[str, str]:
     if kind not in EXECUTORS or (address and kind == "local"):
         raise unknown_name("executor", text, EXECUTORS)
     return kind, address
+
+
+def no_runs_fault(error: BaseException) -> bool:
+    """Say whether other runs would fail as well, as on a full disk."""
+    return isinstance(error, ReportError) and not isinstance(error, TrainingError)
 
 
 def train_here(
@@ -137,10 +143,9 @@ def _on_gpu(missing, datasets, store, bar, on_epoch=None) -> list[Exception]:
             before = len(errors)
             rest = [s for s in group if s.id != getattr(error, "run", None)]
             half = len(group) // 2
-            if isinstance(error, ReportError) and not isinstance(
-                error, TrainingError
-            ):  # a full disk: no run's fault
+            if no_runs_fault(error):
                 errors.append(error)
+                waiting = []
             elif len(rest) < len(group):
                 errors.append(error)
                 waiting[:0] = [rest] if rest else []
@@ -219,6 +224,8 @@ def _on_cpu(missing, datasets, store, bar, on_epoch=None) -> list[Exception]:
         except Exception as error:
             errors.append(_failure(spec, error))
             bar.finished(0, failed=1)
+            if no_runs_fault(error):
+                return errors
     return errors + _in_processes(others, datasets, store, bar) if others else errors
 
 
@@ -233,24 +240,25 @@ def _in_processes(ordered, datasets, store, bar) -> list[Exception]:
     before = {k: (bar.images[k], bar.timed[k], bar.seconds[k]) for k in bar.kinds}
     workers = min(cores(), len(ordered))
     start = (_start_worker, (counter, stop, os.getpid()))
+    waiting, running = list(ordered), {}
     with single_threaded(), ProcessPoolExecutor(workers, context, *start) as pool:
         try:
-            jobs = {
-                pool.submit(_in_worker, s, bar.kinds.index(kind(s)), datasets[s.dataset], store.folder): s
-                for s in ordered
-            }
-            pending = set(jobs)
-            while pending:
-                done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
-                for future in done:
+            while waiting or running:
+                while waiting and len(running) < workers:  # a pool may begin every job that it holds
+                    s = waiting.pop(0)
+                    job = (_in_worker, s, bar.kinds.index(kind(s)), datasets[s.dataset], store.folder)
+                    running[pool.submit(*job)] = s
+                for future in wait(running, timeout=0.1, return_when=FIRST_COMPLETED).done:
+                    spec = running.pop(future)
                     try:
                         future.result()
                         bar.finished()
                     except BrokenProcessPool:
                         raise
                     except Exception as error:
-                        errors.append(_failure(jobs[future], error))
+                        errors.append(_failure(spec, error))
                         bar.finished(0, failed=1)
+                        waiting = [] if no_runs_fault(error) else waiting
                 counted = list(counter)
                 bar.set({
                     k: tuple(x + y for x, y in zip(before[k], counted[3 * i : 3 * i + 3], strict=True))
@@ -263,7 +271,6 @@ def _in_processes(ordered, datasets, store, bar) -> list[Exception]:
             ) from None
         except BaseException:
             stop.set()
-            pool.shutdown(cancel_futures=True)
             raise
     return errors
 
@@ -321,6 +328,4 @@ def _in_worker(spec: RunSpec, row: int, dataset, folder: Path) -> None:
             raise KeyboardInterrupt
         meter(images)
 
-    if _stop.is_set():  # a pool hands out one job more than it has workers
-        raise KeyboardInterrupt
     train_here([spec], dataset, RunStore(folder), "cpu", progress)

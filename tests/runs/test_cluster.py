@@ -20,6 +20,7 @@ from processes import comes_true
 from n2nlib.data import open_dataset
 from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import cluster
+from n2nlib.runs.progress import Progress
 from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import sweep
 from n2nlib.spec import RunSpec
@@ -183,6 +184,30 @@ def test_a_store_that_cannot_be_written_is_the_stores_trouble(workers, train, st
     store.folder.write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="cannot be written"):
         train(workers(1))
+
+
+def test_on_a_full_disk_no_other_run_is_begun(store, dataset, tmp_path):
+    """A job that a worker has reported of goes on, one that waits is taken back."""
+    specs = [RunSpec(dataset.fingerprint, N, 1, seed=i) for i in range(3)]
+    full, taken_back = StoreError("the disk is full"), []
+
+    class Future:
+        status = "error"
+
+        def exception(self):
+            return full
+
+        def cancel(self):
+            taken_back.append(self)
+
+    failed, under_way, waits = Future(), Future(), Future()
+    campaign = cluster._Campaign(
+        None, "tcp://x", tmp_path, [[s] for s in specs], {dataset.fingerprint: dataset}, store,
+        Progress(specs, "cpu", quiet=True), "cpu", False,
+    )  # fmt: skip
+    campaign.pending, campaign.counted = {under_way: 1, waits: 2}, {1: (0, 0, 0.0)}
+    campaign._take(failed, 0)
+    assert campaign.errors == [full] and taken_back == [waits] and campaign.pending == {under_way: 1}
 
 
 def test_an_interrupted_sweep_stops_its_workers(workers, train, store, monkeypatch):
