@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -25,6 +27,7 @@ from n2nlib.display import alternatives, style
 from n2nlib.environment import environment
 from n2nlib.errors import ReportError
 from n2nlib.experiments import all_runs, possible
+from n2nlib.owners import own
 from n2nlib.parameters import refuse_ill_typed, refuse_unknown_parameters
 from n2nlib.profiles import Profile
 from n2nlib.profiles import profile as profile_of
@@ -37,6 +40,8 @@ from n2nlib.text import cell, csv, literal, pipe_table, visible
 
 #: A function that is called after each epoch: with a run's spec and the new row of its history.
 OnEpoch = Callable[[RunSpec, dict[str, Any]], None]
+#: The name of a table or figure, which its files are named by.
+NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def fields_of_a_run() -> inspect.Signature:
@@ -73,6 +78,7 @@ class Study:
         self.folder = paths.report(dataset.name, profile.name)
         self._datasets = {dataset.fingerprint: dataset}
         self._numbers: dict[str, Any] = {}
+        self._owned: set[str] = set()
         self._told = False
 
     @classmethod
@@ -82,8 +88,15 @@ class Study:
 
         train: whether runs that the store lacks are trained, by `executor`; otherwise they are left out.
         Raises ReportError for an unknown or ill-typed parameter, with the nearest name; in a notebook also
-        for one that was injected under a name that its parameters cell lacks, of which papermill only warns.
+        for one that was injected under a name that its parameters cell lacks, of which papermill only warns,
+        and, where a report executes it, for another chapter's name, whose results it would replace.
         """
+        executed = Path(os.environ.get("N2N_NOTEBOOK") or chapter).stem
+        if executed != chapter:
+            raise ReportError(
+                f"chapter {executed} opens the study of {chapter}, whose results it would replace: "
+                f'write Study.open("{executed}", ...).'
+            )
         refuse_unknown_parameters()
         refuse_ill_typed(str, dataset=dataset, profile=profile, device=device, executor=executor)
         refuse_ill_typed(bool, train=train)
@@ -260,6 +273,7 @@ class Study:
             filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())])
         )
         caption = f"{words} {self._made_of(self.title)}"
+        self._own("table", name)
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
         markdown, folder = pipe_table(texts), self.folder / "tables"
@@ -283,6 +297,7 @@ class Study:
         from matplotlib import pyplot as plt
 
         words = " ".join(filter(None, [*caption.split(), of.sample if of is not None else ""]))
+        self._own("figure", name)
         _, png = style.save(fig, paths.figures(self.dataset.name, self.profile.name) / name)
         mark = {"kind": "figure", "name": name, "caption": words, "alt": alt or alternatives.describe(fig)}
         plt.close(fig)
@@ -309,6 +324,7 @@ class Study:
 
         An interval without a value, of something that no image has, is kept as null.
         """
+        self._own("number", name)
         if isinstance(value, MeanSD):
             value = value.mean
         if isinstance(value, Interval):
@@ -316,6 +332,15 @@ class Study:
         value, was = rounded(json.loads(json_text(value))), self._kept.get(name)
         self._numbers[name] = was if agree(json_text(was), json_text(value)) else value
         paths.write(self._numbers_file, json_text(self._numbers))
+
+    def _own(self, kind: str, name: str) -> None:
+        """Raise ReportError for a name that makes no file, and for a result that another chapter makes."""
+        if kind != "number" and not NAME.fullmatch(name):
+            raise ReportError(f"{kind} {name!r}: choose a name of letters, digits, _ and -.")
+        what = f"{kind} {name}"
+        if what not in self._owned:
+            own(self.folder, what, self.chapter)
+            self._owned.add(what)
 
     @property
     def _numbers_file(self) -> Path:

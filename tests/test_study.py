@@ -10,11 +10,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 from n2nlib import experiments
 from n2nlib import study as module
 from n2nlib.analysis import ledger, measurements
 from n2nlib.errors import ReportError
+from n2nlib.owners import disown
 from n2nlib.parameters import refuse_unknown_parameters
 from n2nlib.spec import RunSpec
 from n2nlib.study import Study
@@ -108,6 +110,59 @@ def test_numbers_are_kept_for_the_ledger(study):
         "lr.n": 5,
     }
     assert ledger.numbers(study.folder)["lr.n"] == 5
+
+
+def test_a_chapter_does_not_replace_what_another_one_makes(study, monkeypatch):
+    """Not a table, a figure or a number, and nothing is written before that is known."""
+    monkeypatch.setattr(module, "show_markdown", lambda *_: None)
+    mine, gone = (
+        Study.open(name, dataset="bundled", profile="smoke", device="cpu") for name in ("08_mine", "09_gone")
+    )
+    frame, fig = pd.DataFrame({"PSNR": [25.3]}), plt.figure()
+    made = {
+        "table": lambda chapter: chapter.table(frame, "x", "Caption."),
+        "figure": lambda chapter: chapter.figure(fig, "x", "Caption."),
+        "number": lambda chapter: chapter.number("x", 1),
+    }
+    for kind, make in made.items():
+        make(gone)  # a chapter without a notebook
+        make(study)
+        make(study)
+        before = {p: p.read_bytes() for p in study.folder.parent.rglob("*.*")}
+        with pytest.raises(
+            ReportError,
+            match=f"^chapter 08_mine makes {kind} x, and so does chapter 03_lr_grid_search: choose another name.",
+        ):
+            make(mine)
+        assert before == {p: p.read_bytes() for p in study.folder.parent.rglob("*.*")}
+    disown(study.folder, ["03_lr_grid_search"])
+    for make in made.values():
+        make(mine)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "a b", ".x", "x.csv"])
+def test_the_name_of_a_table_or_figure_is_one_of_a_file(study, name):
+    for show, what in ((study.table, pd.DataFrame({"a": [1]})), (study.figure, plt.figure())):
+        with pytest.raises(
+            ReportError, match=f"^{show.__name__} {name!r}: choose a name of letters, digits, _ and -"
+        ):
+            show(what, name, "Caption.")
+    assert not study.folder.exists()
+
+
+def test_a_chapter_that_a_report_executes_opens_its_own_study(results, monkeypatch):
+    """As a copied chapter does not; in JupyterLab the notebook's name is not known."""
+    sizes = {"dataset": "bundled", "profile": "smoke", "device": "cpu"}
+    monkeypatch.setenv("N2N_NOTEBOOK", "/somewhere/notebooks/08_mine.ipynb")
+    assert Study.open("08_mine", **sizes).chapter == "08_mine"
+    with pytest.raises(ReportError) as error:
+        Study.open("03_lr_grid_search", **sizes)
+    assert str(error.value) == (
+        "chapter 08_mine opens the study of 03_lr_grid_search, whose results it would replace: "
+        'write Study.open("08_mine", ...).'
+    )
+    monkeypatch.delenv("N2N_NOTEBOOK")
+    assert Study.open("03_lr_grid_search", **sizes).chapter == "03_lr_grid_search"
 
 
 def test_where_nothing_is_trained_rows_are_left_out(study, capsys):

@@ -188,7 +188,7 @@ class Library:
 
 
 def load_notebook(path: Path) -> dict:
-    """Return a notebook's JSON; raises ReportError for a file that is no notebook."""
+    """Return a notebook's JSON; raises ReportError for what cannot be read as a notebook."""
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         if notebook.get("nbformat", 4) < 4:
@@ -197,6 +197,10 @@ def load_notebook(path: Path) -> dict:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = error if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
         raise ReportError(f"{path} cannot be read as a notebook: {reason}.") from None
+    except OSError as error:
+        raise ReportError(
+            f"{path} cannot be read ({error.strerror}): restore it, check its permissions, or remove it."
+        ) from None
     return notebook
 
 

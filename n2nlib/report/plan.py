@@ -94,7 +94,8 @@ def chapters() -> list[str]:
     A notebook is a chapter if its name matches `CHAPTER`: `08_mine` is one; `Untitled`, `my_notes` and
     `01_data-Copy1` are not.
     """
-    names = sorted(p.stem for p in paths.notebooks().glob("*.ipynb") if CHAPTER.fullmatch(p.stem))
+    found = (p for p in paths.notebooks().glob("*.ipynb") if not p.is_dir())
+    names = sorted(p.stem for p in found if CHAPTER.fullmatch(p.stem))
     if not names:
         raise ReportError(
             f"there is no chapter in {paths.notebooks()}: it should hold 01_data.ipynb and its like."
@@ -129,7 +130,7 @@ class Build:
         try:
             #: Step -> the `inputs` (name -> hash) and `outputs` that it had, and its `seconds`.
             self.made = json.loads(self.path.read_text())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             self.made = {}
         self._hashes: dict[Path, str] = {}
         self._read: dict[str, dict[str, str]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import multiprocessing
 import os
 import time
@@ -19,6 +21,7 @@ from n2nlib.device import cores
 from n2nlib.errors import ReportError
 from n2nlib.experiments import with_seeds
 from n2nlib.locks import lock
+from n2nlib.owners import disown
 from n2nlib.profiles import profile
 from n2nlib.report import kernel, live
 from n2nlib.report.closure import load_notebook
@@ -51,6 +54,28 @@ def make(
     TNet must be stored.
     """
     build = Build(settings, chapters() if fresh else [only] if only else [])
+    refuse(build, fresh)
+    build.tell_damage()
+    stale = [name for name, reason in build.steps().items() if reason]
+    if not stale:
+        return False
+    try:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        held = lock(settings.folder / ".lock", timeout=0)
+    except Timeout:
+        raise ReportError(
+            f"another `make report` is at work in {settings.folder}: wait for it, or stop it."
+        ) from None
+    except OSError as error:
+        raise ReportError(paths.unwritable(settings.folder, error)) from error
+    with held:
+        _make(build, stale, fresh, device, emulate_bf16)
+    return True
+
+
+def refuse(build: Build, fresh: bool) -> None:
+    """Raise ReportError where nothing may be trained, but must be: for `fresh`, or for lack of a run."""
+    settings = build.settings
     if fresh and not settings.train:
         raise ReportError(
             "FRESH=1 retrains and TRAIN=0 forbids it: leave one of them out (CHAPTER= re-executes a chapter)."
@@ -61,19 +86,6 @@ def make(
             f"no run of TNet on {settings.dataset} at profile {settings.profile} is stored, so there is "
             f"nothing to show without training: {instead}, or fetch {paths.evidence()} with git."
         )
-    build.tell_damage()
-    stale = [name for name, reason in build.steps().items() if reason]
-    if not stale:
-        return False
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with lock(settings.folder / ".lock", timeout=0):
-            _make(build, stale, fresh, device, emulate_bf16)
-    except Timeout:
-        raise ReportError(
-            f"another `make report` is at work in {settings.folder}: wait for it, or stop it."
-        ) from None
-    return True
 
 
 def _make(build: Build, stale: list[str], fresh: bool, device: str | None, emulate_bf16: bool) -> None:
@@ -152,6 +164,7 @@ def execute(build: Build, names: list[str]) -> None:
     if not names:
         return
     settings = build.settings
+    disown(settings.folder, names)
     waiting = [_Job(settings, name, build.inputs(name)) for name in names]
     workers = min(SIDE_BY_SIDE, cores(), len(waiting))
     failures = []
@@ -246,20 +259,22 @@ def _execute(source: Path, part: Path, parameters: Mapping[str, str | bool]) -> 
     part.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     failure = None
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns in a line per parameter
+    own = papermill.inspect_notebook(source)
+    if lacking := [name for name in parameters if name not in own]:
+        say(
+            f"{source.name}: no cell tagged `parameters` sets {', '.join(lacking)}, so that this report "
+            "cannot: add them as in docs/chapter.md"
+        )
+    os.environ["N2N_NOTEBOOK"] = str(source)  # the kernel inherits it: see `Study.open`
     try:
         papermill.execute_notebook(
             source, part, dict(parameters), kernel_name=kernel.NAME, cwd=source.parent,
             progress_bar=False, request_save_on_cell_execute=False, autosave_cell_every=0,
             start_timeout=START_SECONDS, stderr_file=_PassedOn(source.stem),
         )  # fmt: skip
-    except papermill.PapermillExecutionError as error:
-        cells = load_notebook(part)["cells"]
-        # papermill marks the cell that failed, and puts a banner above it
-        bad = next(
-            (c for c in cells if c["metadata"].get("papermill", {}).get("exception")), cells[error.cell_index]
-        )
-        first = next((line for line in "".join(bad["source"]).splitlines() if line.strip()), "")
-        failure = f"cell {bad['id']!r} (`{first}`):\n  {error.ename}: {error.evalue}"
+    except papermill.PapermillExecutionError:
+        pass  # it is raised for an error that a tag allows too, and not for each SystemExit: `stopped` looks
     except DeadKernelError:
         failure = "its kernel, which died: killed, or out of memory."
     except RuntimeError as error:  # jupyter_client's, before the first cell
@@ -269,7 +284,31 @@ def _execute(source: Path, part: Path, parameters: Mapping[str, str | bool]) -> 
             f"its kernel, which did not start ({error}): the machine may be too busy, or the environment "
             "broken. Start again."
         )
-    return time.monotonic() - start, failure
+    finally:
+        del os.environ["N2N_NOTEBOOK"]
+    return time.monotonic() - start, failure or stopped(part)
+
+
+def stopped(path: Path) -> str | None:
+    """Return where and why an executed notebook stopped, if it did; take out what papermill added to it.
+
+    As for nbclient and nbval, a cell that is tagged `raises-exception` may fail, and the next one follows.
+    """
+    notebook = load_notebook(path)
+    tags = [cell["metadata"].get("tags", []) for cell in notebook["cells"]]
+    cells = [c for c, t in zip(notebook["cells"], tags, strict=True) if "papermill-error-cell-tag" not in t]
+    if len(cells) < len(tags):
+        paths.write(path, json.dumps(notebook | {"cells": cells}, indent=1, ensure_ascii=False) + "\n")
+    for cell in cells:
+        errors = [o for o in cell.get("outputs", []) if o["output_type"] == "error"]
+        failed = errors or cell["metadata"].get("papermill", {}).get("exception")
+        if failed and "raises-exception" not in cell["metadata"].get("tags", []):
+            error = errors[0] if errors else {"ename": "an error", "evalue": "without a message"}
+            ending = "the cells below it were not executed" if error["ename"] == "SystemExit" else ""
+            why = ": ".join(filter(None, [error["ename"], error["evalue"], ending]))
+            first = next((line for line in "".join(cell["source"]).splitlines() if line.strip()), "")
+            return f"cell {cell['id']!r} (`{first}`):\n  {why}"
+    return None
 
 
 class _PassedOn:

@@ -148,6 +148,16 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
         load_notebook(tmp_path / "08_x.ipynb")
 
 
+def test_a_link_to_nothing_is_a_sentence_and_a_folder_is_no_chapter(fake_report, tmp_path):
+    (tmp_path / "notebooks" / "08_folder.ipynb").mkdir()
+    assert "08_folder" not in plan.chapters()
+    (tmp_path / "notebooks" / "08_link.ipynb").symlink_to("nowhere")
+    with pytest.raises(
+        ReportError, match="08_link.ipynb cannot be read .No such file or directory.: restore it"
+    ):
+        plan.Build(fake_report).steps()
+
+
 def test_planning_imports_ipython_only_where_a_cell_needs_it(tmp_path):
     script = "import sys; from n2nlib.report.closure import code_of; cell = {'cell_type': 'code', 'metadata': {}, 'source': %r}; code_of({'cells': [cell]}); print('IPython' in sys.modules)"
     for source, needed in [("import n2nlib\nawait x", "False"), ("x?", "True")]:

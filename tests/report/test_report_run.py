@@ -24,6 +24,7 @@ from n2nlib.__main__ import main
 from n2nlib.data import open_dataset
 from n2nlib.errors import ReportError
 from n2nlib.experiments import with_seeds
+from n2nlib.owners import own
 from n2nlib.profiles import profile
 from n2nlib.report import live, plan, run
 from n2nlib.report.provenance import provenance
@@ -96,6 +97,56 @@ def test_a_failing_cell_names_chapter_and_cell_and_leaves_nothing(two, tmp_path)
     assert (
         two.file("notebooks/02_bad.ipynb").exists() and not two.file("notebooks/02_bad.failed.ipynb").exists()
     )
+
+
+TAGGED = ("code", "values = {}\nvalues['absent']", ["raises-exception"])
+
+
+def test_a_cell_that_is_meant_to_fail_stops_nothing_and_sys_exit_does(tmp_path, kernels, capfd):
+    """The cell that is named is the reader's, and papermill's own cells are gone."""
+    ends = chapter("X", TAGGED, ("code", "import sys\nsys.exit()"), ("code", "print('after')"))
+    path, part = write(tmp_path, "08_mine", ends), tmp_path / "part.ipynb"
+    told = "cell 'cell-4' (`import sys`):\n  SystemExit: the cells below it were not executed"
+    assert run._execute(path, part, {})[1] == told
+    assert [c["id"] for c in json.loads(part.read_text())["cells"]] == [f"cell-{i}" for i in range(6)]
+
+    shown = ("code", "import os\nprint(os.environ['N2N_NOTEBOOK'])")
+    path = write(tmp_path, "08_mine", notebook(("code", "dataset = ''", ["parameters"]), TAGGED, shown))
+    capfd.readouterr()
+    assert run._execute(path, part, {"dataset": "bundled", "train": True, "device": "cpu"})[1] is None
+    assert capfd.readouterr().err == (
+        "08_mine.ipynb: no cell tagged `parameters` sets train, device, so that this report cannot: "
+        "add them as in docs/chapter.md\n"
+    )
+    *_, tagged, last = json.loads(part.read_text())["cells"]
+    assert [(o["output_type"], o["ename"]) for o in tagged["outputs"]] == [("error", "KeyError")]
+    assert "".join(last["outputs"][0]["text"]) == f"{path}\n" and "N2N_NOTEBOOK" not in os.environ
+
+
+def test_a_chapter_that_is_executed_again_may_have_lost_a_table_to_another(fake_report, monkeypatch):
+    class Begun(Exception):
+        pass
+
+    def begin(workers):
+        raise Begun
+
+    monkeypatch.setattr(run, "_pool", begin)
+    own(fake_report.folder, "table x", "01_data")
+    with pytest.raises(Begun):
+        run.execute(plan.Build(fake_report), ["02_networks"])
+    with pytest.raises(ReportError, match="chapter 02_networks makes table x, and so does chapter 01_data"):
+        own(fake_report.folder, "table x", "02_networks")
+    with pytest.raises(Begun):
+        run.execute(plan.Build(fake_report), ["01_data", "02_networks"])
+    own(fake_report.folder, "table x", "02_networks")
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """Let this process find the project's kernel, and the kernel this library."""
+    run.kernel.install()
+    for name, value in run.kernel.environment().items():
+        monkeypatch.setenv(name, value)
 
 
 def test_chapters_that_wait_behind_a_failing_one_are_not_begun(two, tmp_path, monkeypatch):
@@ -257,13 +308,14 @@ def test_a_killed_report_goes_on_where_it_was(fake_report, tmp_path, slow_report
     assert fake_report.file("report.pdf").exists()
 
 
-def test_an_interrupted_report_ends_soon_and_begins_no_chapter(tmp_path, slow_report):
-    """A terminal's Ctrl-C reaches the whole process group, in the first of several chapters."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_report_ends_soon_and_begins_no_chapter(tmp_path, slow_report, number, status):
+    """In the first of several chapters. A terminal's Ctrl-C reaches the whole process group."""
     later(tmp_path)
     child = slow_report("01_data", side_by_side=1)
     processes = executed_by(tmp_path)
-    os.killpg(child.pid, signal.SIGINT)
-    assert child.wait(10) == 130
+    (os.killpg if number == signal.SIGINT else os.kill)(child.pid, number)
+    assert child.wait(10) == status
     error = (tmp_path / "stderr").read_text()
     assert (
         error.endswith("\nstopped; the next `make report` resumes from here\n") and "Traceback" not in error
@@ -476,8 +528,9 @@ def test_fresh_that_is_interrupted_is_mended_by_the_next_report(two, monkeypatch
     assert not run.make(two)
 
 
-def test_fresh_without_training_would_only_destroy(fake_report, monkeypatch, capsys):
-    assert main(["report", "--profile", "smoke", "--fresh", "--no-train"]) == 2
+@pytest.mark.parametrize("command", ["report", "plan"])
+def test_fresh_without_training_would_only_destroy(fake_report, capsys, command):
+    assert main([command, "--profile", "smoke", "--fresh", "--no-train"]) == 2
     assert "FRESH=1 retrains and TRAIN=0 forbids it" in capsys.readouterr().err
 
 
@@ -502,7 +555,10 @@ def test_a_results_folder_that_cannot_be_written_is_one_sentence(fake_report, tm
     monkeypatch.setenv("N2N_RESULTS", str(tmp_path / "file" / "results"))
     assert main(["report", "--profile", "smoke"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1
+    assert error == (
+        f"error: {tmp_path / 'file' / 'results' / 'bundled-smoke'} cannot be written (Not a directory): free some "
+        "space, check the permissions, or set N2N_RESULTS to a folder elsewhere.\n"
+    )
 
 
 def test_a_search_made_meanwhile_makes_its_chapter_stale(results):
