@@ -100,8 +100,7 @@ class RunSpec:
     @property
     def id(self) -> str:
         """The run's identity: 16 hexadecimal digits of SHA-256 over spec, dataset and training semantics."""
-        text = json.dumps({"semantics": SEMANTICS, **self.to_dict()}, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return identity(self.to_dict())
 
     @property
     def images(self) -> int:
@@ -141,6 +140,12 @@ class RunSpec:
         return self.from_dict(
             {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes}
         )
+
+
+def identity(values: Mapping[str, Any], semantics: int = SEMANTICS) -> str:
+    """Return the id of the run whose `RunSpec.to_dict` is given, also in another version's fields."""
+    text = json.dumps({"semantics": semantics, **values}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:

@@ -64,7 +64,7 @@ def test_a_damaged_tracked_run_comes_back_as_the_message_says(repository, monkey
     (run,) = RunStore().all()
     run.file.write_bytes(b"no archive")
     damage = RunStore().damage()
-    assert "1 runs or measurements do not match" in damage and "is not a readable archive" in damage
+    assert "1 run or measurement is damaged and not used: one is not a readable archive. Tracked" in damage
     env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull}
     subprocess.run(damage.split("`")[1], shell=True, cwd=repository, env=env, check=True, capture_output=True)
     assert RunStore().damage() == "" and RunStore().all() == [run]

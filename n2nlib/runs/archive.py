@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from n2nlib.spec import identity
+
 WEIGHTS = "model.safetensors"
 SUMS = "SHA256SUMS"
 #: What an entry must hold, by the ending of its file; a measurement holds its arrays beside.
@@ -25,7 +27,9 @@ MEMBERS = {
 #: Zip's earliest time: the same members are the same bytes whenever they are written.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 #: Errors of zipfile and of the parsing of members for an altered file.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def pack(members: Mapping[str, bytes], left_out: Mapping[str, str] | None = None) -> bytes:
@@ -80,7 +84,7 @@ def _sums(text: bytes) -> dict[str, str]:
 
 
 def whole(path: Path) -> bool:
-    """Say whether a stored file has all members of its kind, unaltered since it was written."""
+    """Say whether a stored file has all members of its kind, unaltered, and the name of what it holds."""
     return fault(path) is None
 
 
@@ -100,15 +104,26 @@ def _fault(path: Path, *_state: int) -> str | None:
             expected = _sums(file.read(SUMS))
             held = set(file.namelist()) - {SUMS}
             altered = sorted(name for name in held if _digest(file, name) != expected.get(name))
+            missing = sorted((expected.keys() - held - {WEIGHTS}) | (MEMBERS[path.suffix] - expected.keys()))
+            name = None if altered or missing else _name(file, path.suffix)
     except UNREADABLE:
         return "is not a readable archive"
-    missing = sorted((expected.keys() - held - {WEIGHTS}) | (MEMBERS[path.suffix] - expected.keys()))
+    if name and not path.as_posix().endswith(f"/{name}"):
+        return f"holds another entry ({name})"
     faults = [
         f"has {what} members ({', '.join(names)})"
         for what, names in (("missing", missing), ("altered", altered))
         if names
     ]
     return "; ".join(faults) or None
+
+
+def _name(file: zipfile.ZipFile, suffix: str) -> str:
+    """Return the name in a layer of what an entry holds."""
+    if suffix == ".npz":
+        return measurement_name(**json.loads(file.read("inputs.json")))
+    semantics = json.loads(file.read("env.json"))["semantics"]
+    return f"runs/{identity(json.loads(file.read('spec.json')), semantics)}.zip"
 
 
 def _digest(file: zipfile.ZipFile, name: str) -> str:
@@ -120,8 +135,10 @@ def _digest(file: zipfile.ZipFile, name: str) -> str:
 
 def measurement_name(name: str, inputs: Mapping[str, Any]) -> str:
     """Return a measurement's file in a layer, named after the hash of its name and inputs."""
-    identity = json.dumps({"name": name, "inputs": dict(inputs)}, sort_keys=True)
-    return f"measurements/{name}/{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
+    # As they are read back: keys are texts.
+    values = json.loads(json.dumps({"name": name, "inputs": dict(inputs)}))
+    digest = sha256(json.dumps(values, sort_keys=True).encode())
+    return f"measurements/{name}/{digest[:16]}.npz"
 
 
 def sha256(content: bytes) -> str:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -195,11 +195,12 @@ class RunStore:
         if not faults:
             return ""
         kinds = "; ".join(
-            f"{n} {'entry' if n == 1 else 'entries'} {what}" for what, n in faults.most_common(3)
+            f"{'one' if n == 1 else f'each of {n}'} {what}" for what, n in faults.most_common(3)
         )
+        are = "run or measurement is" if faults.total() == 1 else "runs or measurements are"
         return (
-            f"{' and '.join(map(str, self.layers))}: {faults.total()} runs or measurements do not match "
-            f"their checksums and are not used: {kinds}. Tracked ones come back with `git checkout -- "
+            f"{' and '.join(map(str, self.layers))}: {faults.total()} {are} damaged and not used: "
+            f"{kinds}. Tracked ones come back with `git checkout -- "
             f"results/evidence`; `make report` moves others to {self.folder / 'set-aside'} when it makes "
             "them again."
         )
@@ -242,11 +243,13 @@ class RunStore:
         return bool(named & ids) or named == {dataset}
 
     @property
-    def _superseded(self) -> set[str]:
+    def _superseded(self) -> frozenset[str]:
+        file = self.folder / SUPERSEDED
         try:
-            return set((self.folder / SUPERSEDED).read_text(encoding="utf-8").splitlines())
+            state = file.stat()
         except (FileNotFoundError, NotADirectoryError):
-            return set()
+            return frozenset()
+        return _lines(file, state.st_mtime_ns, state.st_size, state.st_ino)
 
     def drop_checkpoints(self, spec: RunSpec) -> None:
         """Remove what an interrupted run would resume from."""
@@ -313,6 +316,11 @@ class RunStore:
                 out.write(archive.pack(members))
         except OSError as error:
             raise StoreError(paths.unwritable(file, error)) from error
+
+
+@cache
+def _lines(file: Path, *_state: int) -> frozenset[str]:
+    return frozenset(file.read_text(encoding="utf-8").splitlines())
 
 
 def _run_name(spec: RunSpec) -> str:

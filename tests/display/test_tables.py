@@ -447,9 +447,9 @@ def test_windows_and_datasets():
         and lines[0]["files"] == 3
         and lines[1]["largest window side"] == 0.95
     )
-    lines = data_tables.sizes(
-        SimpleNamespace(recipe={"n_train": 64, "n_val": 12}, noise="subpixel")
-    ).to_dict("records")
+    lines = data_tables.sizes(SimpleNamespace(recipe={"n_train": 64, "n_val": 12}, noise="subpixel")).to_dict(
+        "records"
+    )
     assert lines[0]["photographs"] is lines[0]["smallest window side"] is None and lines[0]["pairs"] == 64
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,9 +30,9 @@ from n2nlib.errors import ReportError, StoreError, TrainingError
 from n2nlib.runs import archive
 from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.progress import Progress
-from n2nlib.runs.store import RunStore
+from n2nlib.runs.store import SUPERSEDED, RunStore
 from n2nlib.runs.sweep import GROUP, _on_gpu, groups, sweep
-from n2nlib.spec import RunSpec
+from n2nlib.spec import SEMANTICS, RunSpec, identity
 from n2nlib.training.engine import train
 
 N = 64
@@ -379,8 +381,8 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
 from n2nlib.runs import sweep as s
 from n2nlib.data import open_dataset
-from n2nlib.runs.store import RunStore
-from n2nlib.spec import RunSpec
+from n2nlib.runs.store import SUPERSEDED, RunStore
+from n2nlib.spec import SEMANTICS, RunSpec, identity
 if __name__ == '__main__':
     s.SMALL, s.cores = 0, lambda: 2
     c = open_dataset('bundled', n_train={n}, n_val=12)
@@ -445,12 +447,58 @@ def test_a_network_of_this_script_trains_in_this_process(store, dataset, monkeyp
 
 def test_another_versions_runs_are_passed_over(store, dataset, trained):
     ours = store.put(trained)
-    for name, fields in {"e" * 16: {"colour": "red"}, "f" * 16: {}}.items():
-        text = json.dumps(ours.spec.to_dict() | fields).encode()
-        file = ours.file.with_name(f"{name}.zip")
-        file.write_bytes(archive.pack(archive.read_all(ours.file) | {"spec.json": text}))
+    for fields, semantics in (({"colour": "red"}, SEMANTICS), ({}, SEMANTICS + 1)):
+        values = ours.spec.to_dict() | fields
+        file = ours.file.with_name(f"{identity(values, semantics)}.zip")
+        changed = {"spec.json": values, "env.json": ours.env | {"semantics": semantics}}
+        members = archive.read_all(ours.file) | {k: json.dumps(v).encode() for k, v in changed.items()}
+        file.write_bytes(archive.pack(members))
         assert archive.whole(file)
-    assert [run.id for run in store.all()] == [ours.id]
+    assert [run.id for run in store.all()] == [ours.id] and store.damage() == ""
+
+
+def test_an_entry_under_another_name_is_not_believed(store, dataset, trained, capsys):
+    ours, other = store.put(trained), spec(dataset, seed=1)
+    shutil.copy(ours.file, store.path(other))
+    assert store.has(ours.spec) and not store.has(other) and [run.id for run in store.all()] == [ours.id]
+    holds = f"holds another entry (runs/{ours.id}.zip)"
+    with pytest.raises(StoreError, match=re.escape(f"{store.path(other)} {holds}: `make report` trains")):
+        store.get(other)
+    store.put(replace(trained, spec=other))
+    assert f"{store.path(other)} {holds}: it was moved to" in capsys.readouterr().err
+    aside = store.folder / "set-aside" / "runs" / store.path(other).name
+    assert store.get(other).spec == other and aside.exists()
+
+
+def test_a_measurement_under_another_name_is_not_believed(store):
+    inputs = [{"x": x, "by": {10: 0, 9: 0}} for x in range(2)]  # numbers as keys become texts
+    for i in inputs:
+        assert store.measurement("m", i, lambda: {"value": i["x"]}) == {"value": i["x"]}
+    one, two = (store.folder / archive.measurement_name("m", i) for i in inputs)
+    other = store.folder / "measurements" / "k" / one.name  # of another kind
+    other.parent.mkdir()
+    for copy in (two, other):
+        shutil.copy(one, copy)
+    assert set(store.damaged()) == {two, other}
+    damage = f"2 runs or measurements are damaged and not used: each of 2 holds another entry (measurements/m/{one.name})."
+    assert damage in store.damage()
+    assert [store.measurement("m", i, lambda: {"value": "new"})["value"] for i in inputs] == [0, "new"]
+
+
+def test_the_list_of_superseded_entries_is_read_once_per_state(tmp_path, monkeypatch):
+    evidence = RunStore(tmp_path / "evidence")
+    for x in range(2):
+        evidence.measurement("m", {"x": x}, lambda: {"value": x})
+    store = RunStore(tmp_path / "store")
+    store.layers = (store.folder, evidence.folder)
+    names = store.names("measurements/*/*.npz")
+    calls, read = [], Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda *a, **k: (calls.append(1), read(*a, **k))[1])
+    for gone in (names[:1], names):
+        (store.folder / SUPERSEDED).parent.mkdir(exist_ok=True)
+        (store.folder / SUPERSEDED).write_text("".join(f"{name}\n" for name in gone))
+        assert store.names("measurements/*/*.npz") == sorted(set(names) - set(gone))
+    assert len(calls) == 2
 
 
 def test_a_measurement_is_made_once_by_two_who_want_it(store):
