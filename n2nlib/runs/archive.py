@@ -105,7 +105,7 @@ def _fault(path: Path, *_state: int) -> str | None:
             held = set(file.namelist()) - {SUMS}
             altered = sorted(name for name in held if _digest(file, name) != expected.get(name))
             missing = sorted((expected.keys() - held - {WEIGHTS}) | (MEMBERS[path.suffix] - expected.keys()))
-            name = None if altered or missing else _name(file, path.suffix)
+            name = None if altered or missing else name_of(file.read, path.suffix)
     except UNREADABLE:
         return "is not a readable archive"
     if name and not path.as_posix().endswith(f"/{name}"):
@@ -118,12 +118,12 @@ def _fault(path: Path, *_state: int) -> str | None:
     return "; ".join(faults) or None
 
 
-def _name(file: zipfile.ZipFile, suffix: str) -> str:
-    """Return the name in a layer of what an entry holds."""
+def name_of(read: Callable[[str], bytes], suffix: str) -> str:
+    """Return the name in a layer of what an entry holds; `read` returns a member by its name."""
     if suffix == ".npz":
-        return measurement_name(**json.loads(file.read("inputs.json")))
-    semantics = json.loads(file.read("env.json"))["semantics"]
-    return f"runs/{identity(json.loads(file.read('spec.json')), semantics)}.zip"
+        return measurement_name(**json.loads(read("inputs.json")))
+    semantics = json.loads(read("env.json"))["semantics"]
+    return f"runs/{identity(json.loads(read('spec.json')), semantics)}.zip"
 
 
 def _digest(file: zipfile.ZipFile, name: str) -> str:

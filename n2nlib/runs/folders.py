@@ -98,13 +98,16 @@ def _folders(store: Path) -> list[Path]:
 
 
 def _members(folder: Path) -> dict[str, bytes] | None:
-    """Return the files of an entry by name; None where one does not match its checksum."""
+    """Return the files of an entry by name; None where one does not match its checksum, or all its name."""
     try:
         sums = json.loads((folder / FINISHED).read_text(encoding="utf-8"))["files"]
         members = {name: (folder / name).read_bytes() for name in sums}
         suffix = ".zip" if folder.parent.name == "runs" else ".npz"
         sound = all(archive.sha256(members[name]) == digest for name, digest in sums.items())
-        return members if sound and archive.MEMBERS[suffix] <= members.keys() else None
+        if not sound or not archive.MEMBERS[suffix] <= members.keys():
+            return None
+        named = archive.name_of(members.__getitem__, suffix).removesuffix(suffix)
+        return members if folder.as_posix().endswith(f"/{named}") else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -17,7 +17,7 @@ from n2nlib.errors import ReportError, StoreError
 from n2nlib.runs import archive, folders
 from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.store import RunStore
-from n2nlib.spec import RunSpec
+from n2nlib.spec import RunSpec, identity
 from n2nlib.tools import evidence, pretrained
 from n2nlib.training.engine import Trained
 
@@ -127,11 +127,12 @@ def test_a_damaged_folder_is_set_aside_by_the_conversion(layers, capsys):
         store.put(trained(SPEC.replace(seed=seed)))
     as_folders(store)
     folder = store.folder / "runs" / SPEC.id
+    shutil.copytree(folder, folder.with_name("e" * 16))  # under another name
     (folder / "metrics.json").write_text("{}")
     store = RunStore()
     assert [run.spec.seed for run in store.all()] == [1]
     assert (store.folder / "set-aside" / "runs" / SPEC.id / "metrics.json").read_text() == "{}"
-    assert "1 runs and measurements converted to one file each; 1 damaged ones" in capsys.readouterr().err
+    assert "1 runs and measurements converted to one file each; 2 damaged ones" in capsys.readouterr().err
 
 
 def test_nothing_is_removed_where_a_file_is_not_written_as_it_should_be(layers, monkeypatch):
@@ -149,27 +150,29 @@ def test_nothing_is_removed_where_a_file_is_not_written_as_it_should_be(layers, 
 def test_a_run_in_tf32_on_a_cpu_takes_the_identity_of_fp32(layers):
     """So do measurements that name it, and both keep their numbers and say what they were."""
     store, _ = layers
-    tf32 = "f" * 16
+    old = SPEC.to_dict() | {"precision": "tf32"}
+    tf32 = identity(old)
     store.put(trained())
     for name in (tf32, f"shuffled {tf32}"):
         store.measurement(
-            "m", {"network": name}, lambda name=name: {"value": name[:3], "arrays": {"x": np.ones(2)}}
+            "m", {"network": name}, lambda name=name: {"value": name, "arrays": {"x": np.ones(2)}}
         )
     as_folders(store)
     folder = (store.folder / "runs" / SPEC.id).rename(store.folder / "runs" / tf32)
-    (folder / "spec.json").write_text(json.dumps(SPEC.to_dict() | {"precision": "tf32"}))
+    (folder / "spec.json").write_text(json.dumps(old))
     seal(folder)
-    gpu = shutil.copytree(folder, folder.with_name("e" * 16))  # a GPU computes in tf32
-    (gpu / "env.json").write_text('{"kind": "cuda"}')
+    gpu = shutil.copytree(folder, folder.with_name(identity(old | {"seed": 9})))  # a GPU computes in tf32
+    (gpu / "spec.json").write_text(json.dumps(old | {"seed": 9}))
+    (gpu / "env.json").write_text(json.dumps(json.loads((gpu / "env.json").read_text()) | {"kind": "cuda"}))
     seal(gpu)
     store = RunStore()
     (run,) = store.all()
     assert run.spec == SPEC and run.metrics["psnr"] == 20.0 and run.env["identity"]["was"] == tf32
     assert store.names("runs/*.zip") == sorted([f"runs/{SPEC.id}.zip", f"runs/{gpu.name}.zip"])
-    for name, value in ((tf32, "fff"), (f"shuffled {tf32}", "shu")):
+    for name in (tf32, f"shuffled {tf32}"):
         inputs = {"network": name.replace(tf32, SPEC.id)}
         found = store.measurement("m", inputs, lambda: pytest.fail("measured again"))
-        assert found["value"] == value and found["arrays"]["x"].tolist() == [1, 1]
+        assert found["value"] == name and found["arrays"]["x"].tolist() == [1, 1]
 
 
 # --- what gets into the evidence ------------------------------------------------------------------
