@@ -11,19 +11,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
-from n2nlib import __version__, paths
 from n2nlib.device import cores, resolve
-from n2nlib.errors import ReportError, StoreError, TrainingError
+from n2nlib.errors import ReportError, TrainingError
 from n2nlib.runs.progress import EVERY, Meter, Progress, duration, say, still
 from n2nlib.runs.speed import cost, kind, work
 from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import no_runs_fault, single_threaded
-from n2nlib.spec import SEMANTICS, RunSpec
+from n2nlib.runs.worker_check import expected, facts_function, fault_of, token_in
+from n2nlib.spec import RunSpec
 
 #: Seconds without a usable worker after which a sweep stops: a cluster's queue may take minutes to start
 #: one.
@@ -81,7 +79,7 @@ def on_dask(
                 f"no Dask scheduler answers at {address} ({error}): start one, or use EXECUTOR=dask."
             ) from error
         stack.callback(client.close, timeout=2)
-        token = stack.enter_context(_token(store.folder.resolve()))
+        token = stack.enter_context(token_in(store.folder.resolve()))
         return _Campaign(client, address, token, jobs, datasets, store, bar, device, emulate_bf16).finish()
 
 
@@ -226,7 +224,7 @@ class _Campaign:
             answers = self._ask(
                 lambda: self.client.sync(
                     self.client._run,
-                    _facts_function(),
+                    facts_function(),
                     str(self.token),
                     workers=new,
                     on_error="return",
@@ -234,7 +232,7 @@ class _Campaign:
                 )
             )
             for worker in new:
-                if fault := _fault(worker, answers.get(worker), self.token):
+                if fault := fault_of(worker, answers.get(worker), self.token):
                     self._turn_down(worker, fault)
                 elif worker in answers:
                     self.fit[worker] = threads[worker]
@@ -298,106 +296,6 @@ class _Campaign:
         )
 
 
-@contextlib.contextmanager
-def _token(folder: Path) -> Iterator[Path]:
-    """Put a file into the store by which workers show that they see it; without it they stop training."""
-    token = folder / ".cluster" / uuid.uuid4().hex[:12]
-    try:
-        token.parent.mkdir(parents=True, exist_ok=True)
-        token.write_text(token.name)
-    except OSError as error:
-        raise StoreError(paths.unwritable(token.parent, error)) from error
-    try:
-        yield token
-    finally:
-        for file in token.parent.glob(f"{token.name}*"):
-            file.unlink(missing_ok=True)
-
-
-def expected() -> dict:
-    """Return the versions that a worker must have: those that decide what a run's numbers are."""
-    return {"n2nlib": __version__, "semantics": SEMANTICS, "torch": version("torch").partition("+")[0]}
-
-
-def _facts_function():
-    """Return the function that a worker runs; it is nested so that it travels whole to a worker without
-    this library.
-    """
-
-    def facts(token: str) -> dict:
-        import pathlib
-        import socket
-
-        out = {"host": socket.gethostname()}
-        try:
-            from importlib.metadata import version
-
-            from n2nlib import __version__
-            from n2nlib.spec import SEMANTICS
-
-            out |= {
-                "n2nlib": __version__,
-                "semantics": SEMANTICS,
-                "torch": version("torch").partition("+")[0],
-            }
-        except Exception as error:
-            out["import"] = f"{type(error).__name__}: {error}"
-        path = pathlib.Path(token)
-        try:
-            out["read"] = path.read_text() == path.name
-        except OSError:
-            out["read"] = False
-        if out["read"]:
-            import uuid
-
-            answer = path.with_name(f"{path.name}-{uuid.uuid4().hex[:8]}")
-            try:
-                answer.write_text(out["host"])
-                out["answer"] = str(answer)
-            except OSError as error:
-                out["unwritable"] = str(error)
-        return out
-
-    return facts
-
-
-def _fault(worker: str, facts, token: Path, wanted: Mapping | None = None) -> str | None:
-    """Return why a worker that gave these facts about itself cannot be used, in a sentence, or None."""
-    if facts is None:  # it went away meanwhile
-        return None
-    if isinstance(facts, Exception):
-        if isinstance(facts, OSError):  # it cannot be reached: the scheduler will notice
-            return None
-        return (
-            f"worker {worker} cannot run a check ({type(facts).__name__}: {facts}): give it the same Python "
-            "and Dask as here."
-        )
-    name = f"worker {worker} on {facts['host']}"
-    if "import" in facts:
-        return (
-            f"{name} cannot import n2nlib ({facts['import']}): install the project there, and start the "
-            "worker in that environment."
-        )
-    for what, ours in (wanted or expected()).items():
-        if facts[what] != ours:
-            label = {"semantics": "the training semantics"}.get(what, what)
-            return f"{name} has {label} {facts[what]} where {ours} is needed: install the same version there."
-    folder = token.parent.parent
-    if not facts["read"]:
-        return (
-            f"{name} does not see {folder}: it must have the same results folder, on a shared file system "
-            "and under the same path."
-        )
-    if "unwritable" in facts:
-        return (
-            f"{name} cannot write to {folder} ({facts['unwritable']}): give it the permission, or mount the "
-            "folder writable."
-        )
-    if not Path(facts["answer"]).exists():
-        return f"{name} writes to another {folder} than this machine: it must be on a shared file system."
-    return None
-
-
 def _on_worker(
     specs: Sequence[RunSpec],
     number: int,
@@ -416,8 +314,8 @@ def _on_worker(
     from n2nlib.runs.sweep import train_here
 
     worker, path = get_worker(), Path(token)
-    facts = _facts_function()(token)
-    if fault := _fault(worker.address, facts, path, wanted):
+    facts = facts_function()(token)
+    if fault := fault_of(worker.address, facts, path, wanted):
         raise WorkerError(fault, worker.address)
     Path(facts["answer"]).unlink(missing_ok=True)
     totals, told = [0, 0, 0.0], 0.0

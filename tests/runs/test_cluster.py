@@ -19,7 +19,7 @@ from processes import comes_true
 
 from n2nlib.data import open_dataset
 from n2nlib.errors import ReportError, StoreError, TrainingError
-from n2nlib.runs import cluster
+from n2nlib.runs import cluster, worker_check
 from n2nlib.runs.progress import Progress
 from n2nlib.runs.store import RunStore
 from n2nlib.runs.sweep import sweep
@@ -80,7 +80,7 @@ def facts_that(monkeypatch, tmp_path):
     answers.mkdir()
 
     def put(change):
-        real = cluster._facts_function()
+        real = worker_check.facts_function()
 
         def facts(token):  # travels to each worker by value, so that it counts in files
             import itertools
@@ -92,7 +92,7 @@ def facts_that(monkeypatch, tmp_path):
                     continue
                 return change(real(token), n)
 
-        monkeypatch.setattr(cluster, "_facts_function", lambda: facts)
+        monkeypatch.setattr(cluster, "facts_function", lambda: facts)
 
     return put
 
@@ -167,7 +167,7 @@ def test_the_check_travels_to_a_worker_without_this_library():
     """It is pickled whole, and says there what is missing."""
     from distributed.protocol import pickle
 
-    blob = pickle.dumps(cluster._facts_function())
+    blob = pickle.dumps(worker_check.facts_function())
     code = f"import pickle, sys; sys.modules['n2nlib'] = None\nprint(pickle.loads({blob!r})('/no/token'))"
     done = subprocess.run(
         [sys.executable, "-c", code],
