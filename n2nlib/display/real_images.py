@@ -99,18 +99,14 @@ def noise_words(found: Noise) -> str:
     tested, outside = len(found.statistics), [STATISTICS[name][0] for name in found.outside]
     if not outside:
         return (
-            f"All {tested} statistics of the {COUNT} real pairs are within the middle 95 % of what "
-            f"{COUNT} rebuilt images "
-            "have: these pairs do not distinguish the rebuilt noise from the authors'. They are few, so "
-            "moderate "
-            "differences would not show."
+            f"All {tested} statistics of the {COUNT} real pairs are within the middle 95 % of what {COUNT} "
+            "rebuilt images have: these pairs do not distinguish the rebuilt noise from the authors'. They "
+            "are few, so moderate differences would not show."
         )
     return (
         f"Of {tested} statistics of the {COUNT} real pairs, {len(outside)} "
-        f"{'is' if len(outside) == 1 else 'are'} outside "
-        f"the middle 95 % of what {COUNT} rebuilt images have: {listed(outside)}. By chance alone, about "
-        "one in twenty "
-        "would be."
+        f"{'is' if len(outside) == 1 else 'are'} outside the middle 95 % of what {COUNT} rebuilt images "
+        f"have: {listed(outside)}. By chance alone, about one in twenty would be."
     )
 
 
@@ -168,13 +164,11 @@ def calibration_words(found: Levels) -> str:
     c = Calibration.of(groups)
     return (
         f"{c.n} groups of the course published a checkpoint and its PSNR on the authors' 1,000 validation "
-        "images, "
-        f"{groups['reported'].min():.2f} to {groups['reported'].max():.2f} dB. On the {COUNT} pairs their "
-        "checkpoints reach "
-        f"{c.low:.2f} to {c.high:.2f} dB. The difference is {c.offset:+.3f} dB with a standard deviation of "
-        f"{c.spread:.3f} dB, and it is added to what a network reaches on the pairs. Outside that range "
-        "the interval "
-        f"widens with the distance; beyond {REACH * (c.high - c.low):.1f} dB nothing is predicted."
+        f"images, {groups['reported'].min():.2f} to {groups['reported'].max():.2f} dB. On the {COUNT} pairs "
+        f"their checkpoints reach {c.low:.2f} to {c.high:.2f} dB. The difference is {c.offset:+.3f} dB with "
+        f"a standard deviation of {c.spread:.3f} dB, and it is added to what a network reaches on the pairs. "
+        f"Outside that range the interval widens with the distance; beyond {REACH * (c.high - c.low):.1f} dB "
+        "nothing is predicted."
     )
 
 
@@ -201,9 +195,9 @@ def levels_words(found: Levels) -> str:
         told.append("No row has the three seeds that a prediction interval takes.")
     for a, b in found.exchanged:
         told.append(
-            f"Each of {a} and {b} is compatible with the level that is printed for the other: **the "
-            "numbers suggest that "
-            f"these two rows of Table 2 are exchanged.** Only the authors' records could prove it."
+            f"Each of {a} and {b} is compatible with the level that is printed for the other: **the numbers "
+            "suggest that these two rows of Table 2 are exchanged.** Only the authors' records could prove "
+            "it."
         )
     far = [label for label, level in found.rows.items() if level.predicted is None]
     if far:
@@ -249,14 +243,12 @@ def released_words(found: Levels) -> str:
     text = (
         f"The authors' file records {len(losses)} epochs at a learning rate of {found.record['lr']:g}, "
         f"{found.record['steps']:,} steps of Adam, and losses from {losses[0]:.5f} in the first epoch to "
-        f"{losses[-1]:.5f} in "
-        "the last."
+        f"{losses[-1]:.5f} in the last."
     )
     if losses[0] < printed:
         text += (
-            f" The first is already below the {printed:.5f} that Table 1 gives after a whole training. "
-            "That suggests "
-            "that these epochs continued an earlier training, and that the released network is none of "
-            "the table's runs."
+            f" The first is already below the {printed:.5f} that Table 1 gives after a whole training. That "
+            "suggests that these epochs continued an earlier training, and that the released network is none "
+            "of the table's runs."
         )
     return text

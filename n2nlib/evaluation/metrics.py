@@ -32,8 +32,8 @@ def _comparable(clean, image, data_range) -> tuple[np.ndarray, np.ndarray, float
     clean, image = (array_of(x) if isinstance(x, torch.Tensor) else np.asarray(x) for x in (clean, image))
     if clean.shape != image.shape or clean.ndim != 4 or not clean.size:
         raise ReportError(
-            f"images of shapes {clean.shape} and {image.shape} cannot be compared: "
-            "expected two arrays (N, 3, H, W)."
+            f"images of shapes {clean.shape} and {image.shape} cannot be compared: expected two arrays (N, "
+            "3, H, W)."
         )
     if not {clean.dtype.kind, image.dtype.kind} <= set("buif"):
         raise ReportError(

@@ -17,8 +17,8 @@ from n2nlib.report.tree import NO_ATTRIBUTES, Node, nodes, plain, walk
 
 #: Environments of TeX that MathJax shows as an equation without any dollar sign.
 EQUATIONS = frozenset(
-    "equation align alignat gather multline flalign eqnarray split cases "
-    "matrix pmatrix bmatrix vmatrix array".split()
+    "equation align alignat gather multline flalign eqnarray split cases matrix pmatrix bmatrix vmatrix "
+    "array".split()
 )
 #: Classes that mean something to a document. A language of code is one more.
 CLASSES = {"task-list", "unnumbered", "details", "summary", "printed"}

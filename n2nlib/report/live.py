@@ -39,6 +39,6 @@ def compared(spec: RunSpec, stored: Run, again: Run) -> str:
     )
     return (
         f"{spec.network}, seed {spec.seed}, retrained on {spec.images:,} images of {DATASET} in "
-        f"{again.metrics['seconds']:.0f} s: {psnr:.3f} dB, stored {was:.3f} dB, "
-        f"difference {psnr - was:+.3f} dB; {weights}"
+        f"{again.metrics['seconds']:.0f} s: {psnr:.3f} dB, stored {was:.3f} dB, difference {psnr - was:+.3f} "
+        f"dB; {weights}"
     )

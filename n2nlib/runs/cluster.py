@@ -132,8 +132,8 @@ class _Campaign:
             elif now - seen > WORKER_WAIT:
                 raise ReportError(
                     f"no worker of the Dask scheduler at {self.address} was connected for "
-                    f"{duration(WORKER_WAIT)}: start workers "
-                    f"(`dask worker {self.address}`, or your cluster's queue) and start again; {self._kept()}"
+                    f"{duration(WORKER_WAIT)}: start workers (`dask worker {self.address}`, or your "
+                    f"cluster's queue) and start again; {self._kept()}"
                 )
             elif now >= due:
                 if not self.bar.quiet:
@@ -188,9 +188,8 @@ class _Campaign:
         elif not isinstance(error, ReportError):
             error = TrainingError(
                 f"{_runs(job)} given up: {error.allowed_failures + 1} workers died while training, the last "
-                "at "
-                f"{error.last_worker.address}. They were killed, or out of memory: look at their logs, and "
-                "start again to resume."
+                f"at {error.last_worker.address}. They were killed, or out of memory: look at their logs, "
+                "and start again to resume."
             )
         self._refuse_if_all_are_unfit()
         self.tries[number] += 1
@@ -248,8 +247,7 @@ class _Campaign:
                 raise self._lost() from error
             raise ReportError(
                 f"the Dask scheduler at {self.address} does not answer ({type(error).__name__} {error}): "
-                "look at its log and start "
-                f"again; {self._kept()}"
+                f"look at its log and start again; {self._kept()}"
             ) from error
 
     def _turn_down(self, worker: str, why: str) -> None:
@@ -284,9 +282,8 @@ class _Campaign:
 
     def _lost(self) -> ReportError:
         return ReportError(
-            f"the Dask scheduler at {self.address} was stopped or restarted, and with it the runs under "
-            "way: start again when it "
-            f"is there; {self._kept()}"
+            f"the Dask scheduler at {self.address} was stopped or restarted, and with it the runs under way: "
+            f"start again when it is there; {self._kept()}"
         )
 
     def _kept(self) -> str:

@@ -199,10 +199,9 @@ class RunStore:
         )
         are = "run or measurement is" if faults.total() == 1 else "runs or measurements are"
         return (
-            f"{' and '.join(map(str, self.layers))}: {faults.total()} {are} damaged and not used: "
-            f"{kinds}. Tracked ones come back with `git checkout -- "
-            f"results/evidence`; `make report` moves others to {self.folder / 'set-aside'} when it makes "
-            "them again."
+            f"{' and '.join(map(str, self.layers))}: {faults.total()} {are} damaged and not used: {kinds}. "
+            "Tracked ones come back with `git checkout -- results/evidence`; `make report` moves others to "
+            f"{self.folder / 'set-aside'} when it makes them again."
         )
 
     def set_aside(self, file: Path) -> Path:

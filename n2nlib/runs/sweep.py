@@ -193,8 +193,7 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
     if capture := NOT_CAPTURED.get("cuda"):
         named = TrainingError(
             f"{what} {why}. Before that, capturing a CUDA graph failed ({capture}), which may have left the "
-            "GPU unusable for this "
-            "process: start again; if it fails again, choose DEVICE=cpu."
+            "GPU unusable for this process: start again; if it fails again, choose DEVICE=cpu."
         )
     else:
         named = TrainingError(f"{what} {why}: change its options, or fix the network.")

@@ -39,8 +39,8 @@ def clean() -> None:
     for name, form in CACHES.items():
         if _remove(paths.cache() / name, re.compile(form)):
             print(f"removed the cached files of {paths.cache() / name}")
-    print(f"removed {len(gone)} of {len(folders)} reports and folders of figures; "
-          "stored runs and what comes with the project stay")  # fmt: skip
+    print(f"removed {len(gone)} of {len(folders)} reports and folders of figures; stored runs and what comes "
+          "with the project stay")  # fmt: skip
 
 
 def _remove(folder: Path, form: re.Pattern) -> bool:
