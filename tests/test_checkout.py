@@ -61,6 +61,7 @@ def test_a_damaged_tracked_run_comes_back_as_the_message_says(repository, monkey
     git(repository, "add", ".")
     git(repository, "commit", "-qm", "A run")
     monkeypatch.setenv("N2N_ROOT", str(repository))
+    monkeypatch.setenv("N2N_RESULTS", str(repository / "results"))  # no run that another test has stored
     (run,) = RunStore().all()
     run.file.write_bytes(b"no archive")
     damage = RunStore().damage()

@@ -22,7 +22,7 @@ def save(replica: Replica, folder: Path) -> None:
         with paths.writing(path_of(replica, folder)) as file:
             torch.save(replica.state(), file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise StoreError(paths.unwritable(folder, error)) from error
+        raise StoreError(paths.unwritable(path_of(replica, folder), error)) from error
 
 
 def load(replica: Replica, folder: Path) -> None:

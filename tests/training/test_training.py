@@ -185,9 +185,8 @@ def test_a_full_disk_is_the_stores_trouble_not_the_runs(dataset, tmp_path, monke
         raise RuntimeError("file write failed")
 
     monkeypatch.setattr("n2nlib.training.checkpoint.torch.save", save)
-    with pytest.raises(
-        StoreError, match="no checkpoint can be written to .*file write failed.*free some space"
-    ):
+    message = r"\.cpu\.ckpt cannot be written \(file write failed\): free some space"
+    with pytest.raises(StoreError, match=message):
         train([spec()], dataset, checkpoints=tmp_path, progress=cut())
     assert list(tmp_path.iterdir()) == []
 
