@@ -25,6 +25,7 @@ from n2nlib.analysis.claims import (
     NO_DATA,
     NOT_REPRODUCED,
     REPRODUCED,
+    TOO_FEW,
     Judged,
 )
 from n2nlib.analysis.comparison import Comparison
@@ -68,12 +69,17 @@ def abstract(found: Ledger, dataset: str) -> str:
 
 
 def _unet(found: Ledger) -> str:
+    claim = found["tnet-outperforms-unet"]
+    if claim.verdict == TOO_FEW:
+        apart, seeds = claim.ours.value, f"{claim.ours.n} seed{'s' * (claim.ours.n > 1)}"
+        side = "above" if apart > 0 else "below"
+        return f"With {seeds} of UNet, too few for a verdict, TNet ends {abs(apart):.2f} dB {side} it."
     return {
         REPRODUCED: "TNet ends above UNet by about the published amount.",
         DIRECTION: "TNet ends above UNet, though not by the published amount.",
         NOT_REPRODUCED: "Our runs do not decide whether TNet or UNet ends higher.",
         CONTRADICTED: "UNet ends above TNet, unlike in the paper.",
-    }.get(found["tnet-outperforms-unet"].verdict, "TNet and UNet are not yet compared at this size.")
+    }.get(claim.verdict, "TNet and UNet are not yet compared at this size.")
 
 
 def _exchange(found: Ledger) -> str:

@@ -17,6 +17,7 @@ from n2nlib.analysis.claims import (
     NO_DATA,
     NOT_REPRODUCED,
     REPRODUCED,
+    TOO_FEW,
     Judged,
 )
 from n2nlib.analysis.intervals import Interval
@@ -41,6 +42,21 @@ def judged(id: str, value: float, low=None, high=None, verdict=REPRODUCED, **cha
 )
 def test_the_abstract_follows_the_verdict_on_unet(verdict, text):
     assert text in front.abstract(ledger(tnet_outperforms_unet=verdict), "a-dataset")
+
+
+@pytest.mark.parametrize(
+    "apart, n, text",
+    [
+        (0.051, 1, "With 1 seed of UNet, too few for a verdict, TNet ends 0.05 dB above it."),
+        (-0.3, 2, "With 2 seeds of UNet, too few for a verdict, TNet ends 0.30 dB below it."),
+    ],
+)
+def test_the_abstract_gives_the_difference_of_too_few_seeds_without_a_verdict(apart, n, text):
+    found = ledger()
+    few = judged("tnet-outperforms-unet", apart, verdict=TOO_FEW)
+    few = replace(few, ours=replace(few.ours, n=n))
+    found = replace(found, judged=[few if j.claim.id == few.claim.id else j for j in found.judged])
+    assert text in front.abstract(found, "a-dataset")
 
 
 def test_the_abstract_is_short_and_counts_verdicts():
