@@ -60,12 +60,18 @@ def basenet(found: Ledger, rows: Comparison, zero: float) -> str:
     if not (found.full_size or stuck):
         reading += (f" The trained networks saw only {found.evidence.images:,} images, and moved that far "
                     "already.")  # fmt: skip
-    spans = [f"{min(x):.2f} to {max(x):.2f} dB" for x in (rows.values(label) for label in BASENETS)]
+    spans = [_span(rows.values(label)) for label in BASENETS]
     return (
         f"Trained, BaseNet reaches {spans[0]}; never updated, {spans[1]}; the paper prints "
         f"{paper.value('table2.BaseNet.psnr'):.2f} dB. A black image has {zero:.2f} dB here and about "
         f"{paper.value('basenet.zero_image_psnr'):g} dB on the authors' images. {reading}"
     )
+
+
+def _span(levels: Sequence[float]) -> str:
+    if len(levels) == 1:
+        return f"{levels[0]:.2f} dB in one seed"
+    return f"{min(levels):.2f} to {max(levels):.2f} dB in {len(levels)} seeds"
 
 
 def l1_and_bn(found: Ledger) -> str:

@@ -22,6 +22,7 @@ LOW, HIGH = (6.8, 6.9, 7.0), (15.0, 15.1, 15.2)
     "trained, never, images, text, suspect",
     [
         (HIGH, LOW, WHOLE, "The published row lies near networks that were never updated", True),
+        ((15.0,), LOW, WHOLE, "The published row lies near networks that were never updated", True),
         (HIGH, LOW, SMALL, "The trained networks saw only 80,000 images, and moved that far already.", True),
         ((6.9, 15.0, 15.2), LOW, WHOLE, "1 of 3 trained networks ended as low as the published row", False),
         (LOW, LOW, WHOLE, "Both fit the published row, so these runs cannot tell the two apart.", False),
@@ -34,7 +35,9 @@ LOW, HIGH = (6.8, 6.9, 7.0), (15.0, 15.1, 15.2)
 def test_basenet_in_all_its_readings(trained, never, images, text, suspect):
     rows = comparison({"BaseNet": runs(trained), "BaseNet, never updated": runs(never)})
     told = question_words.basenet(ledger(images), rows, ZERO)
-    assert text in told and f"Trained, BaseNet reaches {min(trained):.2f} to {max(trained):.2f} dB;" in told
+    assert text in told and "Trained, BaseNet reaches" in told
+    span = f"{min(trained):.2f} to {max(trained):.2f} dB in {len(trained)} seeds;"
+    assert (span if len(trained) > 1 else f"{trained[0]:.2f} dB in one seed;") in told
     assert ("moved that far already" in told) == (images == SMALL and trained is HIGH)
     assert question_words.never_updated(rows, ZERO) is suspect
 
