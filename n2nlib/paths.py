@@ -61,8 +61,11 @@ def report(dataset: str, profile: str) -> Path:
 
 def figures(dataset: str, profile: str) -> Path:
     """Return the folder of one report's figures (`N2N_RESULTS` moves it along with the results)."""
-    base = results() / "figures" if os.environ.get("N2N_RESULTS") else root() / "figures"
-    return base / f"{slug(dataset)}-{profile}"
+    return _figures() / f"{slug(dataset)}-{profile}"
+
+
+def _figures() -> Path:
+    return results() / "figures" if os.environ.get("N2N_RESULTS") else root() / "figures"
 
 
 def absolute(path: str) -> str:
@@ -112,7 +115,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 def unwritable(path: Path, error: Exception) -> str:
     """Return the sentence on a file or folder that cannot be written; it names the variable that moves it."""
-    moved = {cache(): "N2N_CACHE", results(): "N2N_RESULTS", figures("", "").parent: "N2N_RESULTS"}
+    moved = {cache(): "N2N_CACHE", results(): "N2N_RESULTS", _figures(): "N2N_RESULTS"}
     names = [name for folder, name in moved.items() if path.absolute().is_relative_to(folder.absolute())]
     elsewhere = f", or set {names[0]} to a folder elsewhere" if names else ""
     reason = getattr(error, "strerror", None) or error

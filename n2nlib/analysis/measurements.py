@@ -186,7 +186,7 @@ def _models(runs: Mapping[str, Sequence[Run]]) -> dict[str, list]:
 
 @measurement("noise", measure.VERSION, explicit=True)
 def noise(*, dataset: Dataset) -> dict[str, Any]:
-    """The noise of the validation images: `dataset.measure.summary`, and their PSNR in dB.
+    """The noise of the validation images: `data.measure.summary`, and their PSNR in dB.
 
     psnr and psnr_sd: mean and standard deviation over images; psnr_global: of the squared error over all
     images.
@@ -203,7 +203,7 @@ def noise(*, dataset: Dataset) -> dict[str, Any]:
 def other_noises(*, dataset: Dataset, noises: Sequence[str]) -> dict[str, Any]:
     """Other noises around the clean validation images, by name.
 
-    `dataset.measure.other_noise`, and `psnr` in dB once stored.
+    `data.measure.other_noise`, and `psnr` in dB once stored.
     """
     found = {name: measure.other_noise(dataset.val.clean, name) for name in noises}
     return {

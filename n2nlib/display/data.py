@@ -181,8 +181,8 @@ def averaging(
 ) -> Figure:
     """Draw means of more and more noisy images, their error, and that of one copy by the other's.
 
-    table and means: from `dataset.measure.averaged_draws`; shown: numbers of draws whose means are pictured;
-    given_a: from `dataset.measure.summary`, None where there is only one noisy image.
+    table and means: from `data.measure.averaged_draws`; shown: numbers of draws whose means are pictured;
+    given_a: from `data.measure.summary`, None where there is only one noisy image.
     """
     fig = plt.figure(figsize=(PAGE, 4.1))
     above, below = fig.subfigures(2, 1, height_ratios=[1, 1.3])

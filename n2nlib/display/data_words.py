@@ -62,7 +62,7 @@ def authors_noise(found: Mapping, own: bool) -> str:
 def sampling(draws: pd.DataFrame, same: Mapping[str, float], found: Mapping) -> str:
     """What averaging noisy images shows.
 
-    `averaged_draws` and `same_pixel` of `dataset.measure`, and `measurements.noise`.
+    `averaged_draws` and `same_pixel` of `data.measure`, and `measurements.noise`.
     """
     last, off = draws.iloc[-1], abs(same["share"] - same["expected"]) / same["se"]
     text = (

@@ -201,7 +201,7 @@ class RunStore:
         return (
             f"{' and '.join(map(str, self.layers))}: {faults.total()} {are} damaged and not used: {kinds}. "
             "Tracked ones come back with `git checkout -- results/evidence`; `make report` moves others to "
-            f"{self.folder / 'set-aside'} when it makes them again."
+            f"{self.folder / 'set-aside'} when it rebuilds them."
         )
 
     def set_aside(self, file: Path) -> Path:

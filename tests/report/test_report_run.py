@@ -471,7 +471,10 @@ def test_clean_removes_nothing_when_git_cannot_say_what_is_tracked(
 
 
 def test_fresh_forgets_this_report_alone(results, monkeypatch):
-    """Two profiles share a dataset: what the other one trained and measured stays. What names a run of ours goes, on any dataset."""
+    """Two profiles share a dataset: what the other one trained and measured stays.
+
+    What names a run of ours goes, on any dataset.
+    """
     settings = plan.Settings("bundled", "smoke", "cpu")
     store, fingerprint = RunStore(), settings.opened.fingerprint
     ours, other = plan.Build(settings).wanted[0], plan.Build(settings).wanted[0].replace(precision="bf16")

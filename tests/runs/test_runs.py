@@ -480,7 +480,8 @@ def test_a_measurement_under_another_name_is_not_believed(store):
     for copy in (two, other):
         shutil.copy(one, copy)
     assert set(store.damaged()) == {two, other}
-    damage = f"2 runs or measurements are damaged and not used: each of 2 holds another entry (measurements/m/{one.name})."
+    fault = f"each of 2 holds another entry (measurements/m/{one.name})"
+    damage = f"2 runs or measurements are damaged and not used: {fault}."
     assert damage in store.damage()
     assert [store.measurement("m", i, lambda: {"value": "new"})["value"] for i in inputs] == [0, "new"]
 
