@@ -11,14 +11,13 @@ from n2nlib import paths, pretrained
 from n2nlib.errors import StoreError
 from n2nlib.runs.store import Run, RunStore, json_text
 
-#: Name -> run: the first seed of the longest training that is stored for each network. SmallNet is
-#: augmented, with a cosine schedule; UNet and BaseNet have the paper's recipe, but 80,000 training images
-#: instead of 2,500,000.
+#: Name -> run: the first seed at the paper's size. SmallNet is augmented, with a cosine schedule; the others
+#: have the paper's recipe.
 RUNS = {
     "tnet": "9c3976dc5c9cba4f",
     "smallnet": "8b63e19faaf1a314",
-    "basenet": "d00a45581d505bd8",
-    "unet": "4e0eca7436eaf077",
+    "basenet": "0b9f6fe0c99ba831",
+    "unet": "a3d3ef89c04a99ef",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from n2nlib import paths
@@ -19,6 +20,7 @@ BLOCKS = {
     "findings": "imagenet-sample-paper-bf16/claims.json",
     "speed": "bench/cpu.json",
     "headline": "imagenet-sample-overnight/tables/headline.md",
+    "table 2": "imagenet-sample-paper-bf16/tables/headline.md",
     "paper size": "imagenet-sample-paper-bf16/tables/headline.md",
     "learning rates": "imagenet-sample-paper-bf16/tables/table1.md",
     "filters": "imagenet-sample-paper-bf16/tables/filters_question.md",
@@ -41,10 +43,15 @@ def filled(text: str, results: Path) -> str:
         if not source.exists():
             raise ReportError(f"a document shows {source}, which does not exist: make that report first.")
         written = source.read_text(encoding="utf-8")
-        shown = SENTENCES[mark["name"]](json.loads(written)) if mark["name"] in SENTENCES else written.strip()
+        shown = FORMS.get(mark["name"], str.strip)(written)
         return f"{mark[1]}{shown}\n{mark[4]}"
 
     return MARK.sub(content, text)
+
+
+def without_caption(table: str) -> str:
+    """Return the rows of a Markdown table that is followed by its caption."""
+    return table.strip().partition("\n\n")[0]
 
 
 def tally(ledger: dict) -> str:
@@ -110,8 +117,13 @@ def speed(record: dict) -> str:
     )
 
 
-#: Blocks that are a sentence made from a JSON file.
-SENTENCES = {"tally": tally, "findings": findings, "speed": speed}
+#: Blocks that are not their file as it is written.
+FORMS: dict[str, Callable[[str], str]] = {
+    "tally": lambda written: tally(json.loads(written)),
+    "findings": lambda written: findings(json.loads(written)),
+    "speed": lambda written: speed(json.loads(written)),
+    "table 2": without_caption,
+}
 
 
 def update() -> list[str]:

@@ -295,7 +295,7 @@ def test_the_tracked_evidence_is_whole_and_its_index_lists_it():
     root = paths.root() / "results" / "evidence"
     assert evidence.faults(root) == []
     weights = [f for f in root.glob("runs/*.zip") if WEIGHTS in archive.names(f)]
-    assert sum(f.stat().st_size for f in root.rglob("*")) < 40e6 and len(weights) < len(
+    assert sum(f.stat().st_size for f in root.rglob("*")) < 35e6 and len(weights) < len(
         list(root.glob("runs/*"))
     )
 

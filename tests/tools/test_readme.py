@@ -9,7 +9,7 @@ import pytest
 from n2nlib import paths
 from n2nlib.analysis.claims import INCOMPATIBLE, NO_DATA, NOT_REPRODUCED
 from n2nlib.errors import ReportError
-from n2nlib.tools.readme import BLOCKS, DOCUMENTS, MARK, filled, findings, tally
+from n2nlib.tools.readme import BLOCKS, DOCUMENTS, MARK, filled, findings, tally, without_caption
 
 TEXTS = {name: (paths.root() / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 
@@ -47,6 +47,12 @@ def test_the_tally_counts_verdicts():
 def test_the_tally_leaves_out_own_questions_and_listed_statements():
     claims = [{"verdict": "reproduced", "topic": topic} for topic in ("levels", "own", "listed")]
     assert "Of 1 claims of the paper" in tally({"claims": claims})
+
+
+def test_the_first_table_is_shown_without_its_caption():
+    table = "| a |\n| :-- |\n| 1 |\n\nA caption.\n"
+    assert without_caption(table) == "| a |\n| :-- |\n| 1 |"
+    assert "Dataset imagenet-sample" not in TEXTS["README.md"]
 
 
 def ledger(l1: str, bn: str, high: float = 25.4, gain: float = 0.5) -> dict:
