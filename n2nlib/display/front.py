@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
@@ -227,13 +228,13 @@ def overview(found: Ledger) -> Figure | None:
     if not rows:
         return None
     half = (len(rows) + 1) // 2
+    labels = short({row.judged.claim.id: row.judged.claim.says for row in rows})
     fig, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.185 * half), sharex=True)
     for ax, part in zip(axes, (rows[:half], rows[half:]), strict=True):
         for i, row in enumerate(part):
             _draw(ax, i, row)
-        ax.set_yticks(
-            range(len(part)), [short(row.judged.claim.says) for row in part], fontsize=5.8, linespacing=0.9
-        )
+        shown = [labels[row.judged.claim.id] for row in part]
+        ax.set_yticks(range(len(part)), shown, fontsize=5.8, linespacing=0.9)
         ax.set(xlim=(LIMITS[0] - 0.15, LIMITS[1] + 0.15), ylim=(half - 0.4, -0.6))
         ax.set(xticks=[-1, 0, 1, 2], xlabel="fails ← 0 → holds")
         ax.axvline(0, color="#444444", lw=0.6)
@@ -269,11 +270,21 @@ def _legend(fig: Figure, rows: Sequence[Row]) -> None:
     fig.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=7, handletextpad=0.3)
 
 
-def short(says: str) -> str:
-    """Return a claim for the side of the graphic: without remarks in brackets, on at most two lines."""
-    words = re.sub(r"\s*\([^)]*\)", "", says).strip().removesuffix(".")
-    lines = textwrap.wrap(words, 46, max_lines=2, placeholder=" …")
-    return "\n".join(lines)
+def short(claims: Mapping[str, str]) -> dict[str, str]:
+    """Return each claim for the side of the graphic, on at most two lines.
+
+    Remarks in brackets are left out; where that leaves several claims alike, the remark is the label.
+    """
+    texts = {name: re.sub(r"\s*\([^)]*\)", "", says) for name, says in claims.items()}
+    alike = {text for text, n in Counter(texts.values()).items() if n > 1}
+    for name, says in claims.items():
+        if texts[name] in alike and (remark := re.search(r"\(here: ([^)]*)\)", says)):
+            texts[name] = remark[1]
+    lines = {name: text.strip().removesuffix(".").replace(" dB", "\u00a0dB") for name, text in texts.items()}
+    return {
+        name: "\n".join(textwrap.wrap(line, 46, max_lines=2, placeholder=" …"))
+        for name, line in lines.items()
+    }
 
 
 def overview_alt(found: Ledger) -> str:

@@ -56,7 +56,7 @@ def _averages(found: ImageStatistics, columns: Mapping[str, str]) -> pd.DataFram
             {
                 "": label,
                 **{title: found.average(label, name) for title, name in columns.items()},
-                "images": found.images(label),
+                "images": max(found.images(label, name) for name in columns.values()),
             }
             for label in found.labels
         ]

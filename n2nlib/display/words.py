@@ -135,8 +135,7 @@ def last_gain(rows: Comparison) -> str:
     if not gains:
         return ""
     return (f"Over the last {100 * share:.0f} % of the training images the mean PSNR moved by "
-            f"{listed(gains)}. While a curve still climbs, a table of end points shows how far each row "
-            "has come, not where it will end.")  # fmt: skip
+            f"{listed(gains)}. A row whose curve still rises has not reached its final PSNR.")  # fmt: skip
 
 
 def printed_columns() -> str:
@@ -148,7 +147,7 @@ def printed_columns() -> str:
     return (
         f"On the printed means and deviations (n = {n} each) one-way analysis of variance gives p = "
         f"{p_psnr:.2f} for PSNR and p = {p_loss:.2f} for the loss. PSNR is printed to 0.01 dB, as coarse as "
-        "its spread, so the loss is the better witness. The printed columns "
+        "its spread, so the loss says more. The printed columns "
         f"{'do not differ' if p_loss > 0.05 else 'differ'} by more than repetitions of one experiment would. "
         f"The paper reports one setting, TNet at 5e-4, twice: {twice[0]:.2f} dB in Table 1 and "
         f"{twice[1]:.2f} dB in Table 2. These two are {abs(twice[0] - twice[1]):.2f} dB apart, the columns "

@@ -205,6 +205,13 @@ def test_without_tnet_there_is_nothing_to_measure_or_draw():
     assert empty.difference("TNet", "Gaussian", "change_auc") is None
 
 
+def test_a_table_counts_the_images_that_its_averages_are_over():
+    logs = np.array([[0.1, 0.2, np.nan, 0.3]])
+    found = ImageStatistics({"TNet": {"background": logs, "photo": np.arange(4)}})
+    assert saliency_tables.background(found)["images"].tolist() == [3]
+    assert found.told("TNet", "background_ratio").endswith("over 3 images")
+
+
 def test_networks_of_a_row():
     found = measured.networks(comparison({"TNet": runs((25.0, 25.1))}), "TNet", "cpu")
     assert [n.run.spec.seed for n in found["TNet"]] == [0, 1]

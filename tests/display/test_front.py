@@ -160,3 +160,13 @@ def test_a_plot_is_described_by_its_axes_and_curves():
         "Panel 2: gain (dB) from 0 to 3; rows: TNet at 1.5 to 2.5."
     )
     plt.close(fig)
+
+
+def test_labels_of_the_graphic_differ_and_keep_a_number_with_its_unit():
+    labels = front.short({name: claim.says for name, claim in CLAIMS.items()})
+    assert len(set(labels.values())) == len(CLAIMS)
+    assert labels["easier-to-train-macs"].startswith("UNet needs at least twice the MACs")
+    assert labels["psnr-unet"] == "UNet reaches 25.24\u00a0dB"
+    assert all(
+        len(lines) <= 2 and max(map(len, lines)) <= 46 for lines in map(str.splitlines, labels.values())
+    )
