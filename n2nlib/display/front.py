@@ -280,11 +280,10 @@ def short(claims: Mapping[str, str]) -> dict[str, str]:
     for name, says in claims.items():
         if texts[name] in alike and (remark := re.search(r"\(here: ([^)]*)\)", says)):
             texts[name] = remark[1]
-    lines = {name: text.strip().removesuffix(".").replace(" dB", "\u00a0dB") for name, text in texts.items()}
-    return {
-        name: "\n".join(textwrap.wrap(line, 46, max_lines=2, placeholder=" …"))
-        for name, line in lines.items()
-    }
+    for name, text in texts.items():
+        line = text.strip().removesuffix(".").replace(" dB", "\u00a0dB")
+        texts[name] = "\n".join(textwrap.wrap(line, 46, max_lines=2, placeholder=" …"))
+    return texts
 
 
 def overview_alt(found: Ledger) -> str:
