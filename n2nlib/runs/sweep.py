@@ -108,7 +108,7 @@ def train_here(
     with contextlib.ExitStack() as locks:
         # One order for all processes prevents a deadlock.
         for spec in sorted(specs, key=lambda s: s.id):
-            locks.enter_context(store.lock(spec))
+            locks.enter_context(store.lock(spec.id))
         specs = [s for s in specs if not store.has(s)]
         if specs:
             made = train(

@@ -13,7 +13,6 @@ import csv
 import io
 import json
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from n2nlib.errors import ReportError, StoreError, unknown_name
 from n2nlib.experiments import all_runs
 from n2nlib.models import NETWORKS
 from n2nlib.profiles import PROFILES
-from n2nlib.runs import archive, folders
+from n2nlib.runs import archive
 from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.store import Run, RunStore
 from n2nlib.spec import RunSpec
@@ -55,7 +54,7 @@ def add(source: RunStore, names: Iterable[str], evidence: Path) -> list[str]:
     there = RunStore(evidence)
     measured = [(store, name) for store in (source, there) for name in store.names("measurements/*/*.npz")
                 if store is there or name in names]  # fmt: skip
-    read = set().union(*(_named(store, name) for store, name in measured))
+    read = set().union(*(store.measured_of(name) for store, name in measured))
     changed = [name for name in names if _copy(source, name, evidence / name, read)]
     paths.write(evidence / INDEX, index(evidence))
     return changed
@@ -81,11 +80,6 @@ def _copy(source: RunStore, name: str, target: Path, read: set[str]) -> bool:
     return True
 
 
-def _named(store: RunStore, name: str) -> set[str]:
-    file = store.find(name)
-    return folders.named(archive.read(file, "inputs.json")) if file else set()
-
-
 def of_report(store: RunStore, report: str) -> list[str]:
     """Return the entries of a store that a report reads: its runs and their measurements.
 
@@ -96,7 +90,7 @@ def of_report(store: RunStore, report: str) -> list[str]:
     opened = open_dataset(dataset, n_train=PROFILES[profile].n_train, n_val=PROFILES[profile].n_val)
     ids = {spec.id for spec in all_runs(PROFILES[profile], opened)}
     others = {r.id for r in RunStore().all() + store.all() if r.spec.dataset == opened.fingerprint} - ids
-    measured = {name: _named(store, name) for name in store.names("measurements/*/*.npz")}
+    measured = {name: store.measured_of(name) for name in store.names("measurements/*/*.npz")}
     data = {opened.fingerprint, authors.fingerprint("pairs"), authors.fingerprint("checkpoint")}
     measured = {
         name: named for name, named in measured.items() if named & (ids | data) and not named & others
@@ -191,18 +185,14 @@ def _check() -> int:
 def _add(options) -> int:
     if options.folder and not options.folder.is_dir():
         raise ReportError(f"{options.folder} is not a folder: name a store, as in results/store.")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or paths.store()
-        if folders.convert(folder, Path(temporary)):  # in the former form
-            folder = Path(temporary)
-        store = RunStore(folder)
-        names = [f"runs/{id}.zip" for id in options.ids]
-        names += of_report(store, options.report) if options.report else []
-        if options.folder and not names:
-            names = store.names("runs/*.zip")
-        if not options.ids:
-            for table in sorted(((options.folder or paths.store()) / "search").glob("*.csv")):
-                paths.write(paths.evidence() / "search" / table.name, table.read_bytes())
-        changed = add(store, set(names), paths.evidence())
-    print(f"{len(changed)} of {len(set(names))} entries are new or changed; {INDEX} is written")
+    store = RunStore(options.folder or paths.store())
+    names = {f"runs/{id}.zip" for id in options.ids}
+    names.update(of_report(store, options.report) if options.report else [])
+    if options.folder and not names:
+        names.update(store.names("runs/*.zip"))
+    if not options.ids:
+        for table in sorted(store.folder.glob("search/*.csv")):
+            paths.write(paths.evidence() / "search" / table.name, table.read_bytes())
+    changed = add(store, names, paths.evidence())
+    print(f"{len(changed)} of {len(names)} entries are new or changed; {INDEX} is written")
     return 0
