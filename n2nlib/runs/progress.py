@@ -1,5 +1,4 @@
-"""Progress of long work: a bar in a terminal and in JupyterLab, a line now and then
-everywhere else.
+"""Progress of long work: a bar in a terminal and in JupyterLab, a line now and then elsewhere.
 
 All of it goes to stderr, which notebooks' tests and the report leave out. Under papermill the lines reach the
 terminal through `report.run`, which passes on what begins like them.
@@ -11,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -95,21 +95,19 @@ class Progress:
     def __init__(self, specs: Sequence[RunSpec], device: str, quiet: bool = False):
         self.device, self.quiet = device, quiet
         self.runs, self.done, self.failed = len(specs), 0, 0
-        self.total: dict[str, int] = {}
+        self.total = Counter()  # kind of run -> images
         for s in specs:
-            k = speed.kind(s)
-            self.total[k] = self.total.get(k, 0) + speed.work(s)
+            self.total[speed.kind(s)] += speed.work(s)
         self.kinds = list(self.total)
         self.slots = 1  # how many groups train at a time; set by the sweep
         self.images, self.timed, self.seconds = (dict.fromkeys(self.kinds, 0) for _ in range(3))
         self.before = speed.noted(device)
         self.what = f"training {self.runs} run{'s' * (self.runs > 1)}"
         self.share, self.bar, self.opened = 0.0, None, False
-        self.start = self.said = self.due = time.monotonic()
+        self.start = self.said = time.monotonic()
+        self.due = self.start + FIRST
 
     def __enter__(self):
-        self.start = time.monotonic()
-        self.due, self.said = self.start + FIRST, self.start
         if live() and not self.quiet:
             from tqdm.auto import tqdm
 
@@ -123,10 +121,7 @@ class Progress:
             self.bar.close()
         elif not self.quiet and self.opened and kind is None:
             say(f"training: {self._runs()} in {duration(took)}")
-        measured = {
-            k: self.timed[k] / self.seconds[k] for k in self.kinds if self.seconds[k] >= speed.WORTH_NOTING
-        }
-        speed.note(self.device, measured)
+        speed.note(self.device, self.measured(speed.WORTH_NOTING))
 
     def open(self) -> None:
         """Announce the training, once it is known how many groups train at a time."""
@@ -134,12 +129,11 @@ class Progress:
             return
         self.opened = True
         left = self.left()
-        images = sum(self.total.values())
         expected = (
             f"about {duration(left)} at the speed noted on this machine" if left is not None
             else "the time left follows after the first seconds"
         )  # fmt: skip
-        say(f"{self.what}, {images:,} images: {expected}")
+        say(f"{self.what}, {self.total.total():,} images: {expected}")
 
     def meter(self, spec: RunSpec) -> Meter:
         """Return what the training of a group of runs like this one calls in this process."""
@@ -169,14 +163,14 @@ class Progress:
     def _runs(self) -> str:
         return f"{self.done} of {self.runs} runs done" + (f", {self.failed} failed" if self.failed else "")
 
+    def measured(self, seconds: float) -> dict[str, float]:
+        """Return images/s of the kinds that this sweep has timed for so many seconds."""
+        long_enough = (k for k in self.kinds if self.seconds[k] >= seconds and self.timed[k])
+        return {k: self.timed[k] / self.seconds[k] for k in long_enough}
+
     def rates(self) -> dict[str, float]:
         """Return images/s by kind: of this sweep where it has measured long enough, else as noted before."""
-        own = {
-            k: self.timed[k] / self.seconds[k]
-            for k in self.kinds
-            if self.seconds[k] >= ENOUGH and self.timed[k]
-        }
-        return {**self.before, **own}
+        return self.before | self.measured(ENOUGH)
 
     def left(self) -> float | None:
         """Return the seconds that are left, or None where nothing was measured."""

@@ -1,7 +1,7 @@
 """The measured speed of training on this machine, for estimates of time only.
 
 Every sweep notes the images per second of each network and precision in the cache; `make plan` reads them.
-Where nothing is noted yet, another process trains TNet for a second.
+Where nothing is noted yet, another process trains TNet for some steps.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from n2nlib.spec import RunSpec
 #: Cost of a training image on one CPU core relative to TNet's, measured: for longest-first order and
 #: estimates.
 COST = {"TNet": 1.0, "SmallNet": 2.3, "BaseNet": 4.3, "UNet": 12.6}
+#: Pairs per step where the speed of training is measured.
+BATCH = 32
 #: Seconds of training from which a rate is worth noting: shorter ones are mostly start-up.
 WORTH_NOTING = 5.0
-#: Seconds of training that are timed where nothing is noted.
-TRIAL = 1.0
 
 
 def kind(spec: RunSpec) -> str:
@@ -97,7 +97,7 @@ def seconds(specs: Iterable[RunSpec], device: str) -> float:
 
 
 def measured(device: str, precision: str) -> dict[str, float]:
-    """Time a second of training of TNet in another process; note and return it."""
+    """Time some steps of TNet in another process; note and return the rate."""
     print("measuring how fast this machine trains, some seconds", file=sys.stderr, flush=True)
     try:
         command = [sys.executable, "-m", "n2nlib.runs.speed", device, precision]
@@ -109,37 +109,48 @@ def measured(device: str, precision: str) -> dict[str, float]:
     return rates
 
 
-def trial(device: str, precision: str) -> float:
-    """Return images/s of TNet on random bytes: one run on a CPU, a group that fills a GPU."""
-    import numpy as np
+def engine_rate(network: str, precision: str, device: str, replicas: int, steps: int) -> float:
+    """Return images/s of the engine on random bytes, over `replicas` runs that train together.
+
+    One step (8 on a GPU) warms up. What the bytes show does not change the time of a step.
+    """
     import torch
 
-    from n2nlib.data import Pairs
     from n2nlib.training.engine import settings
     from n2nlib.training.replica import Replica
     from n2nlib.training.steps import CHUNK_STEPS, Stepper
 
-    where, side, batch = torch.device(device), 12 if device == "cuda" else 1, 32
-    steps = CHUNK_STEPS if device == "cuda" else 4
-    a, b = np.random.default_rng(0).integers(0, 256, (2, steps * batch, 3, 32, 32), np.uint8)
-    pairs = Pairs("random bytes", a, b, a, np.zeros(len(a), np.int32))
-
-    def chunk() -> float:
-        start = time.perf_counter()
-        stepper.advance(0, 0, len(a))
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - start
-
+    where, n = torch.device(device), steps * BATCH
     with settings(where):
-        resident: dict = {}
-        specs = [RunSpec("b" * 16, len(a), 1, seed=s, precision=precision) for s in range(side)]
-        stepper = Stepper([Replica(s, pairs, where, resident) for s in specs], where)
-        chunk()  # warms up
-        times = [chunk()]
-        while sum(times) < TRIAL:
-            times.append(chunk())
-    return side * len(a) * len(times) / sum(times)
+        pairs, resident = random_pairs(n), {}
+        spec = RunSpec("b" * 16, n, 1, network=network, precision=precision)
+        group = [Replica(spec.replace(seed=s), pairs, where, resident) for s in range(replicas)]
+        stepper = Stepper(group, where)
+        stepper.advance(0, 0, min(steps, 8 if device == "cuda" else 1) * BATCH)
+        wait_for(where)
+        start = time.perf_counter()
+        for first in range(0, steps, CHUNK_STEPS):
+            stepper.advance(0, first * BATCH, min(first + CHUNK_STEPS, steps) * BATCH)
+        wait_for(where)
+        return replicas * n / (time.perf_counter() - start)
+
+
+def random_pairs(n: int):
+    """Return n pairs of random bytes, (n,3,32,32) uint8."""
+    import numpy as np
+
+    from n2nlib.data import Pairs
+
+    a, b = np.random.default_rng(0).integers(0, 256, (2, n, 3, 32, 32), np.uint8)
+    return Pairs("random bytes", a, b, a, np.zeros(n, np.int32))
+
+
+def wait_for(device) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
 
 
 def _path():
@@ -152,4 +163,6 @@ def _machine(device: str) -> str:
 
 
 if __name__ == "__main__":
-    print(trial(sys.argv[1], sys.argv[2]))
+    _device, _precision = sys.argv[1:]
+    _runs, _steps = (12, 128) if _device == "cuda" else (1, 24)  # runs together that fill a GPU
+    print(engine_rate("TNet", _precision, _device, _runs, _steps))

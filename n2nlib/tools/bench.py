@@ -18,7 +18,6 @@ import multiprocessing
 import platform
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -30,84 +29,43 @@ import torch
 
 from n2nlib import paths
 from n2nlib.analysis.precision import precision_effects
-from n2nlib.data import Pairs, bench_pairs
+from n2nlib.data import bench_pairs
 from n2nlib.data.bench import bench_plain
 from n2nlib.device import cores, emulates_bf16, resolve
 from n2nlib.display.tables import equivalences
 from n2nlib.environment import commit, processor
-from n2nlib.errors import ReportError
 from n2nlib.evaluation.metrics import denoise
 from n2nlib.models import build
 from n2nlib.models.summary import multiply_adds
 from n2nlib.runs.progress import say
+from n2nlib.runs.speed import BATCH, engine_rate, random_pairs, wait_for
 from n2nlib.runs.store import RunStore, json_text
+from n2nlib.runs.sweep import GROUP
 from n2nlib.spec import RunSpec
 from n2nlib.text import cell, pipe_table
 from n2nlib.training.engine import settings
 from n2nlib.training.plain import train_plain
-from n2nlib.training.replica import Replica
-from n2nlib.training.schemes import words
-from n2nlib.training.steps import CHUNK_STEPS, Stepper
+from n2nlib.training.steps import CHUNK_STEPS
 
 #: How often each row is timed, at most and at least.
 REPETITIONS, LEAST = 5, 3
-BATCH = 32
 #: Steps that are timed at once, at most: about two seconds of the plain loop on two fast cores.
 STEPS = {"TNet": 64, "BaseNet": 24, "UNet": 8}
 #: Seconds in which one network's rows are to be timed on a CPU.
 BUDGET = 60.0
 NO_BF16 = "bf16 was left out: this processor only emulates it, several times slower than fp32."
-LR = {"TNet": 5e-4, "BaseNet": 5e-4, "UNet": 1e-3}
-#: Runs side by side on a GPU; on a CPU there is one per core.
-TOGETHER = {"TNet": 12, "BaseNet": 5, "UNet": 5}
 
 
-def pairs(n: int) -> Pairs:
-    """Return n pairs of random bytes: the time of a step does not depend on what they show."""
-    a, b = (words(0, name, 0, 0, n, 384).view(np.uint8).reshape(n, 3, 32, 32) for name in "ab")
-    return Pairs("random bytes", a, b, a, np.zeros(n, np.int32))
-
-
-def engine_rate(
-    network: str, precision: str, device: str, replicas: int = 1, steps: int | None = None
-) -> float:
-    """Return images/s of the engine over `replicas` runs that train together.
-
-    One step (8 on a GPU) warms up.
-    """
-    where, steps = torch.device(device), steps or STEPS[network]
-    with settings(where):
-        resident: dict = {}
-        specs = [
-            RunSpec("b" * 16, steps * BATCH, 1, network=network, lr=LR[network], seed=s, precision=precision)
-            for s in range(replicas)
-        ]
-        stepper = Stepper([Replica(s, pairs(steps * BATCH), where, resident) for s in specs], where)
-        stepper.advance(0, 0, min(steps, 8 if device == "cuda" else 1) * BATCH)
-        _wait(where)
-        start = time.perf_counter()
-        for first in range(0, steps, CHUNK_STEPS):
-            stepper.advance(0, first * BATCH, min(first + CHUNK_STEPS, steps) * BATCH)
-        _wait(where)
-        return replicas * steps * BATCH / (time.perf_counter() - start)
-
-
-def plain_rate(network: str, device: str, steps: int | None = None) -> float:
+def plain_rate(network: str, device: str, steps: int) -> float:
     """Return images/s of the textbook loop, with the number of threads that PyTorch has."""
-    steps = steps or STEPS[network]
-    spec = RunSpec("b" * 16, steps * BATCH, 2, network=network, lr=LR[network])
-    data = pairs(spec.n_train)
+    spec = RunSpec("b" * 16, steps * BATCH, 2, network=network)
+    data = random_pairs(spec.n_train)
     train_plain(spec, data, device, steps=4 if device == "cuda" else 1)
-    _wait(torch.device(device))
+    wait_for(torch.device(device))
     start = time.perf_counter()
     train_plain(spec, data, device, steps=steps)
-    _wait(torch.device(device))
+    wait_for(torch.device(device))
     return spec.n_train / (time.perf_counter() - start)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def peak_rate(device: str, precision: str) -> float:
@@ -128,7 +86,7 @@ def peak_rate(device: str, precision: str) -> float:
         for _ in range(4):
             start = time.perf_counter()
             torch.nn.functional.conv2d(x, weight, padding=1)
-            _wait(where)
+            wait_for(where)
             best = min(best, time.perf_counter() - start)
     return 2 * 9 * channels**2 * side**2 * batch / best
 
@@ -191,7 +149,7 @@ def _timings(
     network: str, device: str, precisions, pool: ProcessPoolExecutor | None
 ) -> dict[tuple, Callable[[int], float]]:
     """Return (loop, precision, runs) -> what times that row over some steps and returns its images/s."""
-    side = TOGETHER[network] if device == "cuda" else cores()
+    side = GROUP[network] if device == "cuda" else cores()
 
     def one_thread(steps: int) -> float:
         with settings(torch.device(device)):  # one thread, as a run of the engine has
@@ -238,7 +196,7 @@ def _line(row: dict) -> str:
 def inference_seconds(device: str, images: int = 1000) -> float:
     """Return the seconds in which TNet denoises so many images, uint8 in and out: the best of three."""
     network = build("TNet", seed=0).to(device, memory_format=torch.channels_last).eval()
-    noisy, best = pairs(images).a, float("inf")
+    noisy, best = random_pairs(images).a, float("inf")
     for _ in range(3):
         start = time.perf_counter()
         denoise(network, noisy)
@@ -304,11 +262,8 @@ def table(record: dict | None, device: str) -> pd.DataFrame:
 
 def records() -> dict[str, dict | None]:
     """Return the stored record of each kind of device, None where none was made."""
-    out: dict[str, dict | None] = {}
-    for device in ("cpu", "cuda"):
-        path = paths.result(f"bench/{device}.json")
-        out[device] = json.loads(path.read_text()) if path.exists() else None
-    return out
+    files = {device: paths.result(f"bench/{device}.json") for device in ("cpu", "cuda")}
+    return {k: json.loads(file.read_text()) if file.exists() else None for k, file in files.items()}
 
 
 def write_table() -> str:
@@ -345,13 +300,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="make bench", description="Time the training engine beside a plain textbook loop."
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    try:
-        device = resolve(parser.parse_args(arguments).device)
-    except ReportError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    device = resolve(parser.parse_args(arguments).device)
     record = measure(device)
     paths.write(paths.results() / "bench" / f"{device}.json", json_text(record))
-    text = write_table()
-    print(text)
+    print(write_table())
     return 0
