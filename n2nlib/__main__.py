@@ -23,7 +23,17 @@ TOOLS = {
     "pretrained": ("n2nlib.tools.pretrained", "write the weights that come with the package from the store"),
     "accept": ("n2nlib.analysis.ledger", "take the verdicts of a report as reviewed"),
 }
-
+#: Commands without arguments: name -> module, its function, and what it does.
+PLAIN = {
+    "notebooks": (
+        "n2nlib.tools.tidy",
+        "tidy_all",
+        "execute the committed chapters in place, with their own parameters",
+    ),
+    "clean": ("n2nlib.tools.clean", "clean", "remove reports, figures and caches; stored runs stay"),
+    "kernel": ("n2nlib.report.kernel", "install", "install the Jupyter kernel"),
+    "readme": ("n2nlib.tools.readme", "update", "copy the tracked tables into the README"),
+}
 
 #: The default without a GPU: dataset and profile of the tracked runs.
 SHOWN = "imagenet-sample", "paper-bf16"
@@ -40,6 +50,10 @@ def main(argv: list[str] | None = None) -> int:
             if argv and argv[0] in TOOLS:
                 return import_module(TOOLS[argv[0]][0]).main(argv[1:])
             args = parser().parse_args(argv)
+            if args.command in PLAIN:
+                module, function, _ = PLAIN[args.command]
+                getattr(import_module(module), function)()
+                return 0
             return args.run(args) or 0
     except BrokenPipeError:  # as in `make plan | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,7 +89,7 @@ def _terminated_as_interrupted():
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="n2n", description=__doc__)
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, run, text in [
         ("report", _make, "bring a report up to date"),
         ("plan", _plan, "say what is out of date and why"),
@@ -105,14 +119,7 @@ def parser() -> argparse.ArgumentParser:
     diff = commands.add_parser("diff", help="compare the numbers of two reports")
     diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
     diff.set_defaults(run=_diff)
-    for name, run, text in [
-        ("notebooks", _notebooks, "execute the committed chapters in place, with their own parameters"),
-        ("clean", _clean, "remove reports, figures and caches; stored runs stay"),
-        ("kernel", _kernel, "install the Jupyter kernel"),
-        ("readme", _readme, "copy the tracked tables into the README"),
-    ]:
-        commands.add_parser(name, help=text).set_defaults(run=run)
-    for name, (_, text) in TOOLS.items():
+    for name, (*_, text) in (PLAIN | TOOLS).items():
         commands.add_parser(name, help=text)
     return top
 
@@ -166,6 +173,7 @@ def _make(args):
 def _plan(args):
     from n2nlib.report import plan, run
     from n2nlib.runs.progress import duration
+    from n2nlib.runs.speed import seconds
 
     settings = _settings(args)
     force = plan.chapters() if args.fresh else [plan.chapter_named(args.chapter)] if args.chapter else []
@@ -176,7 +184,7 @@ def _plan(args):
         print(f"{name:<28}{reason or 'up to date'}")
     missing, rest = build.missing, ""
     if missing and settings.train:
-        took = duration(plan.training_seconds(missing, settings.device))
+        took = duration(seconds(missing, settings.device))
         rest = f", about {took} (an estimate from the speed measured on this machine)"
     elif missing:
         rest = "; training is disabled, so that their rows are omitted"
@@ -187,30 +195,6 @@ def _diff(args):
     from n2nlib.tools.compare import main as compare
 
     return compare(*args.reports)
-
-
-def _notebooks(args):
-    from n2nlib.tools.tidy import tidy_all
-
-    tidy_all()
-
-
-def _clean(args):
-    from n2nlib.tools.clean import clean
-
-    clean()
-
-
-def _kernel(args):
-    from n2nlib.report import kernel
-
-    kernel.install()
-
-
-def _readme(args):
-    from n2nlib.tools import readme
-
-    print(f"brought up to date: {', '.join(readme.update()) or 'nothing to do'}")
 
 
 if __name__ == "__main__":

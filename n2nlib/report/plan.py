@@ -347,13 +347,6 @@ FOUND = {
 }
 
 
-def training_seconds(specs: Iterable[RunSpec], device: str) -> float:
-    """Estimate how long training takes, from rates that were measured on this machine."""
-    from n2nlib.runs.speed import seconds
-
-    return seconds(specs, device)
-
-
 def digest(content: bytes) -> str:
     """Return 16 hexadecimal digits of SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]

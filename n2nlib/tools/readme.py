@@ -127,7 +127,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 
 def update() -> list[str]:
-    """Fill the documents from the tracked results; return the names of those that changed."""
+    """Fill the documents from the tracked results; return (and print) the names of those that changed."""
     changed = []
     for name in DOCUMENTS:
         before = (paths.root() / name).read_text(encoding="utf-8")
@@ -135,4 +135,5 @@ def update() -> list[str]:
         if after != before:
             paths.write(paths.root() / name, after)
             changed.append(name)
+    print(f"brought up to date: {', '.join(changed) or 'nothing to do'}")
     return changed

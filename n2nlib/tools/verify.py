@@ -126,27 +126,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("-n", type=int, default=8, help="runs to retrain (default: 8)")
     options = parser.parse_args(arguments)
-    try:
-        if options.n < 1:
-            raise ReportError(f"-n is {options.n}: retrain at least 1 run.")
-        if options.keep and not options.ids:
-            raise ReportError("--keep needs the ids of runs: `n2n verify ID --keep`.")
-        default = ["bundled", "imagenet-sample"] if options.ids else ["bundled"]
-        known = datasets(options.dataset or default)
-        stored = [r for r in RunStore().all() if r.spec.dataset in known and r.spec.network in NETWORKS]
-        device = resolve(options.device)
-        runs = named(stored, options.ids) or sample(without_emulation(stored, device), options.n)
-        if not runs:
-            raise ReportError(
-                "the store holds no run on these datasets: make a report first, or name another with "
-                "DATASET=."
-            )
-        with tempfile.TemporaryDirectory() as folder:
-            store = RunStore(paths.store() if options.keep else Path(folder))
-            found = judged(compare(runs, known, device, store), [tolerance(r, stored) for r in runs])
-    except ReportError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if options.n < 1:
+        raise ReportError(f"-n is {options.n}: retrain at least 1 run.")
+    if options.keep and not options.ids:
+        raise ReportError("--keep needs the ids of runs: `n2n verify ID --keep`.")
+    default = ["bundled", "imagenet-sample"] if options.ids else ["bundled"]
+    known = datasets(options.dataset or default)
+    stored = [r for r in RunStore().all() if r.spec.dataset in known and r.spec.network in NETWORKS]
+    device = resolve(options.device)
+    runs = named(stored, options.ids) or sample(without_emulation(stored, device), options.n)
+    if not runs:
+        raise ReportError(
+            "the store holds no run on these datasets: make a report first, or name another with DATASET=."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(paths.store() if options.keep else Path(folder))
+        found = judged(compare(runs, known, device, store), [tolerance(r, stored) for r in runs])
     texts = found.map(lambda v: ("–" if math.isnan(v) else f"{v:.4f}") if isinstance(v, float) else str(v))
     print(pipe_table(texts))
     counts = found["came back"].value_counts()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from n2nlib import experiments
+from n2nlib.__main__ import main
 from n2nlib.data import open_dataset
 from n2nlib.errors import DatasetError, TrainingError
 from n2nlib.models import build, count_parameters
@@ -80,7 +81,7 @@ def test_no_trials_yet(dataset, tiny, tmp_path):
 
 
 def test_an_unknown_dataset_is_one_sentence(capsys):
-    assert search.main(["--dataset", "bundeld", "--profile", "smoke"]) == 2
+    assert main(["search", "--dataset", "bundeld", "--profile", "smoke"]) == 2
     assert "did you mean 'bundled'" in capsys.readouterr().err
 
 

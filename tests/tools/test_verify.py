@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from n2nlib.__main__ import main
 from n2nlib.data import open_dataset
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
@@ -70,7 +71,7 @@ def test_runs_in_bf16_are_left_out_where_the_cpu_emulates_it(stored, monkeypatch
 
 
 def test_an_empty_store_says_so(results, capsys):
-    assert verify.main([]) == 2
+    assert main(["verify"]) == 2
     assert "holds no run" in capsys.readouterr().err
 
 
@@ -78,5 +79,5 @@ def test_an_empty_store_says_so(results, capsys):
 def test_no_run_or_fewer_is_no_number_of_runs(stored, capsys, n):
     for t in stored:
         RunStore().put(t)
-    assert verify.main(["-n", n]) == 2
+    assert main(["verify", "-n", n]) == 2
     assert f"-n is {n}: retrain at least 1" in capsys.readouterr().err
