@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -19,14 +19,16 @@ SHELL = f"{PACKAGE}.report"
 
 #: Stands for code that may use any module of the library: `Library.closure` counts all of them.
 EVERYTHING = f"from {PACKAGE} import *"
+#: A magic or a command that names the library, or executes a file, as IPython writes it.
+MAY_USE_ANY = re.compile(rf"get_ipython\(\)\.(.*{PACKAGE}|run_\w+\('(run|load|loadpy)')")
 
 
 def code_of(notebook: dict, name: str = "the notebook") -> str:
     """Return a notebook's Python as one text, IPython's own syntax translated as IPython does it.
 
-    Python inside a magic (`%%time`, `%timeit`) counts. Where a command or another language names the library,
-    or an extension may change the syntax, the text imports every module. Raises ReportError, naming notebook
-    and cell, for a cell with a syntax error, unless it is tagged `raises-exception`.
+    Where a magic or a command names the library, or an extension may change the syntax, the text imports
+    every module. Raises ReportError, naming notebook and cell, for a cell with a syntax error, unless it is
+    tagged `raises-exception`.
     """
     parts, extended = [], False
     for number, cell in enumerate(notebook["cells"], 1):
@@ -50,40 +52,15 @@ def code_of(notebook: dict, name: str = "the notebook") -> str:
 
 def _python(source: str) -> str:
     """Return a cell's Python; raises SyntaxError where IPython would."""
-    if _parses(source):
-        return source
-    from IPython.core.inputtransformer2 import TransformerManager  # takes 0.1 s, and few chapters need it
-
-    translated = TransformerManager().transform_cell(source)
-    tree = _parse_cell(translated)
-    return "\n".join([translated, *(part for node in ast.walk(tree) for part in _inside(node))])
-
-
-def _inside(node: ast.AST) -> Iterator[str]:
-    """Yield the Python in the strings of a call such as `get_ipython().run_cell_magic("time", "", "x")`."""
-    if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("get_ipython().")):
-        return
-    texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if texts and node.func.attr in ("run_line_magic", "run_cell_magic") and texts[0] in RUN_A_FILE:
-        yield EVERYTHING
-    for text in texts:
-        if PACKAGE in text:
-            try:
-                yield _python(text)
-            except SyntaxError:  # a command, or options before the code
-                yield EVERYTHING
-
-
-#: Magics that execute a file, which may import anything.
-RUN_A_FILE = ("run", "load", "loadpy")
-
-
-def _parses(source: str) -> bool:
     try:
         _parse_cell(source)
     except SyntaxError:
-        return False
-    return True
+        from IPython.core.inputtransformer2 import TransformerManager  # takes 0.1 s, and few chapters need it
+
+        source = TransformerManager().transform_cell(source)
+        _parse_cell(source)
+        return f"{source}\n{EVERYTHING}" if MAY_USE_ANY.search(source) else source
+    return source
 
 
 def _parse_cell(source: str) -> ast.Module:
@@ -101,7 +78,7 @@ class Library:
     """The modules of n2nlib as files, and what each of them imports; every file is read and parsed once.
 
     package: the folder of n2nlib, which need not be the one that is imported. Not grimp: that reads only the
-    package that would be imported, and does not see `import_module` calls and names that are loaded lazily.
+    package that would be imported, and does not see names that are loaded lazily.
     """
 
     def __init__(self, package: Path):
@@ -112,9 +89,8 @@ class Library:
     def closure(self, code: str) -> dict[str, Path]:
         """Return module name -> file of every module that `code` imports, directly or through another module.
 
-        Imports inside functions count, and so do names that a package loads lazily (its `_PUBLIC` table) and
-        modules named in an `import_module` call. `from n2nlib import *` counts as every module.
-        Raises SyntaxError if the code has one.
+        Imports inside functions count, and so do the names that the package loads lazily (`_PUBLIC`).
+        `from n2nlib import *` counts as every module. Raises SyntaxError if the code has one.
         """
         found: dict[str, Path] = {}
         queue = [PACKAGE, *self._imports(_parse_cell(code), "")] if PACKAGE in code else []
@@ -146,10 +122,10 @@ class Library:
         return {f: any(f.name in text for text in self._texts.values()) for f in files if f.is_file()}
 
     @cached_property
-    def _lazy(self) -> dict[str, dict[str, str]]:
-        """Package -> the names in its `_PUBLIC` table, with the module of each."""
-        with_table = [n for n, path in self.modules.items() if "_PUBLIC" in self._texts[path]]
-        return {name: _public(ast.parse(self._texts[self.modules[name]])) for name in with_table}
+    def _lazy(self) -> dict[str, str]:
+        """Name -> module, as in the table `_PUBLIC` of the package."""
+        [table] = re.findall(r"^_PUBLIC = (\{.*?\})$", self._texts[self.modules[PACKAGE]], re.M | re.S)
+        return ast.literal_eval(table)
 
     def _imports_of(self, name: str) -> list[str]:
         if name not in self._imported:
@@ -172,19 +148,14 @@ class Library:
             elif isinstance(node, ast.Attribute):
                 if isinstance(node.value, ast.Name) and node.value.id == PACKAGE:
                     names.append(f"{PACKAGE}.{node.attr}")
-            elif isinstance(node, ast.Call) and _called(node) == "import_module":
-                texts = [
-                    a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)
-                ]
-                names += [here + t if t.startswith(".") else t for t in texts]
         return list(dict.fromkeys(n for name in names for n in self._resolve(name)))
 
     def _resolve(self, name: str) -> list[str]:
         if name in self.modules:
             return [name]
         parent, _, attribute = name.rpartition(".")
-        lazy = self._lazy.get(parent, {}).get(attribute)
-        return [f"{parent}.{lazy}"] if lazy else []
+        lazy = self._lazy.get(attribute) if parent == PACKAGE else None
+        return [f"{PACKAGE}.{lazy}"] if lazy else []
 
 
 def load_notebook(path: Path) -> dict:
@@ -214,20 +185,7 @@ def _module_name(path: Path) -> str:
     return ".".join((PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
 
 
-def _called(node: ast.Call) -> str:
-    """Return the last name of what is called: `import_module` of `importlib.import_module(...)`."""
-    return getattr(node.func, "attr", getattr(node.func, "id", ""))
-
-
 def _absolute(node: ast.ImportFrom, here: str) -> str:
     """Return the module that `from ... import` starts at; `here` is the package it stands in."""
     above = here.split(".")[: -(node.level - 1) or None] if node.level else []
     return ".".join((*above, *filter(None, [node.module])))
-
-
-def _public(tree: ast.Module) -> dict[str, str]:
-    for node in tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name) and target.id == "_PUBLIC":
-            return ast.literal_eval(node.value)
-    return {}
