@@ -6,6 +6,8 @@ import json
 
 from fake_chapters import TABLE, WIDE, write
 
+from n2nlib.report import pdf
+
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
@@ -89,6 +91,11 @@ def executed(settings, extra: dict | None = None) -> None:
     """Write the executed chapters of a report, with `extra` cells at the end of some of them."""
     for name, cells in CHAPTERS.items():
         write(settings.folder / "notebooks", name, {"cells": [*cells, *(extra or {}).get(name, [])]})
+
+
+def typst_of(document) -> str:
+    """Return the Typst of a document's parts."""
+    return "\n\n".join(part.typst for part in pdf.Paper(document).parts())
 
 
 def ledger(settings) -> list[dict]:

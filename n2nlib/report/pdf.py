@@ -57,11 +57,6 @@ class Paper:
         for part, text in zip(parts, texts, strict=True):
             part.typst = verbatim(part.block) if text is None else text
 
-    @property
-    def source(self) -> str:
-        """The source of all parts together."""
-        return "\n\n".join(part.typst for part in self.parts())
-
     def main(self) -> str:
         """Return the main file."""
         title, abstract, opening, body, appendix = (
@@ -117,11 +112,6 @@ def pdf(document: Document) -> bytes:
                 if part is None or not _simplify(paper, part, root):
                     raise ReportError(f"Typst: {error}{f' ({part.block.where})' if part else ''}") from None
                 paper.save_part(root, part)
-
-
-def source(document: Document) -> str:
-    """Return the Typst source of the paper's parts."""
-    return Paper(document).source
 
 
 def _compiled(root: Path, name: str = "main.typ") -> bytes:

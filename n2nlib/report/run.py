@@ -104,6 +104,8 @@ def _make(build: Build, stale: list[str], fresh: bool, device: str | None, emula
     if stale and settings.train:
         if fresh:
             if not (emulate_bf16 or settings.executor.partition(":")[2]):
+                from n2nlib.training.engine import refuse_emulated
+
                 refuse_emulated(build.wanted, device or settings.device)  # before anything is removed
             forget(build)
         with timed("training"):
@@ -132,14 +134,6 @@ def train(settings: Settings, missing: list[RunSpec], device: str, emulate_bf16:
     if missing:
         known = {settings.opened.fingerprint: settings.opened}
         sweep(missing, known, device=device, executor=settings.executor, emulate_bf16=emulate_bf16)
-
-
-def refuse_emulated(specs, device: str) -> None:
-    """Raise TrainingError where runs would be trained in bf16 on a CPU that only emulates it."""
-    if any(s.precision == "bf16" for s in specs):
-        from n2nlib.training.engine import refuse_emulated as refuse
-
-        refuse(specs, device)
 
 
 def forget(build: Build) -> None:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from fake_chapters import notebook, write
+from fake_outputs import typst_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -237,7 +238,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 def pictures_in(report: document.Document) -> int:
     """Return how many pictures both documents hold; they hold the same number."""
-    text, source = html(report), pdf.source(report)
+    text, source = html(report), typst_of(report)
     checked(text)
     page = Page(text[text.index("<main") :])  # one in a heading is in the contents as well
     assert pdf.pdf(report).startswith(b"%PDF")
@@ -320,7 +321,7 @@ def test_what_cannot_be_shown_is_named_with_chapter_and_cell(project, tmp_path, 
     report = project(markdown(f"Before {link} after.", "the-cell"))
     page = checked(html(report))
     assert page.sources == [] and "isnotshown:" in page.text and "after." in page.text
-    assert "is not shown: " in pdf.source(report) and pdf.pdf(report)
+    assert "is not shown: " in typst_of(report) and pdf.pdf(report)
     report.found.tell()
     said = capsys.readouterr().err
     assert said.startswith("note: chapter 01_data, cell 'the-cell': picture ") and NOT_SHOWN[link] in said
@@ -334,7 +335,7 @@ def test_a_picture_fits_its_column_and_its_page(project):
             for size in [(40, 20), (2000, 100), (30, 3000)]
         )
     )
-    sizes = re.findall(r'#box\(image\("picture-[^)]*alt: "x", ([^)]*)\)\)', pdf.source(report))
+    sizes = re.findall(r'#box\(image\("picture-[^)]*alt: "x", ([^)]*)\)\)', typst_of(report))
     assert sizes == ["width: 30.0pt", "width: 100%", "height: 640pt"]
 
 
@@ -371,7 +372,7 @@ def test_links_lead_into_the_report_to_the_web_or_nowhere(project):
         "j": "mailto:a@b.org",
         "k": "#claims",
     }
-    assert pdf.source(report).count("#link(<") == 5 and pdf.pdf(report)
+    assert typst_of(report).count("#link(<") == 5 and pdf.pdf(report)
 
 
 # What a cell displays on its own
@@ -396,7 +397,7 @@ def test_a_readers_own_outputs_are_in_both_documents(project):
              {"output_type": "stream", "name": "stderr", "text": "plain progress 3 of 4\n"},
              {"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": ["\x1b[0;31mValueError\x1b[0m: no <i>way</i>"]}),
     )  # fmt: skip
-    page, source = html(report), pdf.source(report)
+    page, source = html(report), typst_of(report)
     seen = checked(page)
     assert pdf.pdf(report) and len(seen.sources) == 2
     assert source.count('#box(image("picture-') == 2 and ", width: 15.0pt" in source
@@ -442,7 +443,7 @@ def test_widgets_and_progress_bars_never_appear(project):
         displayed({"text/html": "<div><progress value='3' max='10'></progress> 30%</div>", "text/plain": "Progress 30%"})))  # fmt: skip
     page = checked(html(report))
     assert not re.search(r"IntSlider|0/10|30%|Progress", page.text) and not re.search(
-        "IntSlider|30%", pdf.source(report)
+        "IntSlider|30%", typst_of(report)
     )
     assert report.found.problems == []
 
@@ -459,7 +460,7 @@ def test_html_that_needs_scripts_is_shown_as_text_and_named(project):
             cell="plotly",
         )
     )
-    assert "Figure({'data':1})" in checked(html(report)).text and "Figure({'data': 1})" in pdf.source(report)
+    assert "Figure({'data':1})" in checked(html(report)).text and "Figure({'data': 1})" in typst_of(report)
     assert report.found.problems == [
         "chapter 01_data, cell 'plotly': an output is only shown as text, because its HTML shows nothing without scripts."
     ]
@@ -484,7 +485,7 @@ def test_a_wide_table_gets_the_width_of_the_page(project):
     report = project(
         code(displayed({"text/html": f"<table><tr>{head}</tr><tr>{head.replace('th>', 'td>')}</tr></table>"}))
     )
-    assert "#tabular(none, wraps: false)[" in pdf.source(report) and pdf.pdf(report)
+    assert "#tabular(none, wraps: false)[" in typst_of(report) and pdf.pdf(report)
     assert re.search(r'<div class="scroll" tabindex="0" [^>]*>\n<table', html(report))
 
 

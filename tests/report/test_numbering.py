@@ -6,6 +6,7 @@ import re
 
 import pytest
 from fake_chapters import TABLE, write
+from fake_outputs import typst_of
 from test_render import PDF, code, figure, table, text
 
 from n2nlib.report import document, pdf
@@ -121,7 +122,7 @@ def test_a_tag_moves_a_cell_or_a_whole_section(report):
 
 
 def test_both_documents_have_the_same_numbers_and_links(report):
-    page, source = html(report), pdf.source(report)
+    page, source = html(report), typst_of(report)
     links = [
         (node["c"][2][0][1:], plain(node["c"][1]))
         for block in report.blocks()

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 from fake_chapters import TABLE, WIDE, write
-from fake_outputs import CHAPTERS, code, executed, figure, ledger, shown, table, text
+from fake_outputs import CHAPTERS, code, executed, figure, ledger, shown, table, text, typst_of
 from PIL import Image, ImageChops
 
 from n2nlib.errors import ReportError
@@ -131,7 +131,7 @@ def test_each_figure_and_table_says_how_to_make_it_again(page):
 
 
 def test_pdf_leaves_code_out_and_numbers_as_the_page_does(report):
-    source = pdf.source(document.read(report))
+    source = typst_of(document.read(report))
     assert "secret detail" not in source and "import numpy" not in source
     assert (
         source.index("The headline table.")
@@ -287,7 +287,7 @@ def test_claims_lead_to_their_evidence_and_back(report):
     assert fold and 'id="claim-adam"' in page
     targets = set(re.findall(r'\bid="([^"]*)"', page))
     assert set(re.findall(r'href="#([^"]*)"', page)) <= targets
-    assert pdf.source(document.read(report)).count("contradicted") == 1  # the tree is not shared
+    assert typst_of(document.read(report)).count("contradicted") == 1  # the tree is not shared
 
 
 def test_a_link_without_a_target_becomes_text_and_is_named(report):
