@@ -44,12 +44,7 @@ def open_dataset(
             f"{visible(name)}: this path is not valid UTF-8, so that notebooks and reports cannot name it. "
             "Rename the folder, or make a link to it (ln -s) under another name."
         )
-    if (kind in ("folder", "epfl")) != bool(where) or kind not in (
-        "bundled",
-        "imagenet-sample",
-        "folder",
-        "epfl",
-    ):
+    if (f"{kind}:PATH" if where else kind) not in NAMES:
         raise unknown_name("dataset", name, NAMES, DatasetError)
     if kind == "epfl":
         return EpflDataset(name, where, n_train, n_val, noise)
@@ -97,14 +92,6 @@ class Dataset:
         """16 hexadecimal digits that change when `warnings` do, so that no report shows old ones."""
         return hashlib.sha256(json.dumps(self.warnings).encode()).hexdigest()[:16]
 
-    def sample(self, photo: np.ndarray) -> str:
-        """Describe the validation images; `photo` numbers each image's photograph."""
-        if not self.photographs_known:
-            unknown = "photographs unknown: intervals take images as independent"
-            return f"{len(photo):,} validation images ({unknown})"
-        n = len(np.unique(photo))
-        return f"{len(photo):,} validation images of {n:,} photograph{'' if n == 1 else 's'}"
-
     @cached_property
     def train(self) -> Pairs:
         """The training pairs, built when first asked for and memory-mapped from the cache."""
@@ -118,10 +105,8 @@ class Dataset:
     @cached_property
     def train_photo(self) -> np.ndarray:
         """The photograph that each training pair is cut from, int32 (n_train,); builds no pair."""
-        recipe = self.recipe
-        return numbers(
-            [group for *_, group in recipe["train"]], recipe["n_train"], split="train", seed=recipe["seed"]
-        )
+        groups = [group for *_, group in self.recipe["train"]]
+        return numbers(groups, self.recipe["n_train"], split="train", seed=self.recipe["seed"])
 
     def photographs(self, split: str) -> list[Photograph]:
         """Return the photographs of `train` or `val`, downloaded if they have to be."""
@@ -137,24 +122,13 @@ class Dataset:
         """Say whether the photographs are on this machine, so that nothing has to be downloaded."""
         return all(p.path.exists() for p in (*self._source.train, *self._source.val))
 
-    @property
-    def provenance(self) -> dict[str, str]:
-        """What may alter the bytes but is not in the recipe: the version of the image decoder."""
-        return {"decoder": photos.decoder()}
-
     def _pairs(self, split: str) -> Pairs:
         recipe = self.recipe
-        n = recipe[f"n_{split}"]
+        n, seed = recipe[f"n_{split}"], recipe["seed"]
 
         def make():
-            return build(
-                tuple(self.photographs(split)),
-                n,
-                fractions=tuple(recipe["windows"]),
-                split=split,
-                seed=recipe["seed"],
-                noise=self.noise,
-            )
+            photographs, fractions = tuple(self.photographs(split)), tuple(recipe["windows"])
+            return build(photographs, n, fractions=fractions, split=split, seed=seed, noise=self.noise)
 
         return Pairs(f"{self.name} {split}", **cached(self.fingerprint, split, n, make))
 
@@ -200,10 +174,6 @@ class EpflDataset(Dataset):
     @property
     def at_hand(self) -> bool:
         return True
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        return {}
 
     def _pairs(self, split: str) -> Pairs:
         return epfl.read(self._folder, split, self.recipe[f"n_{split}"])

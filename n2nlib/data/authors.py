@@ -19,14 +19,13 @@ from n2nlib import paths
 from n2nlib.data.pairs import Pairs
 from n2nlib.errors import DatasetError
 
-_FILE = Path(__file__).with_name("authors.toml")
 #: Pairs of the authors' validation set that are public.
 COUNT = 11
 
 
 @cache
 def _facts() -> dict:
-    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name("authors.toml").read_text(encoding="utf-8"))
 
 
 def groups() -> pd.DataFrame:

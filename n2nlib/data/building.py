@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import tempfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import numpy as np
 from n2nlib import paths
 from n2nlib.data import noise as noises
 from n2nlib.data import sampling
-from n2nlib.data.photos import Photograph, decoder, quiet
+from n2nlib.data.decoding import area
+from n2nlib.data.photos import ROOM, Photograph, decoder
 from n2nlib.data.sampling import SIDE
 from n2nlib.device import cores
 from n2nlib.errors import DatasetError
@@ -48,10 +49,11 @@ def build(
 
     def one(index: int) -> None:
         if len(rows := rows_of[index]):
-            with photographs[index].lent() as image:
+            with ROOM(area(photographs[index].path)):
+                image = photographs[index].load()
                 _sample(image, index, rows, out, fractions, split, seed, noise)
 
-    with quiet(), ThreadPoolExecutor(threads or cores()) as pool:
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(threads or cores()) as pool:
         futures = [pool.submit(one, i) for i in range(len(photographs))]
         try:
             for future in futures:
@@ -159,7 +161,7 @@ def cached(fingerprint: str, split: str, n: int, make) -> dict[str, np.ndarray]:
 
 def _read(place: Path, n: int) -> dict[str, np.ndarray] | None:
     try:
-        if json.loads((place / "meta.json").read_text()) != _meta():
+        if json.loads((place / "meta.json").read_text()) != {"decoder": decoder()}:
             return None
         arrays = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
     except (OSError, ValueError, EOFError):
@@ -179,25 +181,15 @@ def _write(place: Path, arrays: dict[str, np.ndarray]) -> None:
                     np.save(file, array)
                     file.flush()
                     os.fsync(file.fileno())
-            (part / "meta.json").write_text(json.dumps(_meta()))
+            (part / "meta.json").write_text(json.dumps({"decoder": decoder()}))
             if place.exists() and _read(place, len(arrays["photo"])) is None:
                 shutil.rmtree(place)
-            with contextlib.suppress(FileExistsError):
-                _rename(part, place)
+            try:
+                os.rename(part, place)
+            except OSError:
+                if not place.exists():  # otherwise another process was faster; it wrote the same bytes
+                    raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise DatasetError(paths.unwritable(place.parent, error)) from error
-
-
-def _rename(part: Path, place: Path) -> None:
-    try:
-        os.rename(part, place)
-    except OSError as error:
-        if place.exists():  # another process was faster; it wrote the same bytes
-            raise FileExistsError from error
-        raise
-
-
-def _meta() -> dict[str, str]:
-    return {"decoder": decoder()}

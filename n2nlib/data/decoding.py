@@ -59,9 +59,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     image, *_ = _rgb(data, name)
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
-    step = max(
-        1, _BAND // width
-    )  # in bands: NumPy's view of a whole image is made from two more copies of it
+    step = max(1, _BAND // width)  # in bands: NumPy's view of a whole image takes two more copies of it
     for y in range(0, height, step):
         pixels[y : y + step] = np.asarray(image.crop((0, y, width, min(y + step, height))))
     return pixels
@@ -187,12 +185,10 @@ def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
         raise DatasetError(
             f"{name} cannot be read as a photograph: there is not enough memory for it."
         ) from None
-    except (
-        Exception
-    ) as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error...
-        raise DatasetError(
-            f"{name} cannot be read as a photograph: {' '.join(str(error).split()) or type(error).__name__}."
-        ) from error
+    except Exception as error:
+        # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error...
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"{name} cannot be read as a photograph: {what}.") from error
 
 
 def _unidentified(data: bytes) -> str:
@@ -208,16 +204,13 @@ def _eight_bits(image):
     """Decode a file's image: upright, in a mode of 8 bits, with the range assumed of its values."""
     from PIL import Image
 
-    raw = " ".join(
-        str(tile[3]) for tile in image.tile
-    )  # how the file stores a pixel; gone once it is decoded
+    # How the file stores a pixel; gone once it is decoded.
+    raw = " ".join(str(tile[3]) for tile in image.tile)
     tags = getattr(image, "tag_v2", {})
     stored = max(_numbers(tags.get(_BITS_PER_SAMPLE)), default=16 if "16" in raw else 8)
-    declared = (
-        65_535
-        if image.format == "PPM"
-        else max((n for tag in _MAXIMA for n in _numbers(tags.get(tag))), default=0)
-    )
+    declared = max((n for tag in _MAXIMA for n in _numbers(tags.get(tag))), default=0)
+    if image.format == "PPM":
+        declared = 65_535
     bits = stored
     if image.format in ("BMP", "PPM"):  # they name bits per pixel, and the largest value
         largest = max(map(int, re.findall(r"\d+", raw)), default=255)
@@ -228,11 +221,8 @@ def _eight_bits(image):
         values, assumed = _of_floats(np.asarray(image))
     elif image.mode.startswith("I"):
         values = np.asarray(image)
-        if stored == 32 and _numbers(tags.get(_SAMPLE_FORMAT)) in (
-            [],
-            [1],
-        ):  # unsigned, which Pillow has no mode for
-            values = values.view(np.uint32)
+        if stored == 32 and _numbers(tags.get(_SAMPLE_FORMAT)) in ([], [1]):
+            values = values.view(np.uint32)  # unsigned, which Pillow has no mode for
         values, assumed = _of_integers(values, declared, stored)
     else:
         if stored > 8:
@@ -261,12 +251,9 @@ def _of_floats(values: np.ndarray) -> tuple[np.ndarray, str]:
             f"its floating-point values go from {low:g} to {high:g}, and only those from 0 to 1 or from 0 "
             "to 255 are read; convert it to 8 bits"
         )
-    scale, assumed = (
-        (255, "floating-point values from 0 to 1")
-        if high <= 1
-        else (1, "floating-point values from 0 to 255")
-    )
-    return np.rint(values * scale).astype(np.uint8), assumed
+    if high <= 1:
+        return np.rint(values * 255).astype(np.uint8), "floating-point values from 0 to 1"
+    return np.rint(values).astype(np.uint8), "floating-point values from 0 to 255"
 
 
 def _of_integers(values: np.ndarray, declared: int, stored: int) -> tuple[np.ndarray, str]:
@@ -277,9 +264,8 @@ def _of_integers(values: np.ndarray, declared: int, stored: int) -> tuple[np.nda
         )
     bits = next(b for b in BITS if max(high, declared) < 1 << b)
     container = max(16, stored)
-    return (values >> (bits - 8)).astype(
-        np.uint8
-    ), "" if bits >= container else f"{bits}-bit values in files of {container} bits"
+    assumed = "" if bits >= container else f"{bits}-bit values in files of {container} bits"
+    return (values >> (bits - 8)).astype(np.uint8), assumed
 
 
 def _refuse_dim(image, raw: str) -> None:
@@ -288,24 +274,14 @@ def _refuse_dim(image, raw: str) -> None:
         raise ValueError(
             "it stores 16-bit colour plane by plane, which is not read; convert it to 8 bits per channel"
         )
-    high = max(high for _, high in [e if isinstance(e, tuple) else (0, 255) for e in _extrema(image)])
+    extrema = np.reshape(image.getextrema(), (-1, 2))  # of each band: lowest, highest
+    bands = zip(image.getbands(), extrema, strict=True)
+    high = max(high for band, (_, high) in bands if band not in "AX")  # no colours: alpha and padding
     if high < 64:
         raise ValueError(
             f"its 16-bit colour values stay below {(high + 1) * 256:,} of 65,535, so that their range is "
             "unknown; convert it to 8 bits per channel"
         )
-
-
-def _extrema(image) -> list:
-    colours = (
-        image.convert("RGB")
-        if image.mode in ("RGBA", "RGBX")
-        else image.convert("L")
-        if image.mode == "LA"
-        else image
-    )
-    found = colours.getextrema()
-    return list(found) if isinstance(found[0], tuple) else [found]
 
 
 def _numbers(value) -> list[int]:
@@ -327,10 +303,6 @@ def _look(image) -> int:
 
     small = image.resize((32, 32), Image.Resampling.BOX).convert("L")
     # Rounded, so that the last bits of a platform's arithmetic do not choose a sign.
-    wave = np.rint(
-        1_000
-        * dct(dct(np.asarray(small, np.float64), axis=0, norm="ortho"), axis=1, norm="ortho")[:8, :8].ravel()[
-            1:
-        ]
-    )
+    wave = dct(dct(np.asarray(small, np.float64), axis=0, norm="ortho"), axis=1, norm="ortho")
+    wave = np.rint(1_000 * wave[:8, :8].ravel()[1:])
     return int("".join("1" if on else "0" for on in wave > np.median(wave)), 2)

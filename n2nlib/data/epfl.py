@@ -59,9 +59,7 @@ def read(folder: Path, split: str, n: int) -> Pairs:
     if n > len(first):
         raise DatasetError(f"{path} holds {len(first)} pairs, fewer than the {n} asked for.")
     a, other = first[:n].numpy(), second[:n].numpy()
-    photo = np.arange(
-        n, dtype=np.int32
-    )  # unknown: each image counts as independent (see UNKNOWN_PHOTOGRAPHS)
+    photo = np.arange(n, dtype=np.int32)  # each image counts as independent (see UNKNOWN_PHOTOGRAPHS)
     if split == "train":
         return Pairs("epfl-train", a, other, None, photo)
     return Pairs("epfl-val", a, None, other, photo)
@@ -71,36 +69,24 @@ def _tensors(path: Path):
     import torch
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on odd pickles: what matters is raised below
+        with warnings.catch_warnings(action="ignore"):  # on odd pickles: what matters is raised below
             try:
                 loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             except RuntimeError:  # written by an old torch: not a zip file, so it cannot be mapped
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        Exception
-    ) as error:  # torch raises many kinds for what is no tensor file; none of them has run its code
+    except Exception as error:
+        # torch raises many kinds for what is no tensor file; none of them has run its code.
         raise DatasetError(
             f"{path} is not a readable file of two tensors: truncated, or not written by torch.save."
         ) from error
-    if (
-        not isinstance(loaded, (tuple, list))
-        or len(loaded) != 2
-        or not all(isinstance(t, torch.Tensor) for t in loaded)
-    ):
+    two = isinstance(loaded, (tuple, list)) and len(loaded) == 2
+    if not two or not all(isinstance(t, torch.Tensor) for t in loaded):
         raise DatasetError(f"{path} does not hold two tensors.")
     first, second = loaded
     for tensor in loaded:
-        if (
-            tensor.dtype != torch.uint8
-            or tensor.ndim != 4
-            or tuple(tensor.shape[1:]) != (3, SIDE, SIDE)
-            or not len(tensor)
-        ):
-            dtype = str(tensor.dtype).removeprefix("torch.")
-            raise DatasetError(
-                f"{path} holds a {dtype} tensor {tuple(tensor.shape)}: expected uint8 (N, 3, 32, 32)."
-            )
+        shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+        if dtype != "uint8" or shape[1:] != (3, SIDE, SIDE) or not shape[0]:
+            raise DatasetError(f"{path} holds a {dtype} tensor {shape}: expected uint8 (N, 3, 32, 32).")
     if len(first) != len(second):
         raise DatasetError(
             f"{path} holds {len(first)} images in its first tensor and {len(second)} in its second."

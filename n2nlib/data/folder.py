@@ -6,18 +6,17 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from n2nlib import paths
 from n2nlib.data.decoding import Examined, area, examine
-from n2nlib.data.photos import ROOM, Photograph, Source, decoder, numbered, quiet
+from n2nlib.data.photos import ROOM, Photograph, Source, decoder, numbered
 from n2nlib.data.sampling import generator, permutation
 from n2nlib.device import cores
 from n2nlib.errors import DatasetError, ReportError
@@ -79,10 +78,9 @@ def folder(path: str, seed: int) -> Source:
     found = _scan(base)
     notes = list(_left_out(found, f"folder:{visible(path)}"))
     if len(found.good) < 2:
-        count = f"{len(found.good)} readable photograph{'' if len(found.good) == 1 else 's'}"
         raise DatasetError(
-            f"folder:{visible(path)} holds {count}, and at least 2 are needed (one is held out). "
-            + " ".join(notes)
+            f"folder:{visible(path)} holds {_count(len(found.good), 'readable photograph')}, and at least 2 "
+            f"are needed (one is held out). {' '.join(notes)}"
         )
     scenes = _scenes([examined for *_, examined in found.good])
     if len(scenes) == 1:
@@ -96,18 +94,12 @@ def folder(path: str, seed: int) -> Source:
     order = permutation(generator(seed, "folder/split"), len(scenes))
     held_out = max(1, round(len(scenes) / 10))
 
-    def side(chosen) -> tuple[Photograph, ...]:
-        return numbered(
-            [
-                [
-                    Photograph(_shown(file), sha256, base / file, 0)
-                    for file, sha256, _ in map(found.good.__getitem__, scenes[i])
-                ]
-                for i in chosen
-            ]
-        )
-
-    return Source(side(order[held_out:]), side(order[:held_out]), (0.2, 1.0), tuple(notes))
+    photographs = [Photograph(_shown(file), sha256, base / file, 0) for file, sha256, _ in found.good]
+    val, train = (
+        numbered([photographs[k] for k in scenes[i]] for i in chosen)
+        for chosen in (order[:held_out], order[held_out:])
+    )
+    return Source(train, val, (0.2, 1.0), tuple(notes))
 
 
 # --- content ------------------------------------------------------------------------------------------------
@@ -129,20 +121,14 @@ def _scan(base: Path) -> Scan:
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     state = {file: _state(base / file) for file in files}
-    stale = [
-        file for file in files if state[file] is None or file not in known or known[file][0] != state[file]
-    ]
+    stale = [file for file in files if state[file] is None or known.get(file, [None])[0] != state[file]]
     outcomes = {file: known[file][1] for file in files if file in known}
     if stale:
         outcomes |= zip(stale, _examined(base, stale), strict=True)
     if stale or len(known) != len(files):
+        found = {file: [state[file], outcomes[file]] for file in files if state[file]}
         with contextlib.suppress(ReportError):  # only a shortcut for the next time
-            paths.write(
-                kept,
-                json.dumps(
-                    {"version": version, "files": {f: [state[f], outcomes[f]] for f in files if state[f]}}
-                ),
-            )
+            paths.write(kept, json.dumps({"version": version, "files": found}))
     seen = set()
     for file in files:
         sha256, fault, examined = outcomes[file]
@@ -160,9 +146,8 @@ def walk(base: Path, out: Scan):
     """Yield the paths (below `base`) of files that may be photographs; note the others."""
 
     def closed(error: OSError) -> None:
-        out.faults.append(
-            f"{visible(_shown(_below(error.filename, base)))} cannot be listed: {error.strerror}."
-        )
+        name = visible(_shown(_below(error.filename, base)))
+        out.faults.append(f"{name} cannot be listed: {error.strerror}.")
 
     own = {paths.results().resolve(), (paths.root() / "figures").resolve()} - {
         base.resolve(),
@@ -187,9 +172,8 @@ def walk(base: Path, out: Scan):
             folders.remove(name)
         for file in files:
             if file.startswith("."):
-                out.hidden["hidden files"] += _suffix(file) in SUFFIXES and not file.startswith(
-                    "._"
-                )  # `._`: no image, but its attributes
+                # `._`: no image, but its attributes.
+                out.hidden["hidden files"] += _suffix(file) in SUFFIXES and not file.startswith("._")
             elif _suffix(file) in SUFFIXES:
                 yield _below(os.path.join(where, file), base)
             elif _suffix(file) in UNREAD:
@@ -223,11 +207,11 @@ def _state(file: Path) -> list[int] | None:
 def _examined(base: Path, files: list[str]) -> list[tuple[str, str, dict]]:
     from tqdm.auto import tqdm
 
-    with quiet(), ThreadPoolExecutor(cores()) as pool:
+    # Warnings about odd metadata are silenced around the pool: filters are per process.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(cores()) as pool:
         found = pool.map(lambda file: _examine(base / file, visible(_shown(file))), files)
-        return list(
-            tqdm(found, total=len(files), desc="photographs examined", unit="file", delay=5, mininterval=1)
-        )
+        bar = {"desc": "photographs examined", "unit": "file", "delay": 5, "mininterval": 1}
+        return list(tqdm(found, total=len(files), **bar))
 
 
 def _examine(path: Path, name: str) -> tuple[str, str, dict]:
@@ -256,30 +240,15 @@ def _scenes(examined: list[Examined]) -> list[list[int]]:
     """Return the numbers of the photographs in groups that look alike, in the order of each group's first."""
     look = np.array([e.look for e in examined], np.uint64)
     shape = np.log([e.ratio for e in examined])
-    pairs: list[np.ndarray] = []
-    # Of five parts of two hashes that differ in four bits, one is the same: only those that share one are
-    # compared.
-    edges = np.linspace(0, 64, ALIKE_BITS + 2).astype(int)
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
-        part = (look >> np.uint64(start)) & np.uint64((1 << int(end - start)) - 1)
-        buckets = defaultdict(list)
-        for i, value in enumerate(part.tolist()):
-            if not examined[i].one_colour:
-                buckets[value].append(i)
-        for bucket in buckets.values():
-            of = np.array(bucket)
-            for k, i in enumerate(bucket[:-1]):
-                others = of[k + 1 :]
-                alike = np.bitwise_count(look[others] ^ look[i]) <= ALIKE_BITS
-                alike &= np.abs(shape[others] - shape[i]) < ALIKE_SHAPE
-                pairs.append(np.stack([np.full(alike.sum(), i), others[alike]]))
-    a, b = np.concatenate(pairs, axis=1) if pairs else np.zeros((2, 0), int)
-    label = connected_components(
-        coo_array((np.ones(len(a)), (a, b)), shape=(len(examined),) * 2), directed=False
-    )[1]
+    varied = np.array([not e.one_colour for e in examined])
+    scene = np.arange(len(examined))
+    for i in np.flatnonzero(varied):
+        alike = varied & (np.bitwise_count(look ^ look[i]) <= ALIKE_BITS)
+        alike &= np.abs(shape - shape[i]) < ALIKE_SHAPE
+        scene[np.isin(scene, scene[alike])] = scene[i]
     groups: dict[int, list[int]] = {}
-    for i, group in enumerate(label.tolist()):
-        groups.setdefault(group, []).append(i)
+    for i, number in enumerate(scene.tolist()):
+        groups.setdefault(number, []).append(i)
     return list(groups.values())
 
 
@@ -290,27 +259,27 @@ def _left_out(found: Scan, name: str):
     """Yield a sentence for each reason for which files were left out."""
     if found.faults:
         more = [f"And {len(found.faults) - NAMED} more."] if len(found.faults) > NAMED else []
-        yield f"{_files(len(found.faults))} of {name} skipped: " + " ".join(found.faults[:NAMED] + more)
+        told = " ".join(found.faults[:NAMED] + more)
+        yield f"{_count(len(found.faults), 'file')} of {name} skipped: {told}"
     if found.copies:
         yield (
-            f"{_files(len(found.copies))} of {name} skipped, identical to another one: "
+            f"{_count(len(found.copies), 'file')} of {name} skipped, identical to another one: "
             f"{_named(found.copies)}."
         )
     if found.unread:
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(found.unread.items()))
         yield (
-            f"{_files(found.unread.total())} of {name} skipped, of kinds that are not read ({kinds}): "
-            f"convert them to one of {', '.join(sorted(SUFFIXES))}."
+            f"{_count(found.unread.total(), 'file')} of {name} skipped, of kinds that are not read "
+            f"({kinds}): convert them to one of {', '.join(sorted(SUFFIXES))}."
         )
     if hidden := +found.hidden:
-        places = [where for where, _ in sorted(hidden.items())]
         yield (
-            f"{_files(hidden.total())} of {name} skipped, hidden or in folders of thumbnails, previews or "
-            f"deleted files or of this project's own results ({_named(places)})."
+            f"{_count(hidden.total(), 'file')} of {name} skipped, hidden or in folders of thumbnails, "
+            f"previews or deleted files or of this project's own results ({_named(sorted(hidden))})."
         )
     if found.links:
         yield (
-            f"{len(found.links)} link{'s' * (len(found.links) > 1)} to folders of {name} not followed "
+            f"{_count(len(found.links), 'link')} to folders of {name} not followed "
             f"({_named(found.links)}): move the photographs there, or name the other folder."
         )
 
@@ -321,8 +290,9 @@ def _of_photographs(good: list[tuple[str, str, Examined]], scenes: list[list[int
     notes = []
     if alike := [names[i] for scene in scenes for i in scene[1:]]:
         notes.append(
-            f"{_photographs(len(alike))} looking like another one (resized or edited copies, or one scene "
-            f"twice: {_named(alike)}) counted as views of the same photograph, all on one side of the split."
+            f"{_count(len(alike), 'photograph')} looking like another one (resized or edited copies, "
+            f"or one scene twice: {_named(alike)}) counted as views of the same photograph, all on one side "
+            "of the split."
         )
     assumed = defaultdict(list)
     for name, (*_, examined) in zip(names, good, strict=True):
@@ -330,18 +300,18 @@ def _of_photographs(good: list[tuple[str, str, Examined]], scenes: list[list[int
     for what, which in sorted(assumed.items()):
         if what:
             notes.append(
-                f"{_photographs(len(which))} read as {what}, as the largest value in each file suggests: "
-                f"{_named(which)}."
+                f"{_count(len(which), 'photograph')} read as {what}, as the largest value in each file "
+                f"suggests: {_named(which)}."
             )
     if flat := [name for name, (*_, examined) in zip(names, good, strict=True) if examined.one_colour]:
         notes.append(
-            f"{_photographs(len(flat))} nearly of one colour, so that pairs made from "
+            f"{_count(len(flat), 'photograph')} nearly of one colour, so that pairs made from "
             f"{'it have' if len(flat) == 1 else 'them have'} no noise: {_named(flat)}."
         )
     if profiles := sum(examined.profile for *_, examined in good):
         notes.append(
-            f"{_photographs(profiles)} with a colour profile other than sRGB, whose values are taken as "
-            "they are stored."
+            f"{_count(profiles, 'photograph')} with a colour profile other than sRGB, whose values are "
+            "taken as they are stored."
         )
     return notes
 
@@ -351,9 +321,5 @@ def _named(names: list[str]) -> str:
     return ", ".join([*map(visible, names[:NAMED]), *more])
 
 
-def _files(n: int) -> str:
-    return f"{n} file{'' if n == 1 else 's'}"
-
-
-def _photographs(n: int) -> str:
-    return f"{n} photograph{'' if n == 1 else 's'}"
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

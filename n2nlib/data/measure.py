@@ -45,9 +45,8 @@ def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
 
 def channel_correlations(error: np.ndarray) -> dict[str, float | None]:
     """Return the error's correlation between each two channels, None where one has no error."""
-    found = {
-        f"{'RGB'[i]}{'RGB'[j]}": correlation(error[:, i], error[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))
-    }
+    pairs = {"RG": (0, 1), "RB": (0, 2), "GB": (1, 2)}
+    found = {pair: correlation(error[:, i], error[:, j]) for pair, (i, j) in pairs.items()}
     return {pair: r and r[0] for pair, r in found.items()}
 
 
@@ -72,10 +71,8 @@ def neighbour_correlation(error: np.ndarray) -> tuple[float, float] | None:
 
     None without error.
     """
-    across, down = (
-        correlation(error[..., 1:], error[..., :-1]),
-        correlation(error[..., 1:, :], error[..., :-1, :]),
-    )
+    across = correlation(error[..., 1:], error[..., :-1])
+    down = correlation(error[..., 1:, :], error[..., :-1, :])
     if not (across and down):
         return None
     return (across[0] + down[0]) / 2, float(np.hypot(across[1], down[1]) / 2)
@@ -194,26 +191,16 @@ def averaged_draws(image: np.ndarray, counts: list[int], seed: int = 0) -> tuple
     mean = sums(pixels) / area
     variance = sums(pixels**2) / area - mean**2
     noisy = variance > 1e-9
-    rng, total, drawn, table, means = (
-        sampling.generator(seed, "averaged draws"),
-        np.zeros(mean.shape),
-        0,
-        [],
-        [],
-    )
+    rng, total = sampling.generator(seed, "averaged draws"), np.zeros(mean.shape)
+    drawn, table, means = 0, [], []
     for n in counts:
         for _ in range(n - drawn):
             total += sampling.subsample(image, rng).transpose(1, 2, 0)
         drawn = n
         error = total / n - mean
-        table.append(
-            {
-                "draws": n,
-                "error": np.sqrt((error**2).mean()),
-                "expected": np.sqrt(variance.mean() / n),
-                "worst_z": np.abs(error[noisy] / np.sqrt(variance[noisy] / n)).max(),
-            }
-        )
+        rms, expected = np.sqrt((error**2).mean()), np.sqrt(variance.mean() / n)
+        worst_z = np.abs(error[noisy] / np.sqrt(variance[noisy] / n)).max()
+        table.append({"draws": n, "error": rms, "expected": expected, "worst_z": worst_z})
         means.append((total / n).transpose(2, 0, 1))
     return pd.DataFrame(table), np.stack(means)
 

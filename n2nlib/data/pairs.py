@@ -33,15 +33,12 @@ class Pairs:
 
         Raises DatasetError when there are fewer than n.
         """
+        keep, there = slice(0, n), len(self)
         if n_photos:
             keep = np.flatnonzero(np.asarray(self.photo) < n_photos)[:n]
-        else:
-            keep = slice(0, n)
-        there = len(keep) if n_photos else len(self)
+            there = len(keep)
         if there < n:
             of = f" of its first {n_photos} photographs" if n_photos else ""
             raise DatasetError(f"{self.name} holds {there} pairs{of}, fewer than the {n} asked for.")
-        return replace(self, **{k: None if v is None else v[keep] for k, v in self._arrays().items()})
-
-    def _arrays(self) -> dict[str, np.ndarray | None]:
-        return {"a": self.a, "b": self.b, "clean": self.clean, "photo": self.photo}
+        arrays = {name: getattr(self, name) for name in ("a", "b", "clean", "photo")}
+        return replace(self, **{name: None if v is None else v[keep] for name, v in arrays.items()})

@@ -356,7 +356,7 @@ def test_large_photographs_take_turns(tmp_path, monkeypatch):
             compress_level=1,
         )
     monkeypatch.setattr(folder, "ROOM", decoding.Room(1_500_000))
-    monkeypatch.setattr(photos, "ROOM", decoding.Room(1_500_000))
+    monkeypatch.setattr(building, "ROOM", decoding.Room(1_500_000))
     monkeypatch.setattr(decoding, "_BAND", 1 << 16)
     monkeypatch.setattr(sampling, "_BAND", 1 << 16)
     inside, most, lock, load = [0], [0], threading.Lock(), photos.Photograph.load
