@@ -299,9 +299,7 @@ FILTERS = {
             "gaussian",
             "Gaussian",
             gaussian,
-            {
-                "sigma": Axis((0.5, 0.55, 0.605, 0.666, 0.732), (0.1, 15), (_IDENTITY, "nearly one colour")),
-            },
+            {"sigma": Axis((0.5, 0.55, 0.605, 0.666, 0.732), (0.1, 15), (_IDENTITY, "nearly one colour"))},
         ),
         Filter("linear", "5x5 linear, fitted", linear, fit=fit_linear),
         Filter(
@@ -326,27 +324,19 @@ FILTERS = {
             "tv",
             "Total variation",
             tv,
-            {
-                "weight": Axis((0.04, 0.05, 0.0625, 0.078), (1e-4, 10), (_IDENTITY, "one colour")),
-            },
+            {"weight": Axis((0.04, 0.05, 0.0625, 0.078), (1e-4, 10), (_IDENTITY, "one colour"))},
         ),
         Filter(
             "wavelet",
             "Wavelet",
             wavelet,
-            {
-                "sigma": Axis(
-                    (0.07, 0.098, 0.137, 0.192), (1e-3, 10), (_IDENTITY, "the coarsest scale only")
-                ),
-            },
+            {"sigma": Axis((0.07, 0.098, 0.137, 0.192), (1e-3, 10), (_IDENTITY, "the coarsest scale only"))},
         ),
         Filter(
             "bm3d",
             "BM3D",
             bm3d,
-            {
-                "sigma": Axis((0.06, 0.085, 0.12), (1e-3, 2), (_IDENTITY, "nearly one colour")),
-            },
+            {"sigma": Axis((0.06, 0.085, 0.12), (1e-3, 2), (_IDENTITY, "nearly one colour"))},
             slow=True,
         ),
     )

@@ -15,13 +15,11 @@ Three more statements of the paper's section 3.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
-from n2nlib.evaluation.saliency import DISC, edge_pixels, error_map, grey, noisiest
+from n2nlib.evaluation.saliency import DISC, edge_pixels, error_map, grey, noisiest, surroundings
 
 #: Width of the border of an image whose grey value stands for the background.
 BORDER = 2
-_RING = np.array([[[1, 1, 1], [1, 0, 1], [1, 1, 1]]], float)
 
 
 def change(noisy: np.ndarray, clean: np.ndarray, denoised: np.ndarray) -> dict[str, np.ndarray]:
@@ -32,11 +30,8 @@ def change(noisy: np.ndarray, clean: np.ndarray, denoised: np.ndarray) -> dict[s
     positive = noisiest(error_map(noisy, clean))
     moved = np.abs(denoised - noisy / 255.0).mean(1)  # (N,3,H,W) -> (N,H,W)
     before, after = grey(noisy), denoised.mean(1)
-    quiet = (~positive).astype(float)
+    around = surroundings(before, positive)
     with np.errstate(invalid="ignore", divide="ignore"):
-        around = ndimage.convolve(before * quiet, _RING, mode="constant") / ndimage.convolve(
-            quiet, _RING, mode="constant"
-        )
         nearer = np.abs(after - around) < np.abs(before - around) - 1e-9  # more than rounding
         known = positive & np.isfinite(around)
         share = (moved * positive).sum((1, 2)) / moved.sum((1, 2))

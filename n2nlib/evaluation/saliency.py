@@ -200,18 +200,23 @@ def statements(noisy, clean, denoised, of_loss=None, of_output=None) -> dict[str
         out["loss_auc"] = auc(np.abs(of_loss).mean(1), positive)
     if of_output is not None:
         influence = np.abs(of_output).mean(1).astype(np.float64)
-        # The mean over those of the eight neighbours that are not themselves noisy pixels.
-        ring = np.ones((1, 3, 3))
-        ring[0, 1, 1] = 0
-        kept = (~positive).astype(np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            around = ndimage.convolve(influence * kept, ring, mode="constant") / ndimage.convolve(
-                kept, ring, mode="constant"
-            )
         pairs = matched(error, clean)
-        out["pixel"] = np.array([_log_ratio(m, *p) for m, p in zip(influence, pairs, strict=True)])
-        out["ring"] = np.array([_log_ratio(m, *p) for m, p in zip(around, pairs, strict=True)])
+        for name, maps in (("pixel", influence), ("ring", surroundings(influence, positive))):
+            out[name] = np.array([_log_ratio(m, *p) for m, p in zip(maps, pairs, strict=True)])
     return out
+
+
+def surroundings(values: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Return the mean over those of each pixel's eight neighbours that are not left out, NaN without any.
+
+    (N,H,W), bool (N,H,W) -> (N,H,W).
+    """
+    ring = np.array([[[1, 1, 1], [1, 0, 1], [1, 1, 1]]], float)
+    kept = (~left_out).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return ndimage.convolve(values * kept, ring, mode="constant") / ndimage.convolve(
+            kept, ring, mode="constant"
+        )
 
 
 def _log_ratio(values: np.ndarray, i: np.ndarray, j: np.ndarray) -> float:
@@ -239,10 +244,8 @@ def linear_statements(matrix: np.ndarray, noisy, clean) -> dict[str, np.ndarray]
     shape = noisy.shape
     x, c = (v.reshape(-1, matrix.shape[0]) / 255.0 for v in (noisy, clean))  # (N,3,H,W) -> (3N,H*W)
     y = x @ matrix.T
-    influence = np.broadcast_to(matrix.sum(0), y.shape)
-    return statements(
-        noisy, clean, y.reshape(shape), (2 * (y - c) @ matrix).reshape(shape), influence.reshape(shape)
-    )
+    maps = (y, 2 * (y - c) @ matrix, np.broadcast_to(matrix.sum(0), y.shape))
+    return statements(noisy, clean, *(v.reshape(shape) for v in maps))
 
 
 def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.ndarray]:
@@ -262,9 +265,8 @@ def same_side(rows_of, noisy: np.ndarray, clean: np.ndarray) -> dict[str, np.nda
             continue
         rows = np.abs(np.asarray(rows_of(image, pixels), dtype=np.float64))
         k = np.arange(len(pixels))
-        around = np.stack(
-            [rows[k, pixels[:, 0] + dy, pixels[:, 1] + dx] for dy, dx in DISC], axis=1
-        )  # (K,28)
+        around = [rows[k, pixels[:, 0] + dy, pixels[:, 1] + dx] for dy, dx in DISC]
+        around = np.stack(around, axis=1)  # (K,28)
         for d, squared in enumerate(np.unique(_SQUARED)):
             there = _SQUARED == squared
             a, own = around[:, there], same[:, there]
@@ -339,9 +341,8 @@ def filter_rows(
     slope = (y[::2] - y[1::2]) / (2 * STEP)
     rows = np.zeros((len(pixels), height, width))
     for row, (y, x) in zip(rows, pixels, strict=True):
-        q = np.mgrid[
-            max(y - radius, 0) : min(y + radius + 1, height), max(x - radius, 0) : min(x + radius + 1, width)
-        ]
+        top, left = max(y - radius, 0), max(x - radius, 0)
+        q = np.mgrid[top : min(y + radius + 1, height), left : min(x + radius + 1, width)]
         row[q[0], q[1]] = slope[(q[0] % spacing) * spacing + q[1] % spacing, y, x]
     return rows
 

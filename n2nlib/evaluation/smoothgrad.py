@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import vjp, vmap
 
 from n2nlib.errors import ReportError
+from n2nlib.evaluation.metrics import judging
 
 #: Noise of 10 to 20 % of the range is what Smilkov et al. (2017, section 3.1) advise. They take 50 samples
 #: for a classifier; these maps vary far less from sample to sample, and chapter 05 shows how far the
@@ -95,45 +96,32 @@ def _smooth(network, noisy, scalar: Callable[[Tensor, Tensor], Tensor], samples,
     return gradient
 
 
-def jacobian_rows(network: nn.Module, image, pixels, *, grey: bool = True) -> Tensor:
+def jacobian_rows(network: nn.Module, image, pixels) -> Tensor:
     """Rows of the Jacobian at `image`: which inputs each of the chosen output pixels listens to.
 
-    `image`: (3,H,W); `pixels`: (K,2) rows and columns of output pixels. With `grey`, (K,H,W): how far the
-    pixel's mean over channels moves when the three channels of an input pixel move together, so a filter
-    whose weights sum to 1 has rows that sum to 1. Without, (K,3,3,H,W): output channel, then input channel.
-    One forward pass, then vmap over vector-Jacobian products.
+    `image`: (3,H,W); `pixels`: (K,2) rows and columns of output pixels -> (K,H,W): how far the pixel's mean
+    over channels moves when the three channels of an input pixel move together, so a filter whose weights
+    sum to 1 has rows that sum to 1. One forward pass, then vmap over vector-Jacobian products.
     """
     x = _images(image)[None]
     _, channels, height, width = x.shape
-    row, column = torch.as_tensor(np.asarray(pixels), dtype=torch.long).reshape(-1, 2).unbind(1)
-    if len(row) and not (
-        0 <= int(row.min())
-        and int(row.max()) < height
-        and 0 <= int(column.min())
-        and int(column.max()) < width
-    ):
+    pixels = torch.as_tensor(np.asarray(pixels), dtype=torch.long).reshape(-1, 2)
+    if ((pixels < 0) | (pixels >= torch.tensor([height, width]))).any():
         raise ReportError(f"jacobian_rows got a pixel outside an image of {height}x{width} pixels.")
-    count = len(row)
-    if grey:
-        seeds = torch.zeros(count, 1, channels, height, width)
-        seeds[torch.arange(count), 0, :, row, column] = 1 / channels
-    else:
-        seeds = torch.zeros(count, channels, 1, channels, height, width)
-        for c in range(channels):
-            seeds[torch.arange(count), c, 0, c, row, column] = 1
-        seeds = seeds.flatten(0, 1)  # (K,3,1,3,H,W) -> (3K,1,3,H,W)
+    row, column = pixels.unbind(1)
+    seeds = torch.zeros(len(pixels), 1, channels, height, width)
+    seeds[torch.arange(len(pixels)), 0, :, row, column] = 1 / channels
     with _frozen(network) as device:
         _, pull = vjp(network, x.to(device))
         pull = vmap(pull)
         # Chunked here, not by vmap, so that seeds and rows need not all lie on the device.
         rows = [pull(chunk.to(device))[0][:, 0].cpu() for chunk in seeds.split(CHUNK[device.type])]
-    rows = torch.cat(rows) if rows else seeds[:, 0]  # (K or 3K,3,H,W)
-    return rows.sum(1) if grey else rows.reshape(count, channels, channels, height, width)
+    return torch.cat(rows).sum(1)  # (K,3,H,W) -> (K,H,W)
 
 
 def output(network: nn.Module, noisy) -> Tensor:
     """Return f(noisy) on a [0, 1] scale, neither clipped nor quantised: (N,3,H,W) -> (N,3,H,W)."""
-    with _frozen(network) as device, torch.no_grad():
+    with judging(network) as device:
         return torch.cat([network(x.to(device)).cpu() for x in _images(noisy).split(CHUNK[device.type])])
 
 
@@ -172,17 +160,11 @@ def _images(x) -> Tensor:
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[torch.device]:
     """Lend a network in eval mode, in fp32 and without gradients of its weights; yield its device."""
-    parameters = list(network.parameters())
-    device = parameters[0].device if parameters else torch.device("cpu")
-    training, wanted = network.training, [p.requires_grad for p in parameters]
-    network.eval().requires_grad_(False)
+    wanted = [(p, p.requires_grad) for p in network.parameters()]
+    network.requires_grad_(False)
     try:
-        with (
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-            torch.autocast(device.type, enabled=False),
-        ):
+        with judging(network) as device, torch.enable_grad():
             yield device
     finally:
-        network.train(training)
-        for p, on in zip(parameters, wanted, strict=True):
+        for p, on in wanted:
             p.requires_grad_(on)

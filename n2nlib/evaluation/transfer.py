@@ -77,11 +77,10 @@ def restored(
 
     networks: label -> seeds, each of which gives an output; filters: name -> parameters.
     """
-    filtered = {
-        classical.find(name).title: [classical.apply(name, noisy, **chosen)]
-        for name, chosen in filters.items()
-    }
-    denoised = {
-        name: [denoise(network, noisy) for network in seeds] for name, seeds in networks.items() if seeds
-    }
-    return {"noisy": [noisy], **filtered, **denoised}
+    out = {"noisy": [noisy]}
+    for name, chosen in filters.items():
+        out[classical.find(name).title] = [classical.apply(name, noisy, **chosen)]
+    for name, seeds in networks.items():
+        if seeds:
+            out[name] = [denoise(network, noisy) for network in seeds]
+    return out

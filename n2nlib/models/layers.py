@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 
-def textbook(network: nn.Module) -> nn.Module:
-    """Let a network take its steps as they are published, and no shorter way to the same numbers."""
-    for module in network.modules():
-        if hasattr(module, "textbook"):
-            module.textbook = True
-    return network
+def one_of(known: Collection[str], **choice: str) -> None:
+    """Raise ValueError for a choice that is not known."""
+    for kind, name in choice.items():
+        if name not in known:
+            raise ValueError(f"unknown {kind} {name!r}, choose one of {', '.join(known)}")
 
 
 def at_least_one(**sizes: int) -> None:
@@ -60,9 +61,8 @@ class ConvAfterDoubling(nn.Conv2d):
         kernels = doubled(doubled(weight, 3), 3).reshape(4 * outputs, inputs, 3, 3)  # two rows x two columns
         y = F.conv2d(low, kernels, self.bias.repeat(4), padding=1)  # -> (B,4*outputs,H/2,W/2)
         b, _, h, w = y.shape
-        y = (
-            y.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, outputs).transpose(2, 3)
-        )  # -> (B,H/2,2,W/2,2,outputs)
+        y = y.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, outputs)  # -> (B,H/2,W/2,2,2,outputs)
+        y = y.transpose(2, 3)  # -> (B,H/2,2,W/2,2,outputs)
         y = y.reshape(b, 2 * h, 2 * w, outputs).permute(0, 3, 1, 2)  # -> (B,outputs,H,W)
         for part, other in zip(skip, others, strict=True):
             y = y + F.conv2d(part, other, padding=1)

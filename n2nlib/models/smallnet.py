@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from n2nlib.models.layers import AnySize, Upsample, at_least_one
+from n2nlib.models.layers import AnySize, Upsample, at_least_one, one_of
 
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU, "silu": nn.SiLU}
 DOWNS = ("max", "average", "stride")
@@ -37,13 +37,9 @@ class SmallNet(AnySize):
         kernel: int = 3,
     ):
         super().__init__()
-        for kind, name, known in (
-            ("activation", activation, ACTIVATIONS),
-            ("down", down, DOWNS),
-            ("up", up, UPS),
-        ):
-            if name not in known:
-                raise ValueError(f"unknown {kind} {name!r}, choose one of {', '.join(known)}")
+        one_of(ACTIVATIONS, activation=activation)
+        one_of(DOWNS, down=down)
+        one_of(UPS, up=up)
         at_least_one(width=width, deep=deep, levels=levels, convs=convs)
         if kernel != 0 and (kernel < 3 or kernel % 2 == 0):
             raise ValueError(f"kernel {kernel} has no pixel in its middle, choose 3, 5, ... or 0 for none")
@@ -66,11 +62,9 @@ class SmallNet(AnySize):
         def grow(c):
             if up == "transposed":
                 return nn.ConvTranspose2d(c, c, 2, stride=2, groups=c)
-            return (
-                Upsample(2)
-                if up == "nearest"
-                else nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-            )
+            if up == "nearest":
+                return Upsample(2)
+            return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
         self.encode = nn.ModuleList(block(i, o) for i, o in zip([3, *channels], channels, strict=False))
         self.shrink = nn.ModuleList(shrink(c) for c in channels[:-1])

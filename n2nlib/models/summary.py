@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,8 +12,6 @@ from torch.overrides import TorchFunctionMode
 
 from n2nlib.models.layers import Dropout, Upsample
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _POOLING = {nn.MaxPool2d: "max pooling", nn.AvgPool2d: "average pooling"}
 _ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
 
@@ -125,9 +122,8 @@ class _Recorder(TorchFunctionMode):
             inputs = self._numbers([*args, *(kwargs or {}).values()])
             if inputs:
                 name = getattr(function, "__name__", str(function)).strip("_")
-                kind, text = (
-                    ("concatenation",) * 2 if name in ("cat", "concat", "concatenate") else ("other", name)
-                )
+                kind = "concatenation" if name in ("cat", "concat", "concatenate") else "other"
+                text = name if kind == "other" else kind
                 self._add(Step(name, kind, text, inputs, tuple(result.shape[1:])), result)
         return result
 
@@ -139,9 +135,8 @@ class _Recorder(TorchFunctionMode):
         kind, text = _describe(module)
         if kind == "identity":
             return None
-        if (
-            id(output) in self._number
-        ):  # in eval mode dropout hands its input on: here it gets a number of its own
+        if id(output) in self._number:
+            # In eval mode dropout hands its input on: here it gets a number of its own.
             self._inside += 1
             output = output.view_as(output)
             self._inside -= 1
@@ -175,14 +170,12 @@ def _describe(module: nn.Module) -> tuple[str, str]:
     """Return the kind of a layer and a text for readers."""
     if isinstance(module, nn.Identity) or isinstance(module, Dropout | nn.Dropout) and module.p == 0:
         return "identity", ""
-    if isinstance(module, _CONVOLUTIONS + _TRANSPOSED):
-        what = "transposed convolution" if isinstance(module, _TRANSPOSED) else "convolution"
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        what = "transposed convolution" if isinstance(module, nn.ConvTranspose2d) else "convolution"
         what = f"depthwise {what}" if module.groups == module.in_channels > 1 else what
         stride = f", stride {module.stride[0]}" if module.stride[0] > 1 else ""
-        return (
-            "convolution",
-            f"{what} {_size(module.kernel_size)}{stride}, {module.in_channels} → {module.out_channels}",
-        )
+        channels = f"{module.in_channels} → {module.out_channels}"
+        return "convolution", f"{what} {_size(module.kernel_size)}{stride}, {channels}"
     if type(module) in _POOLING:
         return "pooling", f"{_POOLING[type(module)]} {_size(module.kernel_size)}"
     if isinstance(module, Upsample):
@@ -206,14 +199,10 @@ def _size(kernel) -> str:
 
 def _multiply_adds(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> int:
     """Return the multiply-adds of one image (batch 1), without biases and activations."""
-    if isinstance(module, _CONVOLUTIONS):
-        return y.numel() * math.prod(
-            module.weight.shape[1:]
-        )  # each output value sees (C_in/groups, k, k) weights
-    if isinstance(module, _TRANSPOSED):
-        return x.numel() * math.prod(
-            module.weight.shape[1:]
-        )  # each input value spreads over (C_out/groups, k, k)
+    if isinstance(module, nn.Conv2d):  # each output value sees (C_in/groups, k, k) weights
+        return y.numel() * module.weight[0].numel()
+    if isinstance(module, nn.ConvTranspose2d):  # each input value spreads over (C_out/groups, k, k)
+        return x.numel() * module.weight[0].numel()
     if isinstance(module, nn.Linear):
         return y.numel() * module.in_features
     if isinstance(module, nn.modules.batchnorm._BatchNorm):

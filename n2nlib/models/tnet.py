@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from n2nlib.models.layers import AnySize, ConvAfterDoubling, Dropout, Upsample, at_least_one
+from n2nlib.models.layers import AnySize, ConvAfterDoubling, Dropout, Upsample, at_least_one, one_of
 
 POOLS = ("max", "average", "stride")
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU}
@@ -33,10 +33,8 @@ class TNet(AnySize):
         activation: str = "leaky",
     ):
         super().__init__()
-        if pool not in POOLS:
-            raise ValueError(f"unknown pool {pool!r}, choose one of {', '.join(POOLS)}")
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {activation!r}, choose one of {', '.join(ACTIVATIONS)}")
+        one_of(POOLS, pool=pool)
+        one_of(ACTIVATIONS, activation=activation)
         at_least_one(embedding=embedding)
         self.skips = skips
         self.textbook = False
@@ -86,9 +84,8 @@ class TNet(AnySize):
         x4 = drop(self.norm4(self.join(self.up3(z), x3)))  # -> (B,64,4,4)
         x5 = drop(self.norm5(self.join(self.up2(sigma(self.conv4(sigma(x4)))), x2)))  # -> (B,64,16,16)
         h = sigma(self.conv5(sigma(x5)))  # -> (B,16,16,16)
-        x7 = self.norm6(
-            sigma(self.conv6.after(self.up1, h, *([x1] if self.skips else [])))
-        )  # of x6 -> (B,3,32,32)
+        x6 = sigma(self.conv6.after(self.up1, h, *([x1] if self.skips else [])))  # -> (B,3,32,32)
+        x7 = self.norm6(x6)
         return sigma(self.conv7(self.join(x7, x)))  # -> (B,3,32,32)
 
     def down(self, pool, x):

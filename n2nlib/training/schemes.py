@@ -38,34 +38,26 @@ def words(seed: int, purpose: str, epoch: int, first: int, count: int, each: int
     return bits.random_raw(count * each).reshape(count, each)
 
 
-def _bytes(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Return the words' bytes, little-endian: (count, each) uint64 -> (count, 8*each) uint8."""
-    return torch.from_numpy(values.astype("<u8").view(np.uint8)).to(device)
-
-
 class Samples:
     """The training images of one run, resident on the device as uint8 (N,H,W,3).
 
     Raises TrainingError where the dataset lacks what the scheme needs.
     """
 
-    def __init__(self, spec: RunSpec, pairs, device: torch.device, resident: dict | None = None):
+    def __init__(self, spec: RunSpec, pairs, device: torch.device, resident: dict):
         pairs = pairs.subset(spec.n_train, spec.n_photos)
         second = "clean" if spec.scheme == "noise2clean" else "b"
         if getattr(pairs, second) is None:
             raise TrainingError(
                 f"scheme {spec.scheme} needs the {second} images, which this dataset does not have."
             )
-        resident = {} if resident is None else resident
         self.spec, self.device = spec, device
-        self.a, self.b = (
-            self._load(pairs, name, resident, (spec.dataset, spec.n_train, spec.n_photos, name))
-            for name in ("a", second)
-        )
+        self.a, self.b = (self._load(pairs, name, resident) for name in ("a", second))
         self.order: tuple[int, torch.Tensor] | None = None
 
-    def _load(self, pairs, name, resident, key):
+    def _load(self, pairs, name, resident):
         """Return one array on the device; runs that train side by side share it through `resident`."""
+        key = self.spec.dataset, self.spec.n_train, self.spec.n_photos, name
         if key not in resident:
             images = np.array(getattr(pairs, name))  # a writable copy: the dataset may be memory-mapped
             resident[key] = torch.from_numpy(images).to(self.device).permute(0, 2, 3, 1).contiguous()
@@ -76,10 +68,10 @@ class Samples:
         (n,H,W,C).
         """
         x, target = self.a, self.b
+        chosen = slice(start, stop)
         if "shuffle" in self.spec.augment:
-            x, target = x[self._permutation(epoch)[start:stop]], target[self._permutation(epoch)[start:stop]]
-        else:
-            x, target = x[start:stop], target[start:stop]
+            chosen = self._permutation(epoch)[chosen]
+        x, target = x[chosen], target[chosen]
         for name in ("swap", "mix", "flip", "rotate"):
             if name in self.spec.augment:
                 x, target = getattr(self, f"_{name}")(x, target, epoch, start)
@@ -93,16 +85,15 @@ class Samples:
 
     def _random_bytes(self, purpose, epoch, start, count, each):
         """Return `each` random bytes for each place: (count, each) uint8."""
-        n_words = -(-each // 32) * 4
-        return _bytes(words(self.spec.seed, purpose, epoch, start, count, n_words), self.device)[:, :each]
+        values = words(self.spec.seed, purpose, epoch, start, count, -(-each // 32) * 4)
+        little_endian = values.astype("<u8").view(np.uint8)  # (count, words) -> (count, 8*words)
+        return torch.from_numpy(little_endian).to(self.device)[:, :each]
 
     def _permutation(self, epoch):
         """Return the shuffled order of an epoch."""
         if self.order is None or self.order[0] != epoch:
-            order = np.argsort(
-                words(self.spec.seed, "shuffle", epoch, 0, len(self.a), 4)[:, 0], kind="stable"
-            )
-            self.order = epoch, torch.from_numpy(order).to(self.device)
+            keys = words(self.spec.seed, "shuffle", epoch, 0, len(self.a), 4)[:, 0]
+            self.order = epoch, torch.from_numpy(np.argsort(keys, kind="stable")).to(self.device)
         return self.order[1]
 
     def _swap(self, x, target, epoch, start):
@@ -137,13 +128,11 @@ class Samples:
     def _hide(self, x, epoch, start):
         """Replace random pixels by neighbours (Krull et al. 2019): input, target, and where."""
         n, height, width = x.shape[:3]
-        random = (
-            self._random_bytes("hide", epoch, start, n, 2 * height * width).view(n, height, width, 2).long()
-        )
+        random = self._random_bytes("hide", epoch, start, n, 2 * height * width)
+        random = random.view(n, height, width, 2).long()
         hidden = random[..., :1] < HIDDEN_OUT_OF_256
-        offsets = torch.tensor(_NEIGHBOURS, device=self.device)[
-            random[..., 1] * len(_NEIGHBOURS) >> 8
-        ]  # (n,H,W,2)
+        neighbours = torch.tensor(_NEIGHBOURS, device=self.device)
+        offsets = neighbours[random[..., 1] * len(_NEIGHBOURS) >> 8]  # (n,H,W,2)
 
         def moved(size, shape, by):
             """Return the neighbour's place; an offset that leaves the image is turned round."""
@@ -195,14 +184,10 @@ def _neighbor2neighbor(network, y, codes):
     def halves(images):
         """Return the two sub-sampled images: (B,C,H,W) -> twice (B,C,H/2,W/2)."""
         b, c, h, w = images.shape
-        cells = (
-            images.reshape(b, c, h // 2, 2, w // 2, 2)
-            .permute(0, 1, 2, 4, 3, 5)
-            .reshape(b, c, h // 2, w // 2, 4)
-        )
-        return (
-            cells.gather(4, table[:, None, :, :, k, None].expand(b, c, -1, -1, 1))[..., 0] for k in (0, 1)
-        )
+        cells = images.reshape(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 2, 4, 3, 5)
+        cells = cells.reshape(b, c, h // 2, w // 2, 4)
+        picks = (table[:, None, :, :, k, None].expand(b, c, -1, -1, 1) for k in (0, 1))
+        return (cells.gather(4, pick)[..., 0] for pick in picks)
 
     g1, g2 = halves(y)
     with torch.no_grad():

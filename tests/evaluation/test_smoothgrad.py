@@ -96,13 +96,9 @@ def test_a_linear_network_has_the_same_gradient_at_every_sigma(images):
 
 def test_rows_are_the_jacobian(network, images):
     image, pixels = images[0], [(0, 0), (13, 20), (31, 5)]
-    colour = jacobian_rows(network, image, pixels, grey=False)
-    assert colour.shape == (3, 3, 3, 32, 32)
     exact = torch.func.jacrev(lambda x: torch.stack([network(x[None])[0, :, r, c] for r, c in pixels]))(image)
-    torch.testing.assert_close(colour, exact, rtol=0, atol=1e-6)
-    torch.testing.assert_close(
-        jacobian_rows(network, image, pixels), colour.mean(1).sum(1), rtol=0, atol=1e-6
-    )
+    rows = jacobian_rows(network, image, pixels)
+    torch.testing.assert_close(rows, exact.mean(1).sum(1), rtol=0, atol=1e-6)
 
 
 def test_all_rows_in_seconds_sum_to_the_output_gradient(network, images):

@@ -30,7 +30,7 @@ def pairs():
 
 
 def samples(pairs, **changes):
-    return Samples(RunSpec(**{"dataset": "grid", "n_train": N, "epochs": 2, **changes}), pairs, CPU)
+    return Samples(RunSpec(**{"dataset": "grid", "n_train": N, "epochs": 2, **changes}), pairs, CPU, {})
 
 
 def stored(images):
