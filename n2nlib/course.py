@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,6 @@ from n2nlib.models import build
 from n2nlib.pretrained import load_pretrained
 from n2nlib.spec import RunSpec
 from n2nlib.training import engine
-
-
-class Dataset(NamedTuple):
-    """The part of a dataset that the training engine reads."""
-
-    train: Pairs
-    val: Pairs
 
 
 def train(
@@ -60,7 +53,8 @@ def train(
         raise ReportError(
             f"{validation.name} holds no clean images, which the PSNR needs: choose other pairs."
         )
-    [done] = engine.train([spec], Dataset(pairs, validation), device=resolve(device), on_epoch=on_epoch)
+    dataset = SimpleNamespace(train=pairs, val=validation)
+    [done] = engine.train([spec], dataset, device=resolve(device), on_epoch=on_epoch)
     network = build(spec.network, **spec.options)
     network.load_state_dict(done.weights)
     return network.eval(), pd.DataFrame(done.history)

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from n2nlib.errors import ReportError, unknown_name
+from n2nlib.errors import ReportError, say_once, unknown_name
 
 #: Seconds that PyTorch may take to start and to run one small kernel on the GPU.
 TRIAL_SECONDS = 180
@@ -52,7 +52,7 @@ def resolve(device: str) -> str:
             "install a build of PyTorch for this GPU, or choose DEVICE=cpu."
         )
     if fault is not None:
-        _say_once(
+        say_once(
             f"A GPU is present, but PyTorch cannot use it ({fault}). The CPU is used instead; to use the "
             "GPU, update the driver or install a build of PyTorch for it."
         )
@@ -130,11 +130,6 @@ def _bf16_ratio() -> float:
         torch.set_num_threads(threads)
     low, full = (min(t) for t in zip(*times, strict=True))
     return low / full
-
-
-@cache
-def _say_once(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _first_line(text: str) -> str:

@@ -57,12 +57,9 @@ def commit() -> str:
     except FileNotFoundError:
         return "unknown (git is not installed)"
     except subprocess.CalledProcessError as error:
-        owner = "dubious ownership" in error.stderr
-        return (
-            "unknown (the checkout belongs to another user)"
-            if owner
-            else "unknown (git cannot read the checkout)"
-        )
+        if "dubious ownership" in error.stderr:
+            return "unknown (the checkout belongs to another user)"
+        return "unknown (git cannot read the checkout)"
 
 
 @cache

@@ -1,9 +1,11 @@
-"""The package's own exceptions: few, and each message says what, where and what to do."""
+"""The package's own exceptions, few, and remarks: each message says what, where and what to do."""
 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
+from functools import cache
 from numbers import Integral
 
 
@@ -33,6 +35,12 @@ class StoreError(ReportError):
 
 class MissingPackage(ReportError):
     """An optional package that is not installed."""
+
+
+@cache
+def say_once(text: str) -> None:
+    """Print a sentence on stderr, the first time that it is said in this process."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def whole_number(what: str, value: object, least: int, error: type[ReportError] = ReportError) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -62,16 +63,13 @@ def one_rate_three_times(profile: Profile, fingerprint: str) -> Rows:
 def table2(profile: Profile, fingerprint: str) -> Rows:
     """Table 2, with both readings of its UNet row."""
 
-    def row(n=None, **changes):
-        return with_seeds(profile, fingerprint, n, **changes)
-
-    shared = {"network": "UNet", "options": {"shared_decoder": True}, "lr": UNET_LR}
+    row = partial(with_seeds, profile, fingerprint)
     n = profile.unet_seeds
-    second = n if n >= 3 else profile.extra_seeds  # half of a laptop's time, otherwise
+    second = n if n >= FEWEST else profile.extra_seeds  # half of a laptop's time, otherwise
     return {
         "BaseNet": row(network="BaseNet"),
         "UNet": row(n, network="UNet", lr=UNET_LR),
-        "UNet (shared decoder)": row(second, **shared),
+        "UNet (shared decoder)": row(second, network="UNet", options={"shared_decoder": True}, lr=UNET_LR),
         "TNet": row(),
         "TNet+L1": row(loss="L1"),
         "TNet+BN": row(options={"batch_norm": True}),
@@ -86,17 +84,13 @@ def baselines(profile: Profile, fingerprint: str) -> Rows:
 
 def networks() -> dict[str, tuple[str, Mapping]]:
     """Table 2's rows as networks: (name, options) by row, the same at every size."""
-    return {
-        label: (specs[0].network, specs[0].options) for label, specs in table2(PROFILES["smoke"], "").items()
-    }
+    rows = table2(PROFILES["smoke"], "")
+    return {label: (first.network, first.options) for label, (first, *_) in rows.items()}
 
 
 def extras(profile: Profile, fingerprint: str) -> Rows:
     """Section 2.3.2's trials without numbers: dropout, L_HDR, a wider embedding."""
-
-    def row(**changes):
-        return with_seeds(profile, fingerprint, profile.extra_seeds, **changes)
-
+    row = partial(with_seeds, profile, fingerprint, profile.extra_seeds)
     return {
         "TNet+dropout 0.1": row(options={"dropout": 0.1}),
         "TNet+L_HDR": row(loss="L_HDR"),
@@ -106,25 +100,20 @@ def extras(profile: Profile, fingerprint: str) -> Rows:
 
 def architecture(profile: Profile, fingerprint: str) -> Rows:
     """Ablations of section 2.2: TNet without one of the parts that it argues for."""
-
-    def row(**options):
-        return with_seeds(profile, fingerprint, profile.extra_seeds, options=options)
-
+    row = partial(with_seeds, profile, fingerprint, profile.extra_seeds)
     return {
-        "TNet without skip connections": row(skips=False),
-        "TNet, strided convolution": row(pool="stride"),
-        "TNet, average pooling": row(pool="average"),
-        "TNet, ReLU": row(activation="relu"),
+        "TNet without skip connections": row(options={"skips": False}),
+        "TNet, strided convolution": row(options={"pool": "stride"}),
+        "TNet, average pooling": row(options={"pool": "average"}),
+        "TNet, ReLU": row(options={"activation": "relu"}),
     }
 
 
 def optimisers(profile: Profile, fingerprint: str) -> Rows:
     """Section 2.2.3: TNet trained without Adam, at learning rates from training photographs."""
-
-    def row(name):
-        return with_seeds(profile, fingerprint, profile.extra_seeds, optimiser=name, lr=SGD_LR[name])
-
-    return {"TNet, SGD": row("sgd"), "TNet, SGD with momentum": row("sgd-momentum")}
+    names = {"TNet, SGD": "sgd", "TNet, SGD with momentum": "sgd-momentum"}
+    row = partial(with_seeds, profile, fingerprint, profile.extra_seeds)
+    return {label: row(optimiser=name, lr=SGD_LR[name]) for label, name in names.items()}
 
 
 def suspects(profile: Profile, fingerprint: str) -> Rows:
@@ -133,28 +122,19 @@ def suspects(profile: Profile, fingerprint: str) -> Rows:
     One learning rate three times: two more sets of seeds at 5e-4 are what Table 1 would hold if
     Adam had never seen the learning rate that was set.
     """
-    rows = {
-        "BaseNet, never updated": with_seeds(
-            profile, fingerprint, network="BaseNet", optimiser="never-updated"
-        )
-    }
-    if profile.seeds < 3:
-        return rows
-    n = profile.seeds
-    return rows | {
-        "TNet, second set": with_seeds(profile, fingerprint, n, first=n),
-        "TNet, third set": with_seeds(profile, fingerprint, n, first=2 * n),
-    } | equal_training(profile, fingerprint)  # fmt: skip
+    row = partial(with_seeds, profile, fingerprint)
+    rows = {"BaseNet, never updated": row(network="BaseNet", optimiser="never-updated")}
+    if profile.seeds >= FEWEST:
+        rows["TNet, second set"] = row(first=profile.seeds)
+        rows["TNet, third set"] = row(first=2 * profile.seeds)
+    return rows | equal_training(profile, fingerprint)
 
 
 def equal_training(profile: Profile, fingerprint: str) -> Rows:
     """TNet and UNet each at the other's learning rate, and both augmented; no rows below three seeds."""
-
-    def row(**changes):
-        return with_seeds(profile, fingerprint, profile.extra_seeds, **changes)
-
     if profile.seeds < FEWEST:
         return {}
+    row = partial(with_seeds, profile, fingerprint, profile.extra_seeds)
     return {
         "TNet at 1e-3": row(lr=UNET_LR),
         "UNet at 5e-4": row(network="UNet"),
@@ -170,15 +150,12 @@ def ablations(profile: Profile, fingerprint: str) -> Rows:
 
 def schemes(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 06: the same network learning from clean targets, from two noisy images, or from one."""
-
-    def row(scheme):
-        return with_seeds(profile, fingerprint, profile.extra_seeds, scheme=scheme)
-
+    row = partial(with_seeds, profile, fingerprint, profile.extra_seeds)
     return {
-        "Noise2Clean": row("noise2clean"),
+        "Noise2Clean": row(scheme="noise2clean"),
         "Noise2Noise": with_seeds(profile, fingerprint),
-        "Neighbor2Neighbor": row("neighbor2neighbor"),
-        "Noise2Void": row("noise2void"),
+        "Neighbor2Neighbor": row(scheme="neighbor2neighbor"),
+        "Noise2Void": row(scheme="noise2void"),
     }
 
 
@@ -190,10 +167,7 @@ def training_tricks(profile: Profile, fingerprint: str) -> Rows:
     """
     batch = profile.spec(fingerprint).batch
     averaging = round(max(1 - 50 / (math.ceil(profile.n_train / batch) * profile.epochs), 0.5), 6)
-
-    def row(**changes):
-        return with_seeds(profile, fingerprint, profile.extra_seeds, **changes)
-
+    row = partial(with_seeds, profile, fingerprint, profile.extra_seeds)
     rows = {
         "TNet": with_seeds(profile, fingerprint),
         "pixel mixing": row(augment=("mix",)),
@@ -206,29 +180,26 @@ def training_tricks(profile: Profile, fingerprint: str) -> Rows:
             augment=("flip", "mix", "rotate", "shuffle"), schedule="cosine", averaging=averaging
         ),
     }
-    few = (
-        "TNet",
-        "pixel mixing",
-        "flips and quarter turns",
-        "all together",
-    )  # where no interval can be given anyway
-    return rows if profile.seeds >= 3 else {label: rows[label] for label in few}
+    if profile.seeds >= FEWEST:
+        return rows
+    # Fewer rows where no interval can be given anyway.
+    few = ("TNet", "pixel mixing", "flips and quarter turns", "all together")
+    return {label: rows[label] for label in few}
 
 
 def small_network(profile: Profile, fingerprint: str) -> Rows:
     """Chapter 06: the way from TNet to SmallNet, a change at a time, and both with more in their training."""
-
-    def row(n=profile.extra_seeds, network="SmallNet", **changes):
-        return with_seeds(profile, fingerprint, n, network=network, **changes)
-
-    final = profile.seeds if profile.seeds >= 3 else profile.extra_seeds  # half of a laptop's time, otherwise
+    row = partial(with_seeds, profile, fingerprint)
+    small = partial(row, network="SmallNet")
+    few = profile.extra_seeds
+    final = profile.seeds if profile.seeds >= FEWEST else few  # half of a laptop's time, otherwise
     return {
-        "TNet": row(profile.seeds, "TNet"),
-        "three-level U-Net": row(options={"correction": False, "kernel": 0}),
-        "three-level U-Net, correction": row(options={"kernel": 0}),
-        "SmallNet": row(final),
-        "TNet, augmented + cosine": row(network="TNet", **AUGMENTED),
-        "SmallNet, augmented + cosine": row(final, **AUGMENTED),
+        "TNet": row(),
+        "three-level U-Net": small(few, options={"correction": False, "kernel": 0}),
+        "three-level U-Net, correction": small(few, options={"kernel": 0}),
+        "SmallNet": small(final),
+        "TNet, augmented + cosine": row(few, **AUGMENTED),
+        "SmallNet, augmented + cosine": small(final, **AUGMENTED),
     }
 
 
@@ -241,22 +212,15 @@ def data_sizes(profile: Profile, fingerprint: str, photo: Sequence[int]) -> dict
     `photo` numbers the photograph of each training pair: n pairs come from the fewest photographs that
     hold them. Rows are named by the number of pairs; two sizes where no interval can be given anyway.
     """
-    sizes = (100, 32, 10, 3, 1) if profile.seeds >= 3 else (10, 1)
+    sizes = (100, 32, 10, 3, 1) if profile.seeds >= FEWEST else (10, 1)
     out: dict[str, Rows] = {"noise2noise": {}, "noise2clean": {}}
     for share in sizes:
         n = max(profile.n_train // share, profile.spec(fingerprint).batch)
         fewest = int(np.sort(photo)[n - 1]) + 1 if share > 1 else 0
         epochs = max(1, round(profile.n_train * profile.epochs / n))
+        size = {"n_train": n, "n_photos": fewest, "epochs": epochs}
         for scheme in out:
-            out[scheme][str(n)] = with_seeds(
-                profile,
-                fingerprint,
-                profile.extra_seeds,
-                n_train=n,
-                n_photos=fewest,
-                epochs=epochs,
-                scheme=scheme,
-            )
+            out[scheme][str(n)] = with_seeds(profile, fingerprint, profile.extra_seeds, scheme=scheme, **size)
     return out
 
 
@@ -287,11 +251,8 @@ def unique(*tables: Rows) -> list[RunSpec]:
 def all_runs(profile: Profile, dataset) -> list[RunSpec]:
     """Return every run on the report's own dataset, so that one sweep trains them all."""
     rows = [table(profile, dataset.fingerprint) for table in (*JUDGED, small_network)]
-    return [
-        s
-        for s in unique(*rows, *data_sizes(profile, dataset.fingerprint, dataset.train_photo).values())
-        if possible(s, dataset)
-    ]
+    rows += data_sizes(profile, dataset.fingerprint, dataset.train_photo).values()
+    return [spec for spec in unique(*rows) if possible(spec, dataset)]
 
 
 def possible(spec: RunSpec, dataset) -> bool:

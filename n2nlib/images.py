@@ -27,10 +27,10 @@ def pixels_of(image) -> tuple[np.ndarray, Back]:
 
     C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; values: uint8, 0 to 255, or floating point, 0 to 1. An
     array's channels are taken to be its last axis if that has 1, 3 or 4 entries, a tensor's its third from
-    last. A path is read as `open_image` does. Raises ReportError for another type, shape or range.
+    last. A path is read as `read_image` does. Raises ReportError for another type, shape or range.
     """
     if isinstance(image, (str, os.PathLike)):
-        image = open_image(image)
+        image, _ = read_image(image)
     if isinstance(image, Image.Image):
         return _of_pillow(image)
     if isinstance(image, torch.Tensor):
@@ -42,16 +42,11 @@ def pixels_of(image) -> tuple[np.ndarray, Back]:
     )
 
 
-def open_image(path: str | os.PathLike) -> Image.Image:
-    """Read an image file: its first frame, upright, 8 bits per channel.
+def read_image(path: str | os.PathLike) -> tuple[Image.Image, list[str]]:
+    """Read an image file's first frame, upright, 8 bits per channel; return it and a sentence per loss.
 
     Raises ReportError where it cannot be read.
     """
-    return read_image(path)[0]
-
-
-def read_image(path: str | os.PathLike) -> tuple[Image.Image, list[str]]:
-    """Read an image file as `open_image` does; return it and what is lost, a sentence per kind of loss."""
     name = visible(os.fspath(path))
     try:
         return upright(Path(path).read_bytes(), name)

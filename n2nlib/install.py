@@ -44,35 +44,26 @@ def main(venv: str = ".venv") -> int:
             make(folder, root)
         (folder / ".ready").write_text(f"{folder}\n{wanted_by(root)}\n", encoding="utf-8")
     except subprocess.CalledProcessError as error:
-        print(
-            f"error: the environment {folder} could not be made: `{' '.join(map(str, error.cmd))}` ended "
-            f"with {error.returncode}; its message is above. Run the same command again after fixing "
-            "the cause.",
-            file=sys.stderr,
+        why = (
+            f": `{' '.join(map(str, error.cmd))}` ended with {error.returncode}; its message is above. Run "
+            "the same command again after fixing the cause."
         )
-        return 2
     except OSError as error:
-        print(
-            f"error: the environment {folder} could not be made ({error}): check permissions and free space, "
-            "or name another folder, as in `make VENV=/elsewhere/venv`.",
-            file=sys.stderr,
+        why = (
+            f" ({error}): check permissions and free space, or name another folder, as in "
+            "`make VENV=/elsewhere/venv`."
         )
-        return 2
-    return 0
+    else:
+        return 0
+    print(f"error: the environment {folder} could not be made{why}", file=sys.stderr)
+    return 2
 
 
 def made_at(folder: Path) -> tuple[Path | None, str]:
     """Return where a finished environment was made and from which list; (None, "") for an unfinished one."""
     try:
-        place, wanted, *_ = [*(folder / ".ready").read_text(encoding="utf-8").splitlines(), "", ""]
-        if not place:  # made before the place was noted; the activation script contains it
-            lines = (folder / "bin" / "activate").read_text(encoding="utf-8").splitlines()
-            place = next(
-                line.split("=", 1)[1].strip("\"' ")
-                for line in lines
-                if line.strip().startswith("VIRTUAL_ENV=")
-            )
-    except (OSError, StopIteration):
+        place, wanted = (folder / ".ready").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
         return None, ""
     return Path(place), wanted
 
@@ -97,12 +88,8 @@ def repair(folder: Path, old: Path, root: Path) -> None:
     """Repair an environment that was copied or moved from `old`."""
     print(f"the environment was made in {old} and is now {folder}: repairing it", flush=True)
     for script in (folder / "bin").iterdir():
-        if (
-            script.is_file()
-            and not script.is_symlink()
-            and (text := _text(script)) is not None
-            and str(old) in text
-        ):
+        text = _text(script) if script.is_file() and not script.is_symlink() else ""
+        if str(old) in text:
             script.write_text(text.replace(str(old), str(folder)), encoding="utf-8")
     pip(folder, "--no-deps", "--no-build-isolation", "-e", root)
     _run(python(folder), "-m", "n2nlib", "kernel")
@@ -110,16 +97,8 @@ def repair(folder: Path, old: Path, root: Path) -> None:
 
 def pip(folder: Path, *arguments: object) -> None:
     """Install into the environment, whatever target a reader's pip settings name."""
-    _run(
-        python(folder),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-user",
-        *arguments,
-    )
+    options = ("--quiet", "--disable-pip-version-check", "--no-user")
+    _run(python(folder), "-m", "pip", "install", *options, *arguments)
 
 
 def python(folder: Path) -> Path:
@@ -131,12 +110,12 @@ def _run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True, env=environment)
 
 
-def _text(path: Path) -> str | None:
-    """Return a small text file's content; None for a program."""
+def _text(path: Path) -> str:
+    """Return a small text file's content; nothing for a program."""
     try:
-        return path.read_text(encoding="utf-8") if path.stat().st_size < 100_000 else None
+        return path.read_text(encoding="utf-8") if path.stat().st_size < 100_000 else ""
     except UnicodeDecodeError:
-        return None
+        return ""
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
+
+from n2nlib.errors import say_once
 
 #: Errors of a file system without locks, such as NFS without its lock service.
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -24,7 +25,7 @@ def lock(path: Path, timeout: float = -1):
     """
     if (fault := _fault(path.parent)) is None:
         return FileLock(path, timeout=timeout).acquire()
-    _say_once(
+    say_once(
         f"The file system of {path.parent} has no locks ({fault}): two commands at a time may train the same "
         "run twice. Run one at a time, or set N2N_RESULTS to a folder on another disk."
     )
@@ -48,8 +49,3 @@ def _fault(folder: Path) -> str | None:
             if error.errno in WITHOUT_LOCKS:
                 return str(error)
     return None
-
-
-@cache
-def _say_once(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -27,19 +27,24 @@ def value(key: str) -> Any:
 
     Units are in the name or in `paper.toml`. Raises ReportError for an unknown name, naming the nearest one.
     """
-    node, _ = _walk(key)
+    node: Any = _data()
+    walked: list[str] = []
+    for part in key.split("."):
+        if not isinstance(node, Mapping):
+            raise ReportError(
+                f"unknown published number {key!r}: {'.'.join(walked)!r} holds nothing inside it."
+            )
+        if part not in node:
+            known = [".".join([*walked, k]) for k in node if k != "place"]
+            raise unknown_name("published number", ".".join([*walked, part]), known)
+        node = node[part]
+        walked.append(part)
     if isinstance(node, Mapping):
         raise ReportError(
             f"paper.value({key!r}) is a group, not a number: choose one of "
             f"{', '.join(f'{key}.{k}' for k in node if k != 'place')}."
         )
     return copy.deepcopy(node)
-
-
-def place(key: str) -> str:
-    """Return where a number comes from: the place in the text, or the source beside the paper."""
-    _, where = _walk(key)
-    return where
 
 
 def table1() -> pd.DataFrame:
@@ -109,7 +114,8 @@ def claims() -> list[Claim]:
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
     entry = dict(entry)
-    within = _margin(entry)
+    rows = [entry[key] for key in ("a", "b") if entry.get(key)]
+    within = margin(*rows, metric=entry.get("metric", "psnr"))
     for key in ("above", "below"):
         if key in entry:
             entry[key] = _number(entry[key], within)
@@ -133,11 +139,6 @@ def _number(entry: float | str, within: float) -> float:
         found = within if name == "margin" else value(name)
         return -found if entry.startswith("-") else found
     return entry
-
-
-def _margin(entry: Mapping[str, Any]) -> float:
-    rows = [entry[key] for key in ("a", "b") if entry.get(key)]
-    return margin(*rows, metric=entry.get("metric", "psnr"))
 
 
 def margin(*rows: str, metric: str = "psnr") -> float:
@@ -168,30 +169,8 @@ def _data() -> dict[str, Any]:
     return tomllib.loads(_NUMBERS.read_text(encoding="utf-8"))
 
 
-def _walk(key: str) -> tuple[Any, str]:
-    """Return the entry at a dotted name and the innermost `place` above it."""
-    node: Any = _data()
-    where = ""
-    walked = []
-    for part in key.split("."):
-        if not isinstance(node, Mapping):
-            raise ReportError(
-                f"unknown published number {key!r}: {'.'.join(walked)!r} holds nothing inside it."
-            )
-        if part not in node:
-            prefix = ".".join(walked)
-            known = [f"{prefix}.{k}" if prefix else k for k in node if k != "place"]
-            raise unknown_name("published number", ".".join([*walked, part]), known)
-        node = node[part]
-        walked.append(part)
-        if isinstance(node, Mapping):
-            where = node.get("place", where)
-    return node, where
-
-
 def _rows(table: str) -> pd.DataFrame:
-    node, _ = _walk(table)
-    rows = {name: row for name, row in node.items() if isinstance(row, Mapping)}
+    rows = {name: row for name, row in _data()[table].items() if isinstance(row, Mapping)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("row")
 
 

@@ -64,11 +64,8 @@ class RunSpec:
                 raise ReportError(f"RunSpec.{name} is {getattr(self, name)!r}: expected a string.")
         object.__setattr__(self, "options", _frozen(self.options))
         names = self.augment
-        if (
-            not isinstance(names, Collection)
-            or isinstance(names, str)
-            or not all(isinstance(a, str) for a in names)
-        ):
+        listed = isinstance(names, Collection) and not isinstance(names, str)
+        if not listed or not all(isinstance(a, str) for a in names):
             raise ReportError(f"RunSpec.augment is {names!r}: expected a list of names, like ['mix'].")
         object.__setattr__(self, "augment", tuple(sorted(set(names))))
         for kind, name, known in [
@@ -88,12 +85,8 @@ class RunSpec:
             ("averaging", "a decay of 0 (none) up to below 1"),
         ):
             value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, Real)
-                or not 0 <= value < 1
-                or (name == "lr" and value == 0)
-            ):
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not number or not 0 <= value < 1 or (name == "lr" and value == 0):
                 raise ReportError(f"RunSpec.{name} is {value!r}: expected {what}.")
             object.__setattr__(self, name, float(value))
 

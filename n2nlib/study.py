@@ -67,14 +67,8 @@ class Study:
 
     def __init__(self, chapter: str, dataset: Dataset, profile: Profile, device: str, store: RunStore, *,
                  train: bool = True, executor: str = "local"):  # fmt: skip
-        self.chapter, self.dataset, self.profile, self.device, self.store = (
-            chapter,
-            dataset,
-            profile,
-            device,
-            store,
-        )
-        self.train, self.executor = train, executor
+        self.chapter, self.dataset, self.profile = chapter, dataset, profile
+        self.device, self.store, self.train, self.executor = device, store, train, executor
         self.folder = paths.report(dataset.name, profile.name)
         self._datasets = {dataset.fingerprint: dataset}
         self._numbers: dict[str, Any] = {}
@@ -190,10 +184,10 @@ class Study:
         self._told = True
         wanted = all_runs(self.profile, self.dataset)
         missing = [s for s in wanted if not self.store.has(s)]
-        took = duration(speed.seconds(missing, self.device)) if missing else ""
-        rest = f"; training them takes about {took}. Set train = True in the parameters cell to do so" * bool(
-            took
-        )
+        rest = ""
+        if missing:
+            took = duration(speed.seconds(missing, self.device))
+            rest = f"; training them takes about {took}. Set train = True in the parameters cell to do so"
         print(f"Rows without stored runs are omitted: {len(missing)} of the report's {len(wanted)} runs are "
               f"missing{rest}.", file=sys.stderr, flush=True)  # fmt: skip
 
@@ -208,8 +202,7 @@ class Study:
     @property
     def pictures(self) -> Pairs:
         """Validation pairs of the bundled photographs, which figures show because they may be shared."""
-        size = {"n_train": self.profile.n_train, "n_val": self.profile.n_val}
-        return open_dataset("bundled", **size).val
+        return self.open_dataset("bundled").val
 
     def measure(self, what: Measurement, **arguments) -> dict[str, Any]:
         """Return an expensive measurement, computed once for its version and arguments: see `measurements`.
@@ -269,10 +262,9 @@ class Study:
             unstored = f"*Table {name} has no row: none of its runs is stored, and training is disabled.*"
             self.absent(absent or unstored)
             return
-        words = " ".join(
-            filter(None, [*caption.split(), *((of.sample, notation(frame, of)) if of is not None else ())])
-        )
-        caption = f"{words} {self._made_of(self.title)}"
+        more = [] if of is None else [of.sample, notation(frame, of)]
+        words = " ".join(filter(None, [*caption.split(), *more]))
+        caption = f"{words} {self._made_of}"
         self._own("table", name)
         places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
         texts = frame.apply(lambda column: column.map(lambda value: cell(value, places.get(column.name, 2))))
@@ -302,7 +294,7 @@ class Study:
         mark = {"kind": "figure", "name": name, "caption": words, "alt": alt or alternatives.describe(fig)}
         plt.close(fig)
         display(Image(png.read_bytes()), metadata={"n2n": mark})
-        show_markdown(f"*Figure {name}.* {words} {self._made_of(self.title)}", {"kind": "caption"})
+        show_markdown(f"*Figure {name}.* {words} {self._made_of}", {"kind": "caption"})
 
     def say(self, text: str) -> None:
         """Show prose (Markdown) that was made from results; an empty text shows nothing."""
@@ -371,8 +363,9 @@ class Study:
         """The name of the dataset for Markdown: a path may hold any character."""
         return literal(visible(self.dataset.name))
 
-    def _made_of(self, dataset: str) -> str:
-        return f"Dataset {dataset}, profile {self.profile.name}."
+    @property
+    def _made_of(self) -> str:
+        return f"Dataset {self.title}, profile {self.profile.name}."
 
 
 def notation(frame: pd.DataFrame, of: Comparison) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from n2nlib import device
 from n2nlib.__main__ import _settings, parser
-from n2nlib.errors import ReportError
+from n2nlib.errors import ReportError, say_once
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def counted(monkeypatch):
     """A GPU that the driver counts, for a PyTorch that says it is built for CUDA."""
     monkeypatch.setattr(device, "_gpus", lambda: 1)
     monkeypatch.setattr(device, "_built_for_cuda", lambda: True)
-    caches = (device.gpu_fault, device._say_once)
+    caches = (device.gpu_fault, say_once)
     for each in caches:
         each.cache_clear()
     yield monkeypatch

@@ -91,11 +91,10 @@ def test_a_linked_environment_is_left_as_it_is(tmp_path, monkeypatch):
     assert (venv / ".ready").read_text() == ready
 
 
-def test_the_place_of_an_environment_of_an_earlier_version_is_known(tmp_path):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "activate").write_text('# a comment\n    VIRTUAL_ENV="/some where/.venv"\n')
+def test_an_unfinished_environment_was_made_nowhere(tmp_path):
+    assert install.made_at(tmp_path) == (None, "")
     (tmp_path / ".ready").touch()
-    assert install.made_at(tmp_path) == (Path("/some where/.venv"), "")
+    assert install.made_at(tmp_path) == (None, "")
 
 
 def test_what_stops_an_installation_is_one_sentence(tmp_path, monkeypatch, capfd):

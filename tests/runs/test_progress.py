@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from n2nlib import locks
 from n2nlib.data import open_dataset
-from n2nlib.errors import StoreError, TrainingError
+from n2nlib.errors import StoreError, TrainingError, say_once
 from n2nlib.runs import progress, speed
 from n2nlib.runs.progress import Meter, Progress, duration
 from n2nlib.runs.store import RunStore
@@ -281,7 +281,7 @@ def without_locks(monkeypatch):
 
     yield put
     locks._fault.cache_clear()
-    locks._say_once.cache_clear()
+    say_once.cache_clear()
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP])
