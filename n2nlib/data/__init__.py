@@ -11,16 +11,14 @@ import numpy as np
 
 from n2nlib.data import epfl, photos, sampling
 from n2nlib.data import folder as folders
-from n2nlib.data.bench import bench_pairs
 from n2nlib.data.building import build, cached, numbers
-from n2nlib.data.epfl import write_epfl
 from n2nlib.data.noise import canonical
 from n2nlib.data.pairs import Pairs
 from n2nlib.data.photos import Photograph
 from n2nlib.errors import DatasetError, unknown_name, whole_number
 from n2nlib.text import visible
 
-__all__ = ["Dataset", "Pairs", "Photograph", "bench_pairs", "open_dataset", "write_epfl"]
+__all__ = ["Dataset", "Pairs", "Photograph", "open_dataset"]
 
 NAMES = ("bundled", "imagenet-sample", "folder:PATH", "epfl:PATH")
 

@@ -11,11 +11,11 @@ from n2nlib.data.building import build
 from n2nlib.data.sampling import SIDE
 
 
-def bench_pairs(n: int = 2_000, threads: int | None = None) -> float:
+def bench_pairs(n: int = 2_000) -> float:
     """Return pairs per second, decoding included, for n training pairs of the bundled photographs."""
     source = photos.bundled()
     start = time.perf_counter()
-    build(source.train, n, fractions=source.fractions, split="train", seed=0, threads=threads)
+    build(source.train, n, fractions=source.fractions, split="train", seed=0)
     return n / (time.perf_counter() - start)
 
 

@@ -45,7 +45,7 @@ def build(
     out = {k: np.empty((n, 3, SIDE, SIDE), np.uint8) for k in ("a", "b", "clean")}
     groups = [p.group for p in photographs]
     rows_of = _places(groups, n, split, seed)
-    out["photo"] = _numbered(groups, rows_of)
+    out["photo"] = numbers(groups, n, split=split, seed=seed)
 
     def one(index: int) -> None:
         if len(rows := rows_of[index]):
@@ -66,22 +66,16 @@ def build(
 
 def numbers(groups: list[int], n: int, *, split: str, seed: int) -> np.ndarray:
     """Return the scene that each of n pairs is cut from, int32 (n,)."""
-    return _numbered(groups, _places(groups, n, split, seed))
-
-
-def _numbered(groups: list[int], places: list[np.ndarray]) -> np.ndarray:
-    out = np.empty(sum(map(len, places)), np.int32)
-    for group, rows in zip(groups, places, strict=True):
+    out = np.empty(n, np.int32)
+    for group, rows in zip(groups, _places(groups, n, split, seed), strict=True):
         out[rows] = group
     return out
 
 
 def _places(groups: list[int], n: int, split: str, seed: int) -> list[np.ndarray]:
     """Where each photograph's pairs are stored."""
-    return np.split(
-        sampling.permutation(sampling.generator(seed, f"{split}/order"), n),
-        np.cumsum(_shares(groups, n))[:-1],
-    )
+    order = sampling.permutation(sampling.generator(seed, f"{split}/order"), n)
+    return np.split(order, np.cumsum(_shares(groups, n))[:-1])
 
 
 def _shares(groups: list[int], n: int) -> list[int]:

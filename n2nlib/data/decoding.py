@@ -56,7 +56,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     readable image, has values of an unknown range, is smaller than 32 pixels on a side or larger than
     `MOST_PIXELS`.
     """
-    image, *_ = _rgb(data, name)
+    image, *_ = _decoded(data, name, SIDE, opaque=True)
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
     step = max(1, _BAND // width)  # in bands: NumPy's view of a whole image takes two more copies of it
@@ -67,7 +67,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
 
 def examine(data: bytes, name: str) -> Examined:
     """Decode an image file and return what a scan keeps of it; raises DatasetError as `decode` does."""
-    image, assumed, profile, _ = _rgb(data, name)
+    image, assumed, profile, _ = _decoded(data, name, SIDE, opaque=True)
     counts = np.array(image.histogram(), np.float64).reshape(3, 256)
     share, level = counts / counts.sum(axis=1, keepdims=True), np.arange(256)
     variance = share @ level**2 - (share @ level) ** 2
@@ -148,13 +148,11 @@ def frames(data: bytes) -> int:
         return 1
 
 
-def _rgb(data: bytes, name: str):
-    """Return the upright RGB image (Pillow's) on white, and what `_decoded` returns of it."""
-    return _decoded(data, name, SIDE, opaque=True)
-
-
 def _decoded(data: bytes, name: str, smallest: int, opaque: bool = False):
-    """Return the upright image, the range assumed of its values, and whether its profile differs."""
+    """Return the upright image, the range assumed of its values, whether its profile differs, and its bits.
+
+    `opaque`: as RGB, on white.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:

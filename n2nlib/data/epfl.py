@@ -1,15 +1,14 @@
-"""The authors' two files, read without executing anything, and any dataset written in their format."""
+"""The authors' two files, read without executing anything."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from n2nlib import paper, paths
+from n2nlib import paper
 from n2nlib.data.pairs import Pairs
 from n2nlib.data.sampling import SIDE
 from n2nlib.errors import DatasetError
@@ -92,23 +91,3 @@ def _tensors(path: Path):
             f"{path} holds {len(first)} images in its first tensor and {len(second)} in its second."
         )
     return first, second
-
-
-def write_epfl(dataset, folder: str | os.PathLike) -> None:
-    """Write a dataset as train_data.pkl (noisy, noisy) and val_data.pkl (noisy, clean).
-
-    Each file appears complete or not at all. Raises DatasetError when the disk does not take it.
-    """
-    import torch
-
-    folder = Path(folder)
-    for split, name in FILES.items():
-        pairs = getattr(dataset, split)
-        tensors = tuple(
-            torch.from_numpy(np.array(x)) for x in (pairs.a, pairs.b if split == "train" else pairs.clean)
-        )
-        try:
-            with paths.writing(folder / name) as file:
-                torch.save(tensors, file)
-        except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
-            raise DatasetError(f"{folder / name} could not be written: {error}.") from error

@@ -29,8 +29,7 @@ import torch
 
 from n2nlib import paths
 from n2nlib.analysis.precision import precision_effects
-from n2nlib.data import bench_pairs
-from n2nlib.data.bench import bench_plain
+from n2nlib.data.bench import bench_pairs, bench_plain
 from n2nlib.device import cores, emulates_bf16, resolve
 from n2nlib.display.tables import equivalences
 from n2nlib.environment import commit, processor

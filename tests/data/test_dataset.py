@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from n2nlib.data import bench_pairs, building, open_dataset, photos, sampling
-from n2nlib.data.bench import bench_plain
+from n2nlib.data import building, open_dataset, photos, sampling
+from n2nlib.data.bench import bench_pairs, bench_plain
 from n2nlib.errors import DatasetError
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from n2nlib.data import epfl, open_dataset, write_epfl
+from n2nlib.data import epfl, open_dataset
 from n2nlib.errors import DatasetError, ReportError
 
 
@@ -25,11 +25,14 @@ def images(n, seed=0):
 @pytest.fixture
 def files(tmp_path):
     """A folder in the authors' format: 12 training pairs, 5 validation pairs."""
-    base = tmp_path / "epfl"
-    base.mkdir()
-    torch.save((images(12, 1), images(12, 2)), base / "train_data.pkl")
-    torch.save((images(5, 3), images(5, 4)), base / "val_data.pkl")
-    return base
+    return write(tmp_path / "epfl", 12, 5)
+
+
+def write(folder, n_train, n_val):
+    folder.mkdir()
+    torch.save((images(n_train, 1), images(n_train, 2)), folder / "train_data.pkl")
+    torch.save((images(n_val, 3), images(n_val, 4)), folder / "val_data.pkl")
+    return folder
 
 
 def test_reads_prefixes_of_both_files(files):
@@ -143,41 +146,13 @@ def test_truncated_or_foreign_bytes_are_refused(tmp_path_factory, cut, junk, mod
         epfl.read(path.parent, "train", 2)
 
 
-def test_any_dataset_can_be_written_and_read_back(tmp_path):
-    bundled = open_dataset("bundled", 15, 6)
-    write_epfl(bundled, tmp_path / "out")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["train_data.pkl", "val_data.pkl"]
-    # As the course's own tools read them: two tensors by plain torch.load.
-    noisy, clean = torch.load(tmp_path / "out/val_data.pkl", weights_only=True)
-    assert noisy.dtype == torch.uint8 and tuple(clean.shape) == (6, 3, 32, 32)
-    back = open_dataset(f"epfl:{tmp_path / 'out'}", 15, 6)
-    assert np.array_equal(back.train.a, bundled.train.a) and np.array_equal(back.train.b, bundled.train.b)
-    assert np.array_equal(back.val.a, bundled.val.a) and np.array_equal(back.val.clean, bundled.val.clean)
-
-
 def test_the_authors_file_size_is_that_of_50000_pairs(tmp_path):
-    # Their size is the pixels and about 900 bytes of wrapping: the format that write_epfl writes.
+    # Their size is the pixels and about 900 bytes of wrapping.
     from n2nlib import paper
 
     torch.save((images(4), images(4)), tmp_path / "x.pkl")
     wrapping = (tmp_path / "x.pkl").stat().st_size - 2 * 4 * 3072
     assert abs(paper.value("files.train_bytes") - 2 * 50_000 * 3072 - wrapping) < 1_500
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    dataset = open_dataset("bundled", 15, 6)
-    write_epfl(dataset, tmp_path)
-    before = (tmp_path / "train_data.pkl").read_bytes()
-
-    def full(tensors, file):
-        file.write(b"half")
-        raise RuntimeError("unexpected pos 64 vs 0")  # what torch says when the disk is full
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(DatasetError, match="train_data.pkl could not be written"):
-        write_epfl(dataset, tmp_path)
-    assert (tmp_path / "train_data.pkl").read_bytes() == before
-    assert not list(tmp_path.glob(".*"))
 
 
 def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
@@ -186,13 +161,13 @@ def test_runs_that_need_clean_targets_are_left_out(tmp_path, results):
     from n2nlib.report.plan import Build, Settings
     from n2nlib.study import Study
 
-    write_epfl(open_dataset("bundled", n_train=256, n_val=40), tmp_path)
-    study = Study.open("06_beyond", dataset=f"epfl:{tmp_path}", profile="smoke", device="cpu")
+    folder = write(tmp_path / "epfl", 256, 40)
+    study = Study.open("06_beyond", dataset=f"epfl:{folder}", profile="smoke", device="cpu")
     clean = experiments.schemes(study.profile, study.fingerprint)["Noise2Clean"]
     assert study.prepare(clean) == [] and study.runs({"Noise2Clean": clean}) == {}
     with pytest.raises(ReportError, match="holds no clean training images for noise2clean: choose another"):
         study.run(clean)
-    wanted = Build(Settings(f"epfl:{tmp_path}", "smoke", "cpu")).wanted
+    wanted = Build(Settings(f"epfl:{folder}", "smoke", "cpu")).wanted
     assert wanted and "noise2clean" not in {s.scheme for s in wanted}
 
 
