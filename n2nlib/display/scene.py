@@ -26,7 +26,7 @@ SIDES = (32, 64, 96, 128)
 NETWORKS = ("TNet", "UNet", "SmallNet", "BaseNet")
 #: Title -> name of the filters that take less than a second; the two that filter nothing are left out.
 FILTERS = {
-    f.title: f.name for f in classical.FILTERS.values() if not f.slow and f.name not in ("zero", "noisy")
+    f.title: name for name, f in classical.FILTERS.items() if not f.slow and name not in ("zero", "noisy")
 }
 METHODS = (*NETWORKS, *FILTERS)
 #: How far, in pixels, a filter's row of the Jacobian is computed, and how far any row is drawn.

@@ -50,7 +50,6 @@ class Axis:
 class Filter:
     """A filter: `function(images, **parameters)` maps float64 (N,3,H,W) in [0, 1] to the same."""
 
-    name: str
     title: str
     function: Callable[..., np.ndarray]
     grid: Mapping[str, Axis] = field(default_factory=dict)
@@ -66,7 +65,6 @@ class Tuned:
     the grid; every other optimum lies strictly inside its grid.
     """
 
-    name: str
     parameters: dict
     curve: pd.DataFrame  # one column per parameter, and mse on [0, 1] data
     n: int
@@ -88,10 +86,10 @@ def tune(name: str, pairs, n: int) -> Tuned:
     a, b = np.asarray(pairs.a[:n]), np.asarray(pairs.b[:n])
     if chosen.fit is not None:
         parameters, at_limit = chosen.fit(_unit(a), _unit(b)), {}
-        curve = [{"mse": _mse(chosen, a, b, parameters)}]
+        curve = [{"mse": _mse(name, a, b, parameters)}]
     else:
-        parameters, curve, at_limit = _search(chosen, a, b)
-    return Tuned(name, parameters, pd.DataFrame(curve), len(a), at_limit)
+        parameters, curve, at_limit = _search(name, a, b)
+    return Tuned(parameters, pd.DataFrame(curve), len(a), at_limit)
 
 
 def apply(name: str, images: np.ndarray, **parameters) -> np.ndarray:
@@ -141,27 +139,28 @@ def _unit(images: np.ndarray) -> np.ndarray:
     return np.asarray(images, dtype=np.float64) / 255
 
 
-def _mse(chosen: Filter, a: np.ndarray, b: np.ndarray, parameters: dict) -> float:
+def _mse(name: str, a: np.ndarray, b: np.ndarray, parameters: dict) -> float:
     """Mean squared error on [0, 1] data of the quantised output against the second noisy copy."""
-    return float(np.square(_unit(apply(chosen.name, a, **parameters)) - _unit(b)).mean())
+    return float(np.square(_unit(apply(name, a, **parameters)) - _unit(b)).mean())
 
 
-def _search(chosen: Filter, a: np.ndarray, b: np.ndarray) -> tuple[dict, list[dict], dict[str, str]]:
+def _search(name: str, a: np.ndarray, b: np.ndarray) -> tuple[dict, list[dict], dict[str, str]]:
     """Try the whole grid; extend an end that holds the best point, up to its limit, and repeat."""
-    axes = {p: list(axis.values) for p, axis in chosen.grid.items()}
+    grid = find(name).grid
+    axes = {p: list(axis.values) for p, axis in grid.items()}
     tried: dict[tuple, float] = {}
     while True:  # an extension takes an end nearer to its limit, so there is a last one
         for point in product(*axes.values()):
             if point not in tried:
-                tried[point] = _mse(chosen, a, b, dict(zip(axes, point, strict=True)))
+                tried[point] = _mse(name, a, b, dict(zip(axes, point, strict=True)))
         best = dict(zip(axes, min(tried, key=tried.get), strict=True))
         at_limit, extended = {}, False
         for p, values in axes.items():
             for end in (0, -1):
                 if best[p] == values[end]:
-                    following = chosen.grid[p].beyond(values, end)
+                    following = grid[p].beyond(values, end)
                     if following is None:
-                        at_limit[p] = chosen.grid[p].at_limits[end]
+                        at_limit[p] = grid[p].at_limits[end]
                     else:
                         values.insert(0 if end == 0 else len(values), following)
                         extended = True
@@ -289,55 +288,46 @@ _ODD = Axis((1, 3, 5), limits=(1, 31), at_limits=(_IDENTITY, "nearly one colour"
 #: Name -> filter, in the order of the tables. The grids begin where the optimum lies on sub-pixel sampled
 #: photographs.
 FILTERS = {
-    f.name: f
-    for f in (
-        Filter("zero", "Zero image", zero),
-        Filter("noisy", "Noisy image", noisy),
-        Filter("median", "Median", median, {"size": _ODD}),
-        Filter("mean", "Mean", mean, {"size": _ODD}),
-        Filter(
-            "gaussian",
-            "Gaussian",
-            gaussian,
-            {"sigma": Axis((0.5, 0.55, 0.605, 0.666, 0.732), (0.1, 15), (_IDENTITY, "nearly one colour"))},
-        ),
-        Filter("linear", "5x5 linear, fitted", linear, fit=fit_linear),
-        Filter(
-            "bilateral",
-            "Bilateral",
-            bilateral,
-            {
-                "sigma_spatial": Axis((0.55, 0.66, 0.792), (0.1, 15), (_IDENTITY, "nearly one colour")),
-                "sigma_color": Axis((0.3, 0.45, 0.675), (1e-3, 5), (_IDENTITY, "a Gaussian filter")),
-            },
-        ),
-        Filter(
-            "nlm",
-            "Non-local means",
-            nlm,
-            {
-                "h": Axis((0.225, 0.27, 0.324, 0.389), (1e-3, 10), (_IDENTITY, "a plain mean")),
-                "distance": Axis((1, 2, 3), (1, 15), ("the eight neighbours only", "half the image"), step=1),
-            },
-        ),
-        Filter(
-            "tv",
-            "Total variation",
-            tv,
-            {"weight": Axis((0.04, 0.05, 0.0625, 0.078), (1e-4, 10), (_IDENTITY, "one colour"))},
-        ),
-        Filter(
-            "wavelet",
-            "Wavelet",
-            wavelet,
-            {"sigma": Axis((0.07, 0.098, 0.137, 0.192), (1e-3, 10), (_IDENTITY, "the coarsest scale only"))},
-        ),
-        Filter(
-            "bm3d",
-            "BM3D",
-            bm3d,
-            {"sigma": Axis((0.06, 0.085, 0.12), (1e-3, 2), (_IDENTITY, "nearly one colour"))},
-            slow=True,
-        ),
-    )
+    "zero": Filter("Zero image", zero),
+    "noisy": Filter("Noisy image", noisy),
+    "median": Filter("Median", median, {"size": _ODD}),
+    "mean": Filter("Mean", mean, {"size": _ODD}),
+    "gaussian": Filter(
+        "Gaussian",
+        gaussian,
+        {"sigma": Axis((0.5, 0.55, 0.605, 0.666, 0.732), (0.1, 15), (_IDENTITY, "nearly one colour"))},
+    ),
+    "linear": Filter("5x5 linear, fitted", linear, fit=fit_linear),
+    "bilateral": Filter(
+        "Bilateral",
+        bilateral,
+        {
+            "sigma_spatial": Axis((0.55, 0.66, 0.792), (0.1, 15), (_IDENTITY, "nearly one colour")),
+            "sigma_color": Axis((0.3, 0.45, 0.675), (1e-3, 5), (_IDENTITY, "a Gaussian filter")),
+        },
+    ),
+    "nlm": Filter(
+        "Non-local means",
+        nlm,
+        {
+            "h": Axis((0.225, 0.27, 0.324, 0.389), (1e-3, 10), (_IDENTITY, "a plain mean")),
+            "distance": Axis((1, 2, 3), (1, 15), ("the eight neighbours only", "half the image"), step=1),
+        },
+    ),
+    "tv": Filter(
+        "Total variation",
+        tv,
+        {"weight": Axis((0.04, 0.05, 0.0625, 0.078), (1e-4, 10), (_IDENTITY, "one colour"))},
+    ),
+    "wavelet": Filter(
+        "Wavelet",
+        wavelet,
+        {"sigma": Axis((0.07, 0.098, 0.137, 0.192), (1e-3, 10), (_IDENTITY, "the coarsest scale only"))},
+    ),
+    "bm3d": Filter(
+        "BM3D",
+        bm3d,
+        {"sigma": Axis((0.06, 0.085, 0.12), (1e-3, 2), (_IDENTITY, "nearly one colour"))},
+        slow=True,
+    ),
 }

@@ -44,7 +44,9 @@ def load_pretrained(name: Name = "tnet") -> nn.Module:
 
     from n2nlib.models import build
 
-    name = named(name)
+    name = str(name).lower()
+    if name not in manifest():
+        raise unknown_name("pretrained network", name, manifest())
     entry, file = manifest()[name], FOLDER / f"{name}.safetensors"
     try:
         weights = file.read_bytes()
@@ -55,11 +57,3 @@ def load_pretrained(name: Name = "tnet") -> nn.Module:
     network = build(entry["spec"].get("network", "TNet"), **entry["spec"].get("options", {}))
     network.load_state_dict({key: value.float() for key, value in load(weights).items()})
     return network.eval()
-
-
-def named(name: str) -> str:
-    """Return a name as the manifest spells it; raises ReportError for an unknown one."""
-    known = manifest()
-    if str(name).lower() not in known:
-        raise unknown_name("pretrained network", str(name).lower(), known)
-    return name.lower()
