@@ -168,17 +168,16 @@ def _windows(length: int, side: int) -> Iterator[Span]:
         yield Span(start, start + side, keep, min(keep + side // 2, length))
 
 
-@torch.no_grad()
 def reach(network: nn.Module) -> int:
     """Return how far a pixel acts, at most, as a multiple of 32 pixels: the receptive field's radius.
 
     Measured, so that it holds for every network: a column of NaN goes in, and the columns of NaN that come
     out are counted. Height and width are taken to be alike.
     """
-    device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    x = torch.zeros(1, 3, GRID, 2 * FARTHEST + GRID, device=device)
-    x[..., FARTHEST : FARTHEST + GRID] = torch.nan
-    touched = _run(network, x).isnan().any(dim=2).any(dim=1)[0].nonzero()  # numbers of columns
+    with judging(network) as device:
+        x = torch.zeros(1, 3, GRID, 2 * FARTHEST + GRID, device=device)
+        x[..., FARTHEST : FARTHEST + GRID] = torch.nan
+        touched = _run(network, x).isnan().any(dim=2).any(dim=1)[0].nonzero()  # numbers of columns
     if not len(touched):
         return FARTHEST
     farthest = max(FARTHEST - int(touched.min()), int(touched.max()) - (FARTHEST + GRID - 1))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from n2nlib.models.layers import AnySize, Upsample, at_least_one, one_of
+from n2nlib.models.layers import AnySize, at_least_one, one_of
 
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU, "silu": nn.SiLU}
 DOWNS = ("max", "average", "stride")
@@ -62,9 +62,7 @@ class SmallNet(AnySize):
         def grow(c):
             if up == "transposed":
                 return nn.ConvTranspose2d(c, c, 2, stride=2, groups=c)
-            if up == "nearest":
-                return Upsample(2)
-            return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+            return nn.Upsample(scale_factor=2, mode=up)
 
         self.encode = nn.ModuleList(block(i, o) for i, o in zip([3, *channels], channels, strict=False))
         self.shrink = nn.ModuleList(shrink(c) for c in channels[:-1])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from n2nlib.models.layers import Dropout, Upsample
+from n2nlib.models.layers import Dropout
 
 _POOLING = {nn.MaxPool2d: "max pooling", nn.AvgPool2d: "average pooling"}
 _ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
@@ -178,10 +178,9 @@ def _describe(module: nn.Module) -> tuple[str, str]:
         return "convolution", f"{what} {_size(module.kernel_size)}{stride}, {channels}"
     if type(module) in _POOLING:
         return "pooling", f"{_POOLING[type(module)]} {_size(module.kernel_size)}"
-    if isinstance(module, Upsample):
-        return "upsampling", f"nearest-neighbour upsampling ×{module.factor}"
     if isinstance(module, nn.Upsample):
-        return "upsampling", f"{module.mode} upsampling ×{module.scale_factor:g}"
+        mode = "nearest-neighbour" if module.mode == "nearest" else module.mode
+        return "upsampling", f"{mode} upsampling ×{module.scale_factor:g}"
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
         return "normalisation", "batch normalisation"
     if isinstance(module, nn.LeakyReLU):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from n2nlib.models.layers import AnySize, ConvAfterDoubling, Dropout, Upsample, at_least_one, one_of
+from n2nlib.models.layers import AnySize, ConvAfterDoubling, Dropout, at_least_one, one_of
 
 POOLS = ("max", "average", "stride")
 ACTIVATIONS = {"leaky": lambda: nn.LeakyReLU(0.1), "relu": nn.ReLU}
@@ -64,13 +64,13 @@ class TNet(AnySize):
         self.conv3 = nn.Conv2d(32, embedding, 3, padding=1)
         self.norm3 = norm(embedding)
         self.pool3 = pooling(embedding, 4)
-        self.up3 = Upsample(4)
+        self.up3 = nn.Upsample(scale_factor=4)  # nearest-neighbour
         self.norm4 = norm(embedding * (1 + skip))
         self.conv4 = nn.Conv2d(embedding * (1 + skip), 32, 3, padding=1)
-        self.up2 = Upsample(4)
+        self.up2 = nn.Upsample(scale_factor=4)
         self.norm5 = norm(32 * (1 + skip))
         self.conv5 = nn.Conv2d(32 * (1 + skip), 16, 3, padding=1)
-        self.up1 = Upsample(2)
+        self.up1 = nn.Upsample(scale_factor=2)
         self.conv6 = ConvAfterDoubling(16 * (1 + skip), 3)
         self.norm6 = norm(3)
         self.conv7 = nn.Conv2d(3 * (1 + skip), 3, 3, padding=1)

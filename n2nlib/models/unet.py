@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from n2nlib.models.layers import AnySize, ConvAfterDoubling, Upsample
+from n2nlib.models.layers import AnySize, ConvAfterDoubling
 
 
 def conv(inputs: int, outputs: int) -> nn.Sequential:
@@ -39,7 +39,7 @@ class UNet(AnySize):
         if not shared_decoder:
             self.decode2 = block()
             self.decode1 = block()
-        self.up = Upsample(2)
+        self.up = nn.Upsample(scale_factor=2)  # nearest-neighbour
         self.last = nn.Sequential(
             nn.Sequential(ConvAfterDoubling(99, 64), nn.LeakyReLU(0.01)), conv(64, 32), conv(32, 3)
         )

@@ -12,7 +12,7 @@ import torch
 
 from n2nlib import paper
 from n2nlib.errors import TrainingError
-from n2nlib.evaluation.metrics import MSE_FLOOR, denoise, global_psnr, psnr
+from n2nlib.evaluation.metrics import MSE_FLOOR, denoise, global_psnr, judging, psnr
 from n2nlib.models import build, count_parameters
 from n2nlib.models.layers import Dropout
 from n2nlib.spec import RunSpec
@@ -245,17 +245,14 @@ def optimiser(
     return torch.optim.SGD(parameters, lr=rate, momentum=MOMENTUM[name], fused=True)
 
 
-@torch.no_grad()
 def validation_psnr(network: torch.nn.Module, noisy: torch.Tensor, clean: torch.Tensor) -> float:
     """Mean PSNR in dB on the device, quantised to 8 bits as in `metrics`: uint8 (N,3,H,W) twice ->
     float.
     """
-    network.eval()
     total = 0.0
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with judging(network):
         for x, c in zip(noisy.split(250), clean.split(250), strict=True):
             y = network(x.float().div(255).contiguous(memory_format=torch.channels_last))
             error = ((y * 255).clamp(0, 255).to(torch.uint8).double() - c.double()) / 255
             total += (-10 * (error**2).mean(dim=(1, 2, 3)).clamp(min=MSE_FLOOR).log10()).sum().item()
-    network.train()
     return total / len(noisy)

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from n2nlib.display.network import diagram, network_figure
 from n2nlib.errors import ReportError
 from n2nlib.models import BaseNet, TNet, UNet, build, count_parameters
-from n2nlib.models.layers import ConvAfterDoubling, Upsample
+from n2nlib.models.layers import ConvAfterDoubling
 from n2nlib.models.summary import summary, trace
 
 NETWORKS = [
@@ -91,7 +91,7 @@ def test_pooling_before_the_activation_gives_the_same_numbers(batch_norm):
 )
 def test_doubling_and_convolving_at_once_gives_the_same_numbers(low, skip, outputs):
     """Float32 sums in another order: outputs and gradients agree to 1e-5 of the largest, a hundred roundings."""
-    conv, up = build_layer(low + skip, outputs), Upsample(2)
+    conv, up = build_layer(low + skip, outputs), torch.nn.Upsample(scale_factor=2)
     inputs = [
         images(2, low, 8, 10).requires_grad_(),
         *([images(2, skip, 16, 20, seed=1).requires_grad_()] if skip else []),
