@@ -37,25 +37,25 @@ def resolve(device: str) -> str:
         raise unknown_name("device", device, ("auto", "cpu", "cuda"))
     if device == "cpu":
         return "cpu"
-    there = _built_for_cuda() and _gpus() > 0
-    fault = gpu_fault() if there else None
-    if there and fault is None:
+    if not (_built_for_cuda() and _gpus() > 0):
+        if device == "auto":
+            return "cpu"
+        raise ReportError(
+            "device 'cuda' was asked for and there is no GPU that the installed PyTorch can use: "
+            "choose DEVICE=cpu, or install a CUDA build of PyTorch."
+        )
+    fault = gpu_fault()
+    if fault is None:
         return "cuda"
     if device == "cuda":
-        if fault is None:
-            raise ReportError(
-                "device 'cuda' was asked for and there is no GPU that the installed PyTorch can use: "
-                "choose DEVICE=cpu, or install a CUDA build of PyTorch."
-            )
         raise ReportError(
             f"device 'cuda' was asked for, but PyTorch cannot use the GPU ({fault}): update the driver, "
             "install a build of PyTorch for this GPU, or choose DEVICE=cpu."
         )
-    if fault is not None:
-        say_once(
-            f"A GPU is present, but PyTorch cannot use it ({fault}). The CPU is used instead; to use the "
-            "GPU, update the driver or install a build of PyTorch for it."
-        )
+    say_once(
+        f"A GPU is present, but PyTorch cannot use it ({fault}). The CPU is used instead; to use the "
+        "GPU, update the driver or install a build of PyTorch for it."
+    )
     return "cpu"
 
 
