@@ -1,5 +1,4 @@
-"""Training on Dask's workers: of this machine, or of a scheduler whose workers see the same results
-folder.
+"""Training on Dask's workers: of this machine, or of a scheduler whose workers see the same results folder.
 
 Before anything is trained, each worker shows that it reads and writes the store and has the same versions;
 one that joins later does so before its first run. What goes wrong is noticed within seconds and said in a
@@ -65,12 +64,8 @@ def on_dask(
         stack.enter_context(single_threaded())
         stack.enter_context(_quiet())
         if not address:
-            cluster = LocalCluster(
-                n_workers=min(cores(), len(jobs)),
-                threads_per_worker=1,
-                dashboard_address=None,
-                host="127.0.0.1",
-            )
+            cluster = LocalCluster(n_workers=min(cores(), len(jobs)), threads_per_worker=1,
+                                   dashboard_address=None, host="127.0.0.1")  # fmt: skip
             address = stack.enter_context(cluster).scheduler_address
         try:
             client = Client(address, timeout="10s", set_as_default=False)
@@ -88,9 +83,8 @@ class _Campaign:
 
     def __init__(self, client, address, token: Path, jobs, datasets, store, bar, device, emulate_bf16):
         self.client, self.address, self.token, self.jobs, self.bar = client, address, token, jobs, bar
-        self.arguments = [
-            (datasets[job[0].dataset], store.folder.resolve(), device, emulate_bf16) for job in jobs
-        ]
+        shared = store.folder.resolve(), device, emulate_bf16, token, expected()
+        self.arguments = [(job, i, datasets[job[0].dataset], *shared) for i, job in enumerate(jobs)]
         self.fit: dict[str, int] = {}  # worker -> threads, of those that are connected and usable
         self.unfit: dict[str, str] = {}  # worker -> why
         self.counted: dict[int, tuple[int, int, float]] = {}  # job -> images, timed, seconds
@@ -146,22 +140,9 @@ class _Campaign:
         return self.errors
 
     def _submit(self, number: int) -> None:
-        dataset, folder, device, emulate = self.arguments[number]
         # A preference, not a command: a job must not wait for a worker that has gone.
         where = {"workers": list(self.fit), "allow_other_workers": True} if self.unfit and self.fit else {}
-        future = self.client.submit(
-            _on_worker,
-            self.jobs[number],
-            number,
-            dataset,
-            folder,
-            device,
-            emulate,
-            str(self.token),
-            expected(),
-            pure=False,
-            **where,
-        )
+        future = self.client.submit(_on_worker, *self.arguments[number], pure=False, **where)
         self.pending[future] = number
 
     def _take(self, future, number: int) -> None:
@@ -169,78 +150,60 @@ class _Campaign:
         job = self.jobs[number]
         if future.status == "finished":
             self.finished += len(job)
-            done = sum(work(s) for s in job)
             _, timed, seconds = self.counted.get(number, (0, 0, 0.0))
-            self.counted[number] = (done, timed, seconds)
+            self.counted[number] = (sum(map(work, job)), timed, seconds)
             self._show()
             self.bar.finished(len(job))
             return
         if future.status in ("cancelled", "lost"):
             raise self._lost()
-        error = future.exception()
+        error, workers_fault = future.exception(), False
         if isinstance(error, WorkerError):
             self._turn_down(error.worker, str(error))
-        elif not isinstance(error, ReportError) and type(error).__name__ != "KilledWorker":
-            known = set(self.unfit)
-            self._look(again=True)  # a worker that lacks this library fails before it can say who it is
-            if set(self.unfit) == known:
-                error = _named(job, error)
-        elif not isinstance(error, ReportError):
+            workers_fault = True
+        elif type(error).__name__ == "KilledWorker":
             error = TrainingError(
                 f"{_runs(job)} given up: {error.allowed_failures + 1} workers died while training, the last "
                 f"at {error.last_worker.address}. They were killed, or out of memory: look at their logs, "
                 "and start again to resume."
             )
+        elif not isinstance(error, ReportError):
+            known = set(self.unfit)
+            self._look(again=True)  # a worker that lacks this library fails before it can say who it is
+            workers_fault = set(self.unfit) != known
         self._refuse_if_all_are_unfit()
         self.tries[number] += 1
-        if (
-            isinstance(error, ReportError)
-            and not isinstance(error, WorkerError)
-            or self.tries[number] >= TRIES
-        ):
-            self.errors.append(error if isinstance(error, ReportError) else _named(job, error))
-            self.bar.finished(0, failed=len(job))
-            if no_runs_fault(error) and not isinstance(error, WorkerError):
-                self._begin_no_more()
-        else:
+        if workers_fault and self.tries[number] < TRIES:
             self._submit(number)
-
-    def _begin_no_more(self) -> None:
-        """Take back the jobs of which no worker has reported anything yet."""
-        for future, number in list(self.pending.items()):
-            if number not in self.counted:
-                future.cancel()
-                del self.pending[future]
+            return
+        self.errors.append(error if isinstance(error, ReportError) else _named(job, error))
+        self.bar.finished(0, failed=len(job))
+        if no_runs_fault(error) and not workers_fault:
+            # Take back the jobs of which no worker has reported anything yet.
+            for waiting, other in list(self.pending.items()):
+                if other not in self.counted:
+                    waiting.cancel()
+                    del self.pending[waiting]
 
     def _look(self, again: bool = False) -> None:
         """Find out which workers are connected, and check those that are new (with `again`, all)."""
-        threads = self._ask(
-            lambda: self.client.sync(self.client.scheduler.ncores, workers=None, callback_timeout=ANSWER)
-        )
+        threads = self._ask(self.client.scheduler.ncores, workers=None, callback_timeout=ANSWER)
         new = [w for w in threads if w not in self.unfit and (again or w not in self.fit)]
         self.fit = {w: n for w, n in threads.items() if w in self.fit}
         if new:
-            answers = self._ask(
-                lambda: self.client.sync(
-                    self.client._run,
-                    facts_function(),
-                    str(self.token),
-                    workers=new,
-                    on_error="return",
-                    callback_timeout=CHECK,
-                )
-            )
+            answers = self._ask(self.client._run, facts_function(), str(self.token), workers=new,
+                                on_error="return", callback_timeout=CHECK)  # fmt: skip
             for worker in new:
-                if fault := fault_of(worker, answers.get(worker), self.token):
+                if fault := fault_of(worker, answers.get(worker), self.token, expected()):
                     self._turn_down(worker, fault)
                 elif worker in answers:
                     self.fit[worker] = threads[worker]
         self.bar.slots = max(1, sum(self.fit.values()))
 
-    def _ask(self, question):
+    def _ask(self, question, *about, **how):
         """Return a scheduler's answer; raises ReportError where it does not answer."""
         try:
-            return question()
+            return self.client.sync(question, *about, **how)
         except (TimeoutError, OSError) as error:
             # A connection that breaks is a scheduler that has gone; the client may notice later.
             if self.client.status != "running" or not isinstance(error, TimeoutError):
@@ -260,11 +223,8 @@ class _Campaign:
     def _refuse_if_all_are_unfit(self) -> None:
         if self.unfit and not self.fit:
             first = next(iter(self.unfit))
-            others = (
-                f" ({len(self.unfit) - 1} other workers cannot be used either.)"
-                if len(self.unfit) > 1
-                else ""
-            )
+            more = len(self.unfit) - 1
+            others = f" ({more} other workers cannot be used either.)" if more else ""
             raise WorkerError(self.unfit[first] + others, first)
 
     def _count(self, event) -> None:
@@ -293,26 +253,16 @@ class _Campaign:
         )
 
 
-def _on_worker(
-    specs: Sequence[RunSpec],
-    number: int,
-    dataset,
-    folder: Path,
-    device: str,
-    emulate_bf16: bool,
-    token: str,
-    wanted: dict,
-) -> None:
-    """Train a job on a worker, after the same check that its fellows passed; end when the sweep that
-    asked has ended.
-    """
+def _on_worker(specs: Sequence[RunSpec], number: int, dataset, folder: Path, device: str,
+               emulate_bf16: bool, token: Path, wanted: dict) -> None:  # fmt: skip
+    """Train a job on a worker, after the same check that its fellows passed, until its sweep has ended."""
     from dask.distributed import get_worker
 
     from n2nlib.runs.sweep import train_here
 
-    worker, path = get_worker(), Path(token)
-    facts = facts_function()(token)
-    if fault := fault_of(worker.address, facts, path, wanted):
+    worker = get_worker()
+    facts = facts_function()(str(token))
+    if fault := fault_of(worker.address, facts, token, wanted):
         raise WorkerError(fault, worker.address)
     Path(facts["answer"]).unlink(missing_ok=True)
     totals, told = [0, 0, 0.0], 0.0
@@ -325,13 +275,13 @@ def _on_worker(
         if now - told > 1:
             told = now
             try:
-                path.stat()
+                token.stat()
             except FileNotFoundError:
                 raise ReportError("the sweep that asked for this run has ended.") from None
             except OSError:  # a shared file system's passing trouble
                 return
             worker.log_event(
-                f"n2n-{path.name}",
+                f"n2n-{token.name}",
                 {"job": number, "images": totals[0], "timed": totals[1], "seconds": totals[2]},
             )
 
@@ -355,15 +305,12 @@ def _named(job: Sequence[RunSpec], error: Exception) -> TrainingError:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's own reports of a lost scheduler or worker from the terminal: a sentence says it."""
-    loggers = [
-        logging.getLogger(name)
-        for name in ("distributed", "distributed.client", "distributed.nanny", "distributed.core")
-    ]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
+    names = ("distributed", "distributed.client", "distributed.nanny", "distributed.core")
+    before = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in before:
         logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
+        for logger, level in before.items():
             logger.setLevel(level)

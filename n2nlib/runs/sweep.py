@@ -1,6 +1,4 @@
-"""Train the runs that are missing, many at a time: processes on a CPU, groups that share a graph on a GPU,
-or Dask's workers.
-"""
+"""Train what is missing: in processes on a CPU, in groups that share a graph on a GPU, on Dask's workers."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import multiprocessing
 import os
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -93,15 +92,8 @@ def no_runs_fault(error: BaseException) -> bool:
     return isinstance(error, ReportError) and not isinstance(error, TrainingError)
 
 
-def train_here(
-    specs: Sequence[RunSpec],
-    dataset,
-    store: RunStore,
-    device: str,
-    progress,
-    on_epoch=None,
-    emulate_bf16: bool = True,
-) -> None:
+def train_here(specs: Sequence[RunSpec], dataset, store: RunStore, device: str, progress, on_epoch=None,
+               emulate_bf16: bool = True) -> None:  # fmt: skip
     """Train one group and put it into the store; another process that holds one of its runs is waited for."""
     from n2nlib.training.engine import train
 
@@ -111,15 +103,8 @@ def train_here(
             locks.enter_context(store.lock(spec.id))
         specs = [s for s in specs if not store.has(s)]
         if specs:
-            made = train(
-                specs,
-                dataset,
-                device=device,
-                checkpoints=store.checkpoints,
-                progress=progress,
-                on_epoch=on_epoch,
-                emulate_bf16=emulate_bf16,
-            )
+            made = train(specs, dataset, device=device, checkpoints=store.checkpoints, progress=progress,
+                         on_epoch=on_epoch, emulate_bf16=emulate_bf16)  # fmt: skip
             for trained in made:
                 store.put(trained)
 
@@ -167,11 +152,9 @@ def _on_gpu(missing, datasets, store, bar, on_epoch=None) -> list[Exception]:
 
 def groups(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
     """Split runs into groups that may train together, like networks side by side."""
-    kinds: dict[tuple, list[RunSpec]] = {}
+    kinds = defaultdict(list)
     for s in specs:
-        kinds.setdefault(
-            (s.dataset, s.n_train, s.epochs, s.batch, s.precision, s.optimiser, s.network), []
-        ).append(s)
+        kinds[s.dataset, s.n_train, s.epochs, s.batch, s.precision, s.optimiser, s.network].append(s)
     out = []
     for (*_, network), members in kinds.items():
         size = GROUP.get(network, 12)
@@ -185,18 +168,16 @@ def _failure(spec: RunSpec, error: Exception) -> ReportError:
         return error
     from n2nlib.training.steps import NOT_CAPTURED
 
-    what = (
-        f"run {spec.id} ({spec.network} with options {dict(spec.options)}, seed {spec.seed}) "
-        "cannot be trained"
-    )
-    why = f"({type(error).__name__}: {error})"
+    advice = ": change its options, or fix the network."
     if capture := NOT_CAPTURED.get("cuda"):
-        named = TrainingError(
-            f"{what} {why}. Before that, capturing a CUDA graph failed ({capture}), which may have left the "
-            "GPU unusable for this process: start again; if it fails again, choose DEVICE=cpu."
+        advice = (
+            f". Before that, capturing a CUDA graph failed ({capture}), which may have left the GPU unusable "
+            "for this process: start again; if it fails again, choose DEVICE=cpu."
         )
-    else:
-        named = TrainingError(f"{what} {why}: change its options, or fix the network.")
+    named = TrainingError(
+        f"run {spec.id} ({spec.network} with options {dict(spec.options)}, seed {spec.seed}) cannot be "
+        f"trained ({type(error).__name__}: {error}){advice}"
+    )
     named.__cause__ = error
     return named
 

@@ -76,7 +76,7 @@ def facts_function():
     return facts
 
 
-def fault_of(worker: str, facts, token: Path, wanted: Mapping | None = None) -> str | None:
+def fault_of(worker: str, facts, token: Path, wanted: Mapping) -> str | None:
     """Return why a worker that gave these facts about itself cannot be used, in a sentence, or None."""
     if facts is None:  # it went away meanwhile
         return None
@@ -93,9 +93,9 @@ def fault_of(worker: str, facts, token: Path, wanted: Mapping | None = None) -> 
             f"{name} cannot import n2nlib ({facts['import']}): install the project there, and start the "
             "worker in that environment."
         )
-    for what, ours in (wanted or expected()).items():
+    for what, ours in wanted.items():
         if facts[what] != ours:
-            label = {"semantics": "the training semantics"}.get(what, what)
+            label = "the training semantics" if what == "semantics" else what
             return f"{name} has {label} {facts[what]} where {ours} is needed: install the same version there."
     folder = token.parent.parent
     if not facts["read"]:
