@@ -1,6 +1,6 @@
 """`make bench`: speed of the engine as a ratio to the textbook loop in the same process.
 
-Plain loop and engine alternate, three to five times, so that a busy machine slows both; what is reported is
+Plain loop and engine alternate, five times, so that a busy machine slows both; what is reported is
 the median ratio with its range: to the plain loop as PyTorch starts it, with one thread per core, and core
 for core (a run of the engine keeps to one thread) to the plain loop on one thread. How busy: operations/s (6
 per multiply-add: forward, and twice as much backward) over those of one large convolution in the same
@@ -46,8 +46,8 @@ from n2nlib.training.engine import settings
 from n2nlib.training.plain import train_plain
 from n2nlib.training.steps import CHUNK_STEPS
 
-#: How often each row is timed, at most and at least.
-REPETITIONS, LEAST = 5, 3
+#: How often each row is timed.
+REPETITIONS = 5
 #: Steps that are timed at once, at most: about two seconds of the plain loop on two fast cores.
 STEPS = {"TNet": 64, "BaseNet": 24, "UNet": 8}
 #: Seconds in which one network's rows are to be timed on a CPU.
@@ -94,30 +94,19 @@ def training_rows(network: str, device: str, pool: ProcessPoolExecutor | None) -
     """Time plain loop and engine in turn: one run and several side by side, per precision."""
     precisions = ("fp32",) if device == "cpu" and emulates_bf16() else ("fp32", "bf16")
     timings = _timings(network, device, precisions, pool)
-    start = time.monotonic()
     if device == "cuda":
-        # Long enough that set-up does not count.
-        repetitions, steps = REPETITIONS, dict.fromkeys(timings, 4 * CHUNK_STEPS)
+        steps = dict.fromkeys(timings, 4 * CHUNK_STEPS)  # long enough that set-up does not count
     else:
-        latest = {row: time_row(1) for row, time_row in timings.items()}
-        repetitions, steps = _plan(
-            latest, STEPS[network], BUDGET - (time.monotonic() - start), REPETITIONS, LEAST
-        )
-    rates: dict[tuple, list[float]] = {}
+        first = {row: time_row(1) for row, time_row in timings.items()}
+        steps = {row: affordable(rate, row[2], len(first), STEPS[network]) for row, rate in first.items()}
+    rates: dict[tuple, list[float]] = {row: [] for row in timings}
     peak = dict.fromkeys(precisions, 0.0)
-    done = 0
-    while done < repetitions:
+    for done in range(1, REPETITIONS + 1):
         for precision in precisions:
             peak[precision] = max(peak[precision], peak_rate(device, precision))
         for row, time_row in timings.items():
-            rates.setdefault(row, []).append(time_row(steps[row]))
-        done += 1
-        if device == "cpu":  # the machine may have become busier than it was at the first step
-            left = BUDGET - (time.monotonic() - start)
-            latest = {row: r[-1] for row, r in rates.items()}
-            more, steps = _plan(latest, STEPS[network], left, repetitions - done, LEAST - done)
-            repetitions = done + more
-        say(f"{network}: repetition {done} of {repetitions} done")
+            rates[row].append(time_row(steps[row]))
+        say(f"{network}: repetition {done} of {REPETITIONS} done")
     plain, one_core = rates[("plain", "fp32", 1)], rates.get(("plain, 1 thread", "fp32", 1))
     operations = 6 * multiply_adds(build(network, seed=0))
     rows = []
@@ -167,28 +156,24 @@ def _timings(
     return rows
 
 
-def _plan(
-    rates: dict[tuple, float], most: int, seconds: float, repetitions: int, least: int
-) -> tuple[int, dict[tuple, int]]:
-    """Return how often to time the rows, and over how many steps each, in the time left.
+def affordable(rate: float, runs: int, rows: int, most: int) -> int:
+    """Return over how many steps a row is timed, so that all repetitions of all rows fit the budget.
 
-    Rows share the time evenly. Where it does not hold two steps per row and repetition, there are fewer
-    repetitions.
+    rate: images/s of its first step, over `runs` runs. Each repetition begins with a step that is not timed.
     """
-    each = {row: row[2] * BATCH / rate for row, rate in rates.items()}  # seconds of one step
-    warm = sum(each.values())  # each repetition begins with a step that is not timed
-    repetitions = max(least, 0, min(repetitions, int(seconds / (2 * warm))))
-    share = (seconds / max(1, repetitions) - warm) / len(each)
-    return repetitions, {row: max(1, min(most, int(share / step))) for row, step in each.items()}
+    seconds = BUDGET / REPETITIONS / rows
+    return max(1, min(most, int(seconds * rate / (runs * BATCH)) - 1))
+
+
+def _loop(row: dict) -> str:
+    return f"engine, {row['runs']} run{'s' * (row['runs'] > 1)}" if row["loop"] == "engine" else row["loop"]
 
 
 def _line(row: dict) -> str:
-    loop = row["loop"]
-    if loop == "engine":
-        loop = f"engine, {row['runs']} run{'s' * (row['runs'] > 1)}, {row['precision']}"
+    arithmetic = f", {row['precision']}" if row["loop"] == "engine" else ""
     return (
-        f"{row['network']}, {loop}: {row['images/s']:,.0f} images/s, {row['ratio']:.2f} times the plain loop "
-        f"({row['repetitions']} repetitions)"
+        f"{row['network']}, {_loop(row)}{arithmetic}: {row['images/s']:,.0f} images/s, "
+        f"{row['ratio']:.2f} times the plain loop ({row['repetitions']} repetitions)"
     )
 
 
@@ -247,7 +232,7 @@ def table(record: dict | None, device: str) -> pd.DataFrame:
     rows = [
         {
             "network": r["network"],
-            "loop": f"engine, {r['runs']} run{'s' * (r['runs'] > 1)}" if r["loop"] == "engine" else r["loop"],
+            "loop": _loop(r),
             "precision": r["precision"],
             "images/s": f"{r['images/s']:,.0f}",
             "ratio to plain": f"{r['ratio']:.2f} ({r['ratio low']:.2f} to {r['ratio high']:.2f})",

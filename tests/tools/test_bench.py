@@ -60,30 +60,19 @@ def test_bf16_is_left_out_with_a_sentence_where_it_is_emulated(results, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("rate", "repetitions", "steps"),
+    ("rate", "most", "steps"),
     [
-        (1_000.0, 5, 64),  # 32 ms per step: all that is allowed
-        (30.0, 5, 8),  # 1.07 s: (60 / 5 - 1.07) / 1.07 = 10.25 for one row, at most 8 of the network
-        (3.0, 3, 1),  # 10.7 s: too slow for the budget, and still three repetitions
+        (1_000.0, 64, 64),  # 32 ms per step: all that is allowed
+        (30.0, 8, 8),  # 1.07 s: 12 s per repetition hold 11 steps, at most 8 of the network
+        (30.0, 64, 10),  # one of the 11 is not timed
+        (3.0, 64, 1),  # 10.7 s: too slow for the budget, and still a step
     ],
 )
-def test_steps_and_repetitions_fit_the_budget(rate, repetitions, steps):
-    row = ("engine", "fp32", 1)
-    most = 8 if steps == 8 else 64
-    assert bench._plan({row: rate}, most, 60.0, 5, 3) == (repetitions, {row: steps})
+def test_steps_fit_the_budget(rate, most, steps):
+    assert bench.affordable(rate, 1, 1, most) == steps
 
 
 def test_the_budget_is_kept_by_many_slow_rows():
-    """Six rows of UNet on two slow cores, 0.5 to 1 s per step: the plan takes no longer than the budget."""
-    first = {("engine", "fp32", n): n * 32 / 0.8 for n in range(1, 7)}
-    repetitions, steps = bench._plan(first, 64, bench.BUDGET, bench.REPETITIONS, bench.LEAST)
-    assert (
-        repetitions >= bench.LEAST
-        and repetitions * sum(0.8 * (1 + s) for s in steps.values()) <= bench.BUDGET
-    )
-
-
-def test_a_machine_that_gets_busier_ends_with_the_third_repetition():
-    rates = {("engine", "fp32", 1): 1.0}  # 32 s per step, after two repetitions of five, with 10 s left
-    assert bench._plan(rates, 64, 10.0, 3, 1) == (1, {("engine", "fp32", 1): 1})
-    assert bench._plan(rates, 64, -50.0, 2, 0) == (0, {("engine", "fp32", 1): 1})
+    """Six rows of UNet on two slow cores, 0.8 s per step: all repetitions take no longer than the budget."""
+    steps = [bench.affordable(n * 32 / 0.8, n, 6, 64) for n in range(1, 7)]
+    assert bench.REPETITIONS * sum(0.8 * (1 + s) for s in steps) <= bench.BUDGET
