@@ -9,12 +9,12 @@ comes with the package. Of all others `index.csv` and the run's own file keep th
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+import pandas as pd
 
 from n2nlib import paths
 from n2nlib.data import authors, open_dataset
@@ -111,14 +111,8 @@ def parsed(report: str) -> tuple[str, str]:
 
 def index(evidence: Path) -> str:
     """Return the index of the evidence as CSV, a row per run: its fields, its numbers, and hashes."""
-    rows = sorted(
-        (_row(run) for run in RunStore(evidence).all()), key=lambda row: [str(v) for v in row.values()]
-    )
-    out = io.StringIO()
-    writer = csv.DictWriter(out, rows[0] if rows else ["id"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    rows = sorted(map(_row, RunStore(evidence).all()), key=lambda row: [str(v) for v in row.values()])
+    return pd.DataFrame(rows, columns=None if rows else ["id"]).to_csv(index=False, lineterminator="\n")
 
 
 def _row(run: Run) -> dict[str, object]:

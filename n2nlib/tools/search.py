@@ -165,8 +165,7 @@ def _generation(
     """
     import optuna
 
-    study = _study(table, profile)
-    space = {name: optuna.distributions.CategoricalDistribution(values) for name, values in SPACE.items()}
+    study, space = _study(table, profile)
     if table.empty:
         study.enqueue_trial(START)
     rows, running = [], []
@@ -219,7 +218,7 @@ def rates(
 
 
 def _study(table: pd.DataFrame, profile: Profile):
-    """Return an Optuna study with the table's trials, seeded by their number."""
+    """Return an Optuna study with the table's trials, seeded by their number, and its space."""
     import optuna
 
     sampler = optuna.samplers.TPESampler(seed=len(table), multivariate=True, constant_liar=True)
@@ -238,7 +237,7 @@ def _study(table: pd.DataFrame, profile: Profile):
                 state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.PRUNED,
             )
         )
-    return study
+    return study, space
 
 
 def parameters(choice: dict) -> int:

@@ -77,7 +77,7 @@ def tidy_all() -> None:
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from nbformat import from_dict, read
+    from nbformat import from_dict, read, writes
 
     os.environ.update(ONE_THREAD)
     kernel.install()
@@ -92,7 +92,7 @@ def tidy_all() -> None:
             client.execute()
         except CellExecutionError as error:
             raise ReportError(f"{path.name}: {error.ename}: {error.evalue}") from None
-        _write(path, tidy(notebook))
+        paths.write(path, writes(from_dict(tidy(notebook))) + "\n")  # as Jupyter saves it
         print(f"{path.stem:<28}{time.monotonic() - start:7.1f} s", flush=True)
 
 
@@ -115,10 +115,3 @@ def _volatile(output: dict) -> bool:
     mark = output.get("metadata", {}).get("n2n", {})
     live = WIDGET in output.get("data", {})  # bound to the kernel that made it
     return live or output.get("name") == "stderr" or mark.get("kind") == "provenance"
-
-
-def _write(path: Path, content: dict) -> None:
-    """Write a notebook in one move, in the form that Jupyter saves."""
-    from nbformat import from_dict, writes
-
-    paths.write(path, writes(from_dict(content)) + "\n")

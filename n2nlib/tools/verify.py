@@ -14,6 +14,8 @@ import argparse
 import math
 import sys
 import tempfile
+from collections import Counter, defaultdict
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +47,10 @@ def datasets(names: list[str]) -> dict[str, Dataset]:
 
 def sample(runs: list[Run], n: int) -> list[Run]:
     """Return n runs spread over the kinds of run, the cheapest of each kind first."""
-    kinds: dict[tuple, list[Run]] = {}
+    kinds = defaultdict(list)
     for run in sorted(runs, key=lambda r: (r.spec.images * COST.get(r.spec.network, 1.0), r.id)):
-        kinds.setdefault((run.spec.network, run.spec.options, run.spec.loss, run.spec.scheme), []).append(run)
-    rounds = max(map(len, kinds.values()), default=0)
-    spread = [members[i] for i in range(rounds) for members in kinds.values() if i < len(members)]
-    return spread[:n]
+        kinds[run.spec.network, run.spec.options, run.spec.loss, run.spec.scheme].append(run)
+    return [run for turn in zip_longest(*kinds.values()) for run in turn if run][:n]
 
 
 def without_emulation(runs: list[Run], device: str) -> list[Run]:
@@ -144,15 +144,12 @@ def main(arguments: list[str] | None = None) -> int:
         found = judged(compare(runs, known, device, store), [tolerance(r, stored) for r in runs])
     texts = found.map(lambda v: ("–" if math.isnan(v) else f"{v:.4f}") if isinstance(v, float) else str(v))
     print(pipe_table(texts))
-    counts = found["came back"].value_counts()
-    print(
-        f"{counts.get('yes', 0)} of {len(found)} runs came back"
-        + (f", {counts['no']} did not" if "no" in counts else "")
-        + (
-            f", {counts['not judged']} not judged (other weights, and fewer than three seeds in the row)"
-            if "not judged" in counts
-            else ""
-        )
-        + "."
-    )
-    return 1 if "no" in counts else 0
+    counts = Counter(found["came back"])
+    parts = [f"{counts['yes']} of {len(found)} runs came back"]
+    if counts["no"]:
+        parts.append(f"{counts['no']} did not")
+    if counts["not judged"]:
+        few = "other weights, and fewer than three seeds in the row"
+        parts.append(f"{counts['not judged']} not judged ({few})")
+    print(f"{', '.join(parts)}.")
+    return 1 if counts["no"] else 0
