@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,11 +44,8 @@ def _owners(report: Path) -> Iterator[dict[str, str]]:
     except OSError as error:
         raise ReportError(paths.unwritable(report, error)) from error
     with held:
-        try:
-            before = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = {}
+        before = paths.read_json(file)
         owners = dict(before)
         yield owners
         if owners != before:
-            paths.write(file, json.dumps(owners, indent=1, sort_keys=True) + "\n")
+            paths.write_json(file, owners)

@@ -341,10 +341,7 @@ class Study:
     @cached_property
     def _kept(self) -> dict[str, Any]:
         """The numbers of the last report; one that agrees keeps its digits, and so its file."""
-        try:
-            return json.loads(self._numbers_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        return paths.read_json(self._numbers_file)
 
     def provenance(self) -> None:
         """Show where this page comes from: commit, dataset, profile, device, versions."""

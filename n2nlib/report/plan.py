@@ -127,11 +127,8 @@ class Build:
         self.settings, self.force = settings, frozenset(force)
         self.store = RunStore()
         self.path = settings.folder / "state.json"
-        try:
-            #: Step -> the `inputs` (name -> hash) and `outputs` that it had, and its `seconds`.
-            self.made = json.loads(self.path.read_text())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            self.made = {}
+        #: Step -> the `inputs` (name -> hash) and `outputs` that it had, and its `seconds`.
+        self.made = paths.read_json(self.path)
         self._hashes: dict[Path, str] = {}
         self._read: dict[str, dict[str, str]] = {}
 
@@ -303,16 +300,13 @@ class Build:
         kept = {f for step in self.made.values() for f in step["outputs"]}
         for gone in set(before) - kept:
             self.settings.file(gone).unlink(missing_ok=True)
-        self._write()
+        paths.write_json(self.path, self.made)
 
     def forget(self) -> None:
         """Mark every step as stale; its outputs stay known, so that an obsolete one is deleted later."""
         for step in self.made.values():
             step["inputs"] = {}
-        self._write()
-
-    def _write(self) -> None:
-        paths.write(self.path, json.dumps(self.made, indent=1, sort_keys=True) + "\n")
+        paths.write_json(self.path, self.made)
 
 
 def _content(cell: Mapping) -> list:

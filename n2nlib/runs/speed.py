@@ -6,7 +6,7 @@ Where nothing is noted yet, another process trains TNet for some steps.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import platform
 import subprocess
 import sys
@@ -45,27 +45,19 @@ def cost(spec: RunSpec) -> float:
 
 def noted(device: str) -> dict[str, float]:
     """Return images/s by kind, as noted on this machine: per process (CPU) or group (GPU)."""
+    rates = paths.read_json(_path()).get(_machine(device), {})
     try:
-        rates = json.loads(_path().read_text())[_machine(device)]
         return {str(k): float(v) for k, v in rates.items() if float(v) > 0}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         return {}
 
 
 def note(device: str, rates: Mapping[str, float]) -> None:
     """Keep the rates of some kinds; a cache that cannot be written loses an estimate only."""
-    if not rates:
-        return
-    try:
-        known = json.loads(_path().read_text())
-    except (OSError, ValueError):
-        known = {}
-    known = known if isinstance(known, dict) else {}
-    known[_machine(device)] = noted(device) | {k: round(v, 1) for k, v in rates.items()}
-    try:
-        paths.write(_path(), json.dumps(known, indent=1, sort_keys=True) + "\n")
-    except (ReportError, OSError):
-        pass
+    if rates:
+        rates = noted(device) | {k: round(v, 1) for k, v in rates.items()}
+        with contextlib.suppress(ReportError):
+            paths.write_json(_path(), paths.read_json(_path()) | {_machine(device): rates})
 
 
 def rate(of: str, rates: Mapping[str, float]) -> float | None:
