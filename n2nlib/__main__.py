@@ -15,6 +15,7 @@ from n2nlib.errors import ReportError
 
 #: Commands with arguments of their own: name -> module that has `main(arguments)`, and what it does.
 TOOLS = {
+    "diff": ("n2nlib.tools.compare", "compare the numbers of two reports"),
     "bench": ("n2nlib.tools.bench", "time the training engine beside a textbook loop"),
     "verify": ("n2nlib.tools.verify", "retrain a sample of the stored runs and compare"),
     "evidence": ("n2nlib.tools.evidence", "take local runs into the tracked evidence, and check it"),
@@ -116,9 +117,6 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--fresh", action="store_true", help="execute every chapter again and retrain the report's runs"
         )
-    diff = commands.add_parser("diff", help="compare the numbers of two reports")
-    diff.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
-    diff.set_defaults(run=_diff)
     for name, (*_, text) in (PLAIN | TOOLS).items():
         commands.add_parser(name, help=text)
     return top
@@ -189,12 +187,6 @@ def _plan(args):
     elif missing:
         rest = "; training is disabled, so that their rows are omitted"
     print(f"{len(missing)} training runs missing{rest}")
-
-
-def _diff(args):
-    from n2nlib.tools.compare import main as compare
-
-    return compare(*args.reports)
 
 
 if __name__ == "__main__":

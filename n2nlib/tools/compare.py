@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import textwrap
 from pathlib import Path
 
@@ -38,8 +39,11 @@ def compare(a: Path, b: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def main(a: str, b: str) -> int:
+def main(arguments: list[str]) -> int:
     """Print what moved between two reports, each a folder or its name in results/; return the exit status."""
+    parser = argparse.ArgumentParser(prog="n2n diff", description=__doc__)
+    parser.add_argument("reports", nargs=2, metavar="REPORT", help="a folder of results/, like bundled-quick")
+    a, b = parser.parse_args(arguments).reports
     moved = compare(_folder(a), _folder(b))
     if moved.empty:
         print(f"nothing moved between {a} and {b}")

@@ -59,17 +59,17 @@ def test_lists_what_moved_and_by_how_much(two):
 
 
 def test_prints_a_summary(two, capsys):
-    assert compare.main(*map(str, two)) == 0
+    assert compare.main([*map(str, two)]) == 0
     printed = capsys.readouterr().out
     assert (
         "1 verdicts changed; 7 numbers moved: 2 by more than the spread" in printed
         and "verdict y: reproduced -> contradicted" in printed
         and max(map(len, printed.splitlines())) <= compare.WIDTH
     )
-    assert compare.main(str(two[0]), str(two[0])) == 0
+    assert compare.main([str(two[0]), str(two[0])]) == 0
     assert "nothing moved" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_no_report(tmp_path):
     with pytest.raises(ReportError, match="make that report first"):
-        compare.main(str(tmp_path), str(tmp_path))
+        compare.main([str(tmp_path), str(tmp_path)])
