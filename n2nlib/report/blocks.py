@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from n2nlib.report import outputs, pandoc, tree
 from n2nlib.report.content import Found, Where, clean
-from n2nlib.report.markdown import DIALECT, fenced, one_line
+from n2nlib.report.pandoc import DIALECT, fenced, one_line
 from n2nlib.report.tree import Node, plain
 
 NOWHERE = Where("", "")

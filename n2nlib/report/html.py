@@ -12,7 +12,7 @@ from pathlib import Path
 from n2nlib.report import pandoc, tree
 from n2nlib.report.crosslinks import Crosslinks
 from n2nlib.report.document import Block, Code, Document, Figure, Prose, Shown, Table, level, sections
-from n2nlib.report.markdown import one_line
+from n2nlib.report.pandoc import one_line
 from n2nlib.report.pictures import for_page
 from n2nlib.report.provenance import provenance
 from n2nlib.report.tree import Node, plain, raw, walk

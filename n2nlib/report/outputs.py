@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from n2nlib.report import pictures, tree
 from n2nlib.report.content import Found, Where
-from n2nlib.report.markdown import DIALECT
+from n2nlib.report.pandoc import DIALECT
 from n2nlib.report.tree import Node, nodes, plain
 
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")

@@ -17,7 +17,7 @@ from PIL import Image, ImageChops
 from n2nlib.errors import ReportError
 from n2nlib.report import blocks, document, pandoc, pdf, pictures, plan, tree, typeset
 from n2nlib.report.html import _without_dead_links, html
-from n2nlib.report.markdown import DIALECT
+from n2nlib.report.pandoc import DIALECT
 
 #: A page of one blue square, small enough to write by hand.
 PDF = (
