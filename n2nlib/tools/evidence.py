@@ -1,8 +1,8 @@
 """`n2n evidence`: take runs of the local store into the tracked evidence, and check it.
 
 The evidence keeps the weights of what something reads: at the paper's size all small networks and the first
-seed of large ones; at the small sizes what measurements, `explore.ipynb` and the live check read; and what
-comes with the package. Of all others `index.csv` and the run's own file keep the hash, and
+seed of large ones, those that come with the package among them; at the small sizes what measurements,
+`explore.ipynb` and the live check read. Of all others `index.csv` and the run's own file keep the hash, and
 `n2n verify ID --keep` trains them again.
 """
 
@@ -26,7 +26,6 @@ from n2nlib.runs import archive
 from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.store import Run, RunStore
 from n2nlib.spec import RunSpec
-from n2nlib.tools import pretrained
 
 INDEX = "index.csv"
 #: Weights of up to so many bytes are those of a small network.
@@ -42,7 +41,7 @@ def keeps_weights(spec: RunSpec, size: int, read: set[str]) -> bool:
     explored = spec.seed == 0 and (spec.loss == "L1" or spec.network not in NETWORKS)
     if spec.images == QUICK:
         return spec.seed == 0 and size <= SMALL
-    return spec.id in pretrained.RUNS.values() or (spec.images <= SMOKE and (spec.id in read or explored))
+    return spec.images <= SMOKE and (spec.id in read or explored)
 
 
 def add(source: RunStore, names: Iterable[str], evidence: Path) -> list[str]:
