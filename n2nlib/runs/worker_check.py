@@ -42,19 +42,13 @@ def facts_function():
     def facts(token: str) -> dict:
         import pathlib
         import socket
+        import uuid
 
         out = {"host": socket.gethostname()}
         try:
-            from importlib.metadata import version
+            from n2nlib.runs.worker_check import expected
 
-            from n2nlib import __version__
-            from n2nlib.spec import SEMANTICS
-
-            out |= {
-                "n2nlib": __version__,
-                "semantics": SEMANTICS,
-                "torch": version("torch").partition("+")[0],
-            }
+            out |= expected()
         except Exception as error:
             out["import"] = f"{type(error).__name__}: {error}"
         path = pathlib.Path(token)
@@ -63,8 +57,6 @@ def facts_function():
         except OSError:
             out["read"] = False
         if out["read"]:
-            import uuid
-
             answer = path.with_name(f"{path.name}-{uuid.uuid4().hex[:8]}")
             try:
                 answer.write_text(out["host"])
