@@ -127,7 +127,7 @@ def _inlines(blocks: list[Node]) -> list[Node]:
     out: list[Node] = []
     for block in blocks:
         inner = block["c"] if block["t"] in ("Para", "Plain") else tree.words(plain(block))
-        out += [{"t": "Space"}] * bool(out) + inner
+        out += tree.words(" " if out else "", *inner)
     return out
 
 

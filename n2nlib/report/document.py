@@ -18,7 +18,7 @@ from n2nlib.report.blocks import Absent, Block, Code, Figure, Prose, Shown, Tabl
 from n2nlib.report.closure import load_notebook
 from n2nlib.report.content import Found, Where
 from n2nlib.report.links import link_up
-from n2nlib.report.numbering import SPACE, name_shown, number, section_link
+from n2nlib.report.numbering import name_shown, number, section_link
 from n2nlib.report.plan import Settings, chapters, reads_others
 from n2nlib.report.tree import Node, plain
 
@@ -129,13 +129,12 @@ def without_absent(blocks: Iterable[Block]) -> list[Block]:
     for section in sections(blocks, range(1, 7)):
         absent = any(isinstance(block, Absent) for block in section)
         if absent and level(section[0]) > 1 and not any(isinstance(block, Shown) for block in section):
-            titles += tree.words(";") * bool(titles)
-            titles += [{"t": "Space"}, {"t": "Emph", "c": section[0].blocks[0]["c"][2]}]
+            titles += tree.words("; " if titles else " ", {"t": "Emph", "c": section[0].blocks[0]["c"][2]})
         else:
             kept += section
     if titles:
         begins = {"t": "Strong", "c": tree.words("Not run at this size, and left out here:")}
-        said = tree.para(begins, *titles, {"t": "Str", "c": "."})
+        said = tree.para(begins, *titles, tree.string("."))
         kept.append(Prose(plain(said), [said], Where(kept[0].where.chapter if kept else "", "")))
     return kept
 
@@ -186,8 +185,8 @@ def place(document: Document, section: list[Block]) -> None:
         document.appendix.append(Prose("", [{"t": "Header", "c": [1, ["", [], []], heading]}], where))
     document.appendix += [*alone, *whole]
     if titles := [_title(block) for block in whole if 0 < level(block) <= 2]:
-        links = [node for title in titles for node in (tree.string(","), SPACE, *_titled(title))]
-        said = tree.para(*tree.words("Continued in"), *links[1:], tree.string("."))
+        links = [n for title in titles for n in tree.words(", ", section_link(title), f" ({plain(title)})")]
+        said = tree.para(*tree.words("Continued in ", *links[2:], "."))
         document.body.append(Prose("", [said], where))
 
 
@@ -209,18 +208,11 @@ def _title(block: Block) -> list[Node]:
     return block.blocks[0]["c"][2] if level(block) else []
 
 
-def _titled(title: list[Node]) -> list[Node]:
-    """Return "Section 4.1 (Title)", a link."""
-    return [section_link(title), SPACE, *tree.words(f"({plain(title)})")]
-
-
 def _pointing_back(block: Block, title: list[Node]) -> Block:
     """Return a figure or table whose caption ends with the section that it is taken from."""
     if not isinstance(block, Shown):
         return block
-    return replace(
-        block, words=[*block.words, SPACE, tree.string("From"), SPACE, section_link(title), tree.string(".")]
-    )
+    return replace(block, words=tree.words(*block.words, " From ", section_link(title), "."))
 
 
 def pdf_of(document: Document, figure: Figure) -> Path:

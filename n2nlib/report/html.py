@@ -112,8 +112,7 @@ class _Writer:
                 words = [block for block in section if isinstance(block, Prose)]
                 shown = [block for block in section if isinstance(block, Shown)]
                 code = [block for block in section if isinstance(block, Code)]
-                nodes = self.all([*words, *shown, *code])
-                out += [raw('<section class="summary">', "html"), *nodes, raw("</section>", "html")]
+                out += _element('<section class="summary">', self.all([*words, *shown, *code]))
             else:
                 out += self.all(section)
         return out
@@ -144,7 +143,7 @@ class _Writer:
         else:
             rows = self.links.ledger(block.blocks)
             inner = [*self._caption(block, label), *_scrolling(rows, label)]
-        return [raw(start, "html"), *inner, raw("</figure>", "html")]
+        return _element(start, inner)
 
     def _picture(self, block: Figure) -> Node:
         width, height = (int.from_bytes(block.png[i : i + 4]) for i in (16, 20))  # a PNG's header
@@ -159,21 +158,15 @@ class _Writer:
 
     def _caption(self, block: Figure | Table, label: str) -> list[Node]:
         how = escape(self.document.settings.command_for(block.where.chapter))
-        words = tree.para(
-            {"t": "Strong", "c": tree.words(f"{label}.")},
-            {"t": "Space"},
-            *block.words,
-            {"t": "Space"},
-            tree.raw_inline(f"<code class='how'>{how}</code>", "html"),
-        )
-        claims = self.links.back(block.anchor)
-        return [raw("<figcaption>", "html"), words, *claims, raw("</figcaption>", "html")]
+        strong = {"t": "Strong", "c": tree.words(f"{label}.")}
+        command = tree.raw_inline(f"<code class='how'>{how}</code>", "html")
+        words = tree.para(*tree.words(strong, " ", *block.words, " ", command))
+        return _element("<figcaption>", [words, *self.links.back(block.anchor)])
 
 
 def _scrolling(blocks: list[Node], label: str) -> list[Node]:
     """Let a wide table scroll by itself."""
-    start = f'<div class="scroll" tabindex="0" role="group" aria-label="{label}, cells">'
-    return [raw(start, "html"), *blocks, raw("</div>", "html")]
+    return _element(f'<div class="scroll" tabindex="0" role="group" aria-label="{label}, cells">', blocks)
 
 
 def _fold(node: Node) -> list[Node] | None:
@@ -181,18 +174,19 @@ def _fold(node: Node) -> list[Node] | None:
     if node["t"] != "Div":
         return None
     name = next((c for c in ("details", "summary") if c in node["c"][0][1]), None)
-    return [raw(f"<{name}>", "html"), *node["c"][1], raw(f"</{name}>", "html")] if name else None
+    return _element(f"<{name}>", node["c"][1]) if name else None
 
 
 def _code(cells: list[Code], links: Crosslinks) -> list[Node]:
     """Fold neighbouring cells away under one line, with the anchors of what they displayed."""
     lines = sum(cell.source.count("\n") + 1 for cell in cells)
     summary = f"<summary>Code <small>{lines} line{'s' if lines > 1 else ''}</small></summary>"
-    inner = [
-        tree.code_block(*block)
-        for cell in cells
-        for block in [(cell.source, "python"), (cell.printed, "printed")]
-        if block[0]
-    ]
-    start = f'<details class="code">\n{summary}{links.anchors()}'
-    return [raw(start, "html"), *inner, raw("</details>", "html")]
+    texts = [text for cell in cells for text in ((cell.source, "python"), (cell.printed, "printed"))]
+    inner = [tree.code_block(text, kind) for text, kind in texts if text]
+    return _element(f'<details class="code">\n{summary}{links.anchors()}', inner)
+
+
+def _element(start: str, blocks: list[Node]) -> list[Node]:
+    """Return blocks in an element of HTML; `start` is its first tag, and what else comes first."""
+    name = re.match(r"<(\w+)", start)[1]
+    return [raw(start, "html"), *blocks, raw(f"</{name}>", "html")]

@@ -28,7 +28,6 @@ DEEPEST = 2
 UNNUMBERED = "References"
 #: The number that a file's name puts before a chapter's title.
 FILE_NUMBER = re.compile(r"\d\d\b[ ·.:]*")
-SPACE = {"t": "Space"}
 
 
 # --- naming: before anything has a number ---
@@ -39,12 +38,9 @@ def named(shown: Sequence[Shown]) -> list[Node]:
     out: list[Node] = []
     for kind in dict.fromkeys(block.kind for block in shown):
         names = [tree.code(block.name) for block in shown if block.kind == kind]
-        out += [tree.string(","), SPACE] if out else []
-        out += [tree.string(kind + "s" * (len(names) > 1)), SPACE]
-        for i, name in enumerate(names):
-            last = i == len(names) - 1
-            out += [] if i == 0 else [SPACE, tree.string("and"), SPACE] if last else [tree.string(","), SPACE]
-            out.append(name)
+        out += tree.words(", " if out else "", kind + "s" * (len(names) > 1), " ", names[0])
+        for name in names[1:]:
+            out += tree.words(" and " if name is names[-1] else ", ", name)
     return out
 
 
@@ -78,11 +74,11 @@ def _with_reference(blocks: list[Block], reference: list[Node]) -> list[Block]:
     if last["t"] in ("Para", "Plain") and last["c"][-1]["t"] == "Str":
         *words, end = last["c"]
         text, stop = re.fullmatch(r"(.*?)([.:;]?)", end["c"], re.DOTALL).groups()
-        nodes = [*words, tree.string(text), SPACE, tree.string("("), *reference, tree.string(f"){stop}")]
+        nodes = tree.words(*words, text, " (", *reference, f"){stop}")
         blocks[at] = replace(blocks[at], blocks=[*blocks[at].blocks[:-1], tree.para(*nodes)])
         return blocks
     where = blocks[-1].where if blocks else Where("", "")
-    return [*blocks, Prose("", [tree.para(tree.string("See"), SPACE, *reference, tree.string("."))], where)]
+    return [*blocks, Prose("", [tree.para(*tree.words("See ", *reference, "."))], where)]
 
 
 # --- numbering ---
@@ -123,22 +119,23 @@ def _number_sections(
                 continue
             level, (name, *_), words = node["c"]
             if level == 1:
-                words = node["c"][2] = _without_start(words, FILE_NUMBER)
+                words = node["c"][2] = _without_number(words)
             if level > DEEPEST or plain(words) == UNNUMBERED:
                 continue
             counts[level - 1 :] = [counts[level - 1] + 1] + [0] * (DEEPEST - level)
             first = str(counts[0]) if word == "Section" else chr(ord("A") + counts[0] - 1)
             text = ".".join([first, *map(str, counts[1:level])])
-            node["c"][2] = [{"t": "Span", "c": [["", ["number"], []], [tree.string(text)]]}, SPACE, *words]
+            span = {"t": "Span", "c": [["", ["number"], []], [tree.string(text)]]}
+            node["c"][2] = tree.words(span, " ", *words)
             numbered[name] = f"{word}\u00a0{text}"
             if level == 1:
                 chapters.setdefault(block.where.chapter[:2], []).append((text, name))
     return chapters
 
 
-def _without_start(words: list[Node], pattern: re.Pattern) -> list[Node]:
-    """Return inlines without the text at their start that a pattern matches."""
-    found = pattern.match(plain(words))
+def _without_number(words: list[Node]) -> list[Node]:
+    """Return inlines without the number of the file at their start."""
+    found = FILE_NUMBER.match(plain(words))
     left = found.end() if found else 0
     for i, node in enumerate(words):
         text = plain(node)

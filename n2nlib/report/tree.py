@@ -79,11 +79,15 @@ def link(text: str, anchor: str) -> Node:
     return {"t": "Link", "c": [NO_ATTRIBUTES, words(text), [f"#{anchor}", ""]]}
 
 
-def words(text: str) -> list[Node]:
-    """Return plain text as inlines; a no-break space stays in its word."""
+def words(*parts: str | Node) -> list[Node]:
+    """Return plain texts, and inlines between them, as inlines; a no-break space stays in its word."""
     out: list[Node] = []
-    for i, word in enumerate(re.findall(r"[^ \t\r\n]+", text)):
-        out += ([{"t": "Space"}] if i else []) + [{"t": "Str", "c": word}]
+    for part in parts:
+        if isinstance(part, str):
+            found = re.findall(r"[ \t\r\n]+|[^ \t\r\n]+", part)
+            out += [{"t": "Space"} if word[0] in " \t\r\n" else string(word) for word in found]
+        else:
+            out.append(part)
     return out
 
 

@@ -48,7 +48,7 @@ def _tree(block: Block, found: Found, widths: dict[str, float]) -> list[Node]:
         nodes = _safe(walk(block.blocks, _stacked), found)
         return [part for node in nodes for part in (_placed(node) if node["t"] == "Table" else [node])]
     number = {"t": "Strong", "c": [tree.string(f"{block.kind}\u00a0{block.number}.")]}
-    caption = {"t": "Plain", "c": _safe([number, {"t": "Space"}, *block.words], found)}
+    caption = {"t": "Plain", "c": _safe(tree.words(number, " ", *block.words), found)}
     if isinstance(block, Figure):
         call = f'#picture(<{label(block.anchor)}>, "figure{block.number}.pdf", {widths[block.name]:.1f}pt)['
         return [tree.raw(call, "typst"), caption, tree.raw("]", "typst")]
