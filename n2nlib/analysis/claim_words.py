@@ -27,16 +27,15 @@ def condition(claim: Claim) -> str:
     """
     if claim.kind == "statement":
         return "–"
-    unit = _unit(claim)
-    near = []
-    if claim.tolerance is not None:
-        near = [
-            f"within {claim.tolerance:g}{unit} of the paper's" if claim.tolerance else "equal to the paper's"
-        ]
+    unit, near = _unit(claim), []
+    if claim.tolerance == 0:
+        near.append("equal to the paper's")
+    elif claim.tolerance is not None:
+        near.append(f"within {claim.tolerance:g}{unit} of the paper's")
     if claim.above is claim.below is None or claim.kind in ("level", "amount"):
         return near[0]
     if claim.least is not None:
-        near.append(f"{'above' if claim.above is not None else 'below'} {claim.least:g}{unit}")
+        near.append(f"{least_text(claim)}{unit}")
     also = ", and where there is detail above 0" if claim.also else ""
     return f"{bounds(claim)}{unit}{also}" + (f"; in full {' and '.join(near)}" if near else "")
 
@@ -47,6 +46,11 @@ def bounds(claim: Claim) -> str:
     if above is not None and below is not None:
         return f"within ±{below:g}" if above == -below else f"between {above:.6g} and {below:.6g}"
     return f"above {above:g}" if above is not None else f"below {below:g}"
+
+
+def least_text(claim: Claim) -> str:
+    """Return the smallest effect that a claim's words stand for, as "above 1.1"."""
+    return f"{'above' if claim.above is not None else 'below'} {claim.least:g}"
 
 
 def value_text(x: float | Interval, claim: Claim) -> str:

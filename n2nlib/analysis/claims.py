@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,16 +78,9 @@ class Judged:
     def to_dict(self) -> dict:
         """Return plain JSON values."""
         fields = "id topic place says unit published above below tolerance size shown".split()
-        claim = asdict(self.claim)
-        ours = None if self.ours is None else self.ours.to_dict()
-        found = {
-            "ours": ours,
-            "spread": self.spread,
-            "p_holm": self.p,
-            "verdict": self.verdict,
-            "why": self.why,
-        }
-        return {name: claim[name] for name in fields} | found
+        found = {name: getattr(self.claim, name) for name in fields}
+        found |= {"ours": None if self.ours is None else self.ours.to_dict(), "spread": self.spread}
+        return found | {"p_holm": self.p, "verdict": self.verdict, "why": self.why}
 
 
 def count(row: str) -> int:

@@ -47,25 +47,23 @@ class Comparison:
         """Labels of all rows but the reference."""
         return [label for label in self.rows if label != self.reference]
 
-    def select(self, *labels: str, reference: str | None = None) -> Comparison:
-        """Return the comparison of some of the rows, in that order, perhaps with another reference."""
+    def _of(self, rows: Mapping[str, Sequence[Run]], reference: str | None, absent: Sequence[str]):
+        return Comparison(rows, reference, self.photo, self.noisy, photos_known=self.photos_known,
+                          absent=absent)  # fmt: skip
+
+    def select(self, *labels: str) -> Comparison:
+        """Return the comparison of some of the rows, in that order."""
         rows = {label: self.rows[label] for label in labels if label in self.rows}
-        absent = [label for label in labels if label in self.absent]
-        return Comparison(rows, reference or self.reference, self.photo, self.noisy,
-                          photos_known=self.photos_known, absent=absent)  # fmt: skip
+        return self._of(rows, self.reference, [label for label in labels if label in self.absent])
 
     @property
     def whole(self) -> Comparison:
         """This comparison, or one without rows where a row that was asked for has no run."""
-        rows = {} if self.absent else self.rows
-        return Comparison(rows, self.reference, self.photo, self.noisy,
-                          photos_known=self.photos_known, absent=self.absent)  # fmt: skip
+        return self._of({} if self.absent else self.rows, self.reference, self.absent)
 
     def values(self, label: str, metric: str = "psnr") -> list[float]:
         """Return a metric of each seed of a row: `psnr` in dB, or another key of `Run.metrics`."""
-        return [
-            float(run.psnr.mean()) if metric == "psnr" else run.metrics[metric] for run in self.rows[label]
-        ]
+        return [value_of(run, metric) for run in self.rows[label]]
 
     def level(self, label: str, metric: str = "psnr") -> MeanSD:
         """Return mean and sample standard deviation over the seeds of a row."""
@@ -81,19 +79,17 @@ class Comparison:
         PSNR: over seeds and photographs, a loss: over seeds. Seeds are paired as `partners` says.
         """
         a, b = self.rows[label], self.rows[other or self.reference]
-        found = psnr_difference(a, b, self.photo) if metric == "psnr" else loss_difference(a, b, metric)
-        return found.signed()
+        return difference_of(a, b, self.photo, metric).signed()
 
     def differences(self, metric: str = "psnr") -> dict[str, Interval]:
         """Return label -> difference to the reference for every other row; empty without a reference."""
-        return (
-            {label: self.difference(label, metric=metric) for label in self.others} if self.reference else {}
-        )
+        labels = self.others if self.reference else []
+        return {label: self.difference(label, metric=metric) for label in labels}
 
     def among(self, pairs: Mapping[str, tuple[str, str]]) -> Comparison:
         """Return the comparison of the rows of some named pairs, without a reference: see `versus`."""
         rows = {label: self.rows[label] for pair in pairs.values() for label in pair if label in self.rows}
-        return Comparison(rows, None, self.photo, self.noisy, photos_known=self.photos_known)
+        return self._of(rows, None, [])
 
     def versus(self, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Interval]:
         """Return name -> first row minus second in PSNR (dB), for each named pair of rows that are there."""
@@ -118,15 +114,14 @@ class Comparison:
             for label, runs in self.rows.items() for run, value in zip(runs, self.values(label), strict=True)
         ])  # fmt: skip
 
-    def history(self, columns: Sequence[str] = ("loss", "published_loss", "psnr")) -> pd.DataFrame:
-        """One line an epoch of a run: row, seed, images, and the columns of `Run.history` asked for."""
-        parts = [run.history[["images", *columns]].assign(row=label, seed=run.spec.seed)
+    def history(self) -> pd.DataFrame:
+        """One line an epoch of a run: row, seed, images, loss, published_loss and psnr (dB)."""
+        columns = ["images", "loss", "published_loss", "psnr"]
+        parts = [run.history[columns].assign(row=label, seed=run.spec.seed)
                  for label, runs in self.rows.items() for run in runs]  # fmt: skip
-        return (
-            pd.concat(parts, ignore_index=True)
-            if parts
-            else pd.DataFrame(columns=["row", "seed", "images", *columns])
-        )
+        if not parts:
+            return pd.DataFrame(columns=[*columns, "row", "seed"])
+        return pd.concat(parts, ignore_index=True)
 
     @property
     def images(self) -> int:
@@ -213,23 +208,21 @@ def _same_weights(network: str, options_a, options_b, seed: int) -> bool:
     )
 
 
-def psnr_difference(runs_a: Sequence, runs_b: Sequence, photo) -> Interval:
-    """Return the difference in mean PSNR (dB) of two lists of runs judged on the same validation images.
+def value_of(run, metric: str = "psnr") -> float:
+    """Return a metric of a run: mean PSNR (dB), or another key of `Run.metrics`."""
+    return float(run.psnr.mean()) if metric == "psnr" else run.metrics[metric]
 
-    `partners` says which runs are compared and whether they are paired. `photo` (N,) numbers the photograph
-    of each validation image.
+
+def difference_of(runs_a: Sequence, runs_b: Sequence, photo, metric: str = "psnr") -> Interval:
+    """Return the difference in a metric of two lists of runs judged on the same validation images.
+
+    That in mean PSNR (dB) is over seeds and photographs (`photo` (N,) numbers each image's), that in a loss
+    over seeds only. `partners` says which runs are compared and whether they are paired.
     """
     runs_a, runs_b, together = partners(runs_a, runs_b)
-    a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
-    return crossed(a, b, photo=photo, paired=together)
-
-
-def loss_difference(runs_a: Sequence, runs_b: Sequence, metric: str = "published_loss") -> Interval:
-    """Return the difference in a loss of two lists of runs, paired as `psnr_difference` pairs them.
-
-    Over seeds only.
-    """
-    runs_a, runs_b, together = partners(runs_a, runs_b)
+    if metric == "psnr":
+        a, b = (np.stack([run.psnr for run in runs]) for runs in (runs_a, runs_b))
+        return crossed(a, b, photo=photo, paired=together)
     a, b = ([run.metrics[metric] for run in runs] for runs in (runs_a, runs_b))
     return (paired if together else welch)(a, b)
 

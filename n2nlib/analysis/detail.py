@@ -57,10 +57,8 @@ class ErrorByDetail:
 
     def contrast(self, name: str) -> Interval:
         """Return TNet's gain (dB) over a filter in the most detailed fifth minus that in the flattest."""
-        detailed, flat = (
-            gain(self.sums[name], self.sums["TNet"], self.pixels, which) for which in (DETAILED, FLAT)
-        )
-        return _crossed(detailed - flat)
+        sums = self.sums[name], self.sums["TNet"], self.pixels
+        return _crossed(gain(*sums, DETAILED) - gain(*sums, FLAT))
 
     def gains(self, name: str = "gaussian") -> dict[str, Interval]:
         """Return the numbers that the ledger keeps: the gain in both fifths and their difference.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from n2nlib.analysis import intervals, measurements
+from n2nlib.analysis import measurements
 from n2nlib.analysis.comparison import Comparison, validation_sample
-from n2nlib.analysis.intervals import Interval
+from n2nlib.analysis.intervals import Interval, crossed, over_photographs
 from n2nlib.errors import MissingPackage
 from n2nlib.evaluation import classical
 
@@ -25,10 +25,8 @@ def measured(study: Study, name: str) -> dict[str, Any]:
     A slow filter sees `profile.slow` images. Raises MissingPackage for a filter whose package is not
     installed.
     """
-    size = study.profile
-    return study.measure(
-        measurements.tuned_filter, name=name, pairs=size.slow if classical.find(name).slow else size.n_val
-    )
+    pairs = study.profile.slow if classical.find(name).slow else study.profile.n_val
+    return study.measure(measurements.tuned_filter, name=name, pairs=pairs)
 
 
 def tuned(study: Study, name: str) -> dict[str, Any]:
@@ -43,15 +41,10 @@ class Filters:
     it could not be measured. `photo` (N,) numbers the photograph of each validation image.
     """
 
-    def __init__(
-        self, found: Mapping[str, Mapping], absent: Mapping[str, str], photo, *, photos_known: bool = True
-    ):
-        self.found, self.absent, self.photo, self.photos_known = (
-            dict(found),
-            dict(absent),
-            np.asarray(photo),
-            photos_known,
-        )
+    def __init__(self, found: Mapping[str, Mapping], absent: Mapping[str, str], photo, *,
+                 photos_known: bool = True):  # fmt: skip
+        self.found, self.absent = dict(found), dict(absent)
+        self.photo, self.photos_known = np.asarray(photo), photos_known
 
     @classmethod
     def of(cls, study: Study) -> Filters:
@@ -105,24 +98,18 @@ class Filters:
 
     def mean(self, name: str) -> Interval:
         """Return a filter's mean PSNR (dB) with its interval over photographs."""
-        return self._over_photographs(self.psnr(name))
+        return over_photographs(self.psnr(name), self.photo)
 
     def difference(self, a: str, b: str) -> Interval:
         """Return the mean PSNR (dB) of one filter minus another's, with its interval over photographs."""
-        return self._over_photographs(self.psnr(a) - self.psnr(b)).signed()
+        return over_photographs(self.psnr(a) - self.psnr(b), self.photo).signed()
 
-    def gains(self, networks: Comparison, label: str = "TNet") -> dict[str, Interval]:
-        """Return name -> PSNR (dB) of a row of networks minus the filter's, over seeds and photographs.
-
-        Empty without the row.
-        """
-        if label not in networks.rows:
+    def gains(self, networks: Comparison) -> dict[str, Interval]:
+        """Return name -> PSNR (dB) of TNet minus the filter's, over seeds and photographs; empty without."""
+        if "TNet" not in networks.rows:
             return {}
-        runs = np.stack([run.psnr for run in networks.rows[label]])  # (seeds, images)
-        return {
-            name: intervals.crossed(runs - self.psnr(name), photo=self.photo).signed()
-            for name in self.compared
-        }
+        runs = np.stack([run.psnr for run in networks.rows["TNet"]])  # (seeds, images)
+        return {name: crossed(runs - self.psnr(name), photo=self.photo).signed() for name in self.compared}
 
     @property
     def numbers(self) -> dict[str, dict]:
@@ -142,16 +129,8 @@ class Filters:
     @property
     def sample(self) -> str:
         """What the filters were tuned and measured on, for a caption."""
-        pairs = self.found["noisy"]["pairs"]
-        return (
-            f"Tuned on {pairs:,} noisy training pairs, measured on "
-            f"{validation_sample(self.photo, self.photos_known)}."
-        )
+        pairs, images = self.found["noisy"]["pairs"], validation_sample(self.photo, self.photos_known)
+        return f"Tuned on {pairs:,} noisy training pairs, measured on {images}."
 
     #: Filters have no seeds to pair; a caption asks for it.
     pairing = ""
-
-    def _over_photographs(self, values: np.ndarray) -> Interval:
-        return intervals.cluster_bootstrap(
-            lambda i: values[i].mean(), self.photo[: len(values)], np.random.default_rng(0)
-        )

@@ -53,11 +53,8 @@ class Transfer:
     @property
     def losses(self) -> dict[tuple[str, str], Interval]:
         """(trained on, judged on) -> PSNR (dB) minus that of networks trained on those data."""
-        return {
-            (source, target): d
-            for target, rows in self.targets.items()
-            for source, d in rows.differences().items()
-        }
+        return {(source, target): d for target, rows in self.targets.items()
+                for source, d in rows.differences().items()}  # fmt: skip
 
     @property
     def sample(self) -> str:
@@ -117,21 +114,14 @@ class WholePhotographs:
     training images that each network saw; pictures: arrays of `measurements.whole_pictures`.
     """
 
-    def __init__(
-        self,
-        found: Mapping | None = None,
-        *,
-        filters: Sequence[str] = (),
-        networks: Sequence[str] = (),
-        dataset: str = "",
-        images: int = 0,
-        pictures: Mapping[str, np.ndarray] | None = None,
-    ):
+    def __init__(self, found: Mapping | None = None, *, filters: Sequence[str] = (),
+                 networks: Sequence[str] = (), dataset: str = "", images: int = 0,
+                 pictures: Mapping[str, np.ndarray] | None = None):  # fmt: skip
         found = found or {"shapes": {}, "arrays": {}}
         self.shapes = {int(cell): np.array(sizes) for cell, sizes in found["shapes"].items() if sizes}
         self.methods, self.networks = ["noisy", *filters, *networks], list(networks)
         self.dataset, self.images, self.pictures = dataset, images, pictures or {}
-        self._arrays = found.get("arrays", {})
+        self._arrays = found["arrays"]
 
     def __bool__(self) -> bool:
         return bool(self.shapes)
@@ -159,15 +149,10 @@ class WholePhotographs:
     @property
     def frame(self) -> pd.DataFrame:
         """One line for each method and cell: mean PSNR minus the noisy image's (`gain`, dB) and mean SSIM."""
-        return pd.DataFrame([
-            {
-                "cell": cell,
-                "method": method,
-                "gain": self.values(cell, method).mean() - self.values(cell, "noisy").mean(),
-                "ssim": self.values(cell, method, "ssim").mean(),
-            }
-            for method in self.methods for cell in self.cells
-        ])  # fmt: skip
+        lines = [(cell, method, self.values(cell, method).mean() - self.values(cell, "noisy").mean(),
+                  self.values(cell, method, "ssim").mean())
+                 for method in self.methods for cell in self.cells]  # fmt: skip
+        return pd.DataFrame(lines, columns=["cell", "method", "gain", "ssim"])
 
     @property
     def sample(self) -> str:
@@ -197,11 +182,6 @@ def whole_photographs(
     except ReportError as why:
         study.absent(f"Whole photographs were not measured: {_without_path(why, study)}")
         return WholePhotographs()
-    return WholePhotographs(
-        found,
-        filters=[find(name).title for name in filters],
-        networks=[name for name, row in runs.items() if row],
-        dataset=label(where.name),
-        images=rows.images,
-        pictures=pictures,
-    )
+    titles, trained = [find(name).title for name in filters], [name for name, row in runs.items() if row]
+    return WholePhotographs(found, filters=titles, networks=trained, dataset=label(where.name),
+                            images=rows.images, pictures=pictures)  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from n2nlib.analysis.intervals import FEWEST, Interval, cluster_bootstrap, crossed
+from n2nlib.analysis.intervals import FEWEST, Interval, crossed, over_photographs
 from n2nlib.evaluation import saliency
 
 #: Statistic as the ledger names it -> the arrays it is made of, and how.
@@ -116,19 +116,18 @@ class ImageStatistics:
 
         `n` is that of `Interval`: seeds or photographs; `low` and `high` are None for fewer than three.
         """
-        values = self.values(label, statistic)
         images = self.images(label, statistic)
-        found = average(values, self.found[label]["photo"], logs=statistic not in SHARES) if images else None
-        return found.to_dict() | {"images": images} if found is not None else None
+        if not images:
+            return None
+        values, photo = self.values(label, statistic), self.found[label]["photo"]
+        return average(values, photo, logs=statistic not in SHARES).to_dict() | {"images": images}
 
     def told(self, label: str, statistic: str) -> str:
         """Return the average and its images in words."""
         images = self.images(label, statistic)
-        return (
-            f"{self.average(label, statistic).value:.3f} over {images} images"
-            if images
-            else "no image qualifies"
-        )
+        if not images:
+            return "no image qualifies"
+        return f"{self.average(label, statistic).value:.3f} over {images} images"
 
 
 def average(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> Interval:
@@ -145,12 +144,5 @@ def average(values: np.ndarray, photo: np.ndarray, *, logs: bool = False) -> Int
     if len(values) >= FEWEST and len(np.unique(photo)) >= FEWEST:
         found = crossed(values, photo=photo)
     else:
-        one = values.mean(0)
-        generator = np.random.default_rng(
-            0
-        )  # the same draws for every row of a table, so that rows can be compared
-        found = cluster_bootstrap(lambda index: one[index].mean(), photo, generator)
-    if not logs:
-        return found
-    low, high = (None, None) if found.low is None else (math.exp(found.low), math.exp(found.high))
-    return Interval(math.exp(found.value), low, high, found.n, found.method, df=found.df)
+        found = over_photographs(values.mean(0), photo)
+    return found.mapped(math.exp) if logs else found

@@ -65,6 +65,11 @@ class Interval:
     def __str__(self) -> str:
         return format(self)
 
+    @property
+    def whiskers(self) -> list[list[float]] | None:
+        """The distances of both ends from the value, as matplotlib's `xerr` or `yerr`."""
+        return [[self.value - self.low], [self.high - self.value]] if self else None
+
     def holds(self, x: float) -> bool:
         """Whether x is inside; false without an interval."""
         return self.low is not None and bool(self.low <= x <= self.high)
@@ -78,16 +83,13 @@ class Interval:
         return None if self.se is None else float(sps.t.cdf(_standardise(self.value - x, self.se), self.df))
 
     def to_dict(self) -> dict:
-        """Return plain JSON values, as `claims.interval_of` reads them."""
-        return {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "n": self.n,
-            "method": self.method,
-            "se": self.se,
-            "df": self.df,
-        }
+        """Return plain JSON values, as `Evidence.number` reads them."""
+        return {name: getattr(self, name) for name in ("value", "low", "high", "n", "method", "se", "df")}
+
+    def mapped(self, function: Callable[[float], float]) -> Interval:
+        """Return the interval of an increasing function of the quantity, without a standard error."""
+        ends = [None if x is None else function(x) for x in (self.value, self.low, self.high)]
+        return Interval(*ends, self.n, self.method, df=self.df)
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     x = _values(values)
     if len(x) < FEWEST:
         return Interval(float(x.mean()), None, None, len(x), "mean")
-    return _student(x.mean(), x.std(ddof=1) / np.sqrt(len(x)), len(x) - 1, len(x), "Student t", confidence)
+    return student(x.mean(), x.std(ddof=1) / np.sqrt(len(x)), len(x) - 1, len(x), "Student t", confidence)
 
 
-def welch(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Interval:
+def welch(a: Sequence[float], b: Sequence[float]) -> Interval:
     """Return mean(a) - mean(b) with Welch's interval, for samples that are not paired."""
     a, b = _values(a), _values(b)
     n, value = min(len(a), len(b)), a.mean() - b.mean()
@@ -167,7 +169,7 @@ def welch(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> I
         return Interval(float(value), None, None, n, "difference of means")
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     df = _satterthwaite([(va, len(a) - 1), (vb, len(b) - 1)])
-    return _student(value, np.sqrt(va + vb), df, n, "Welch t", confidence)
+    return student(value, np.sqrt(va + vb), df, n, "Welch t")
 
 
 def paired(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -179,10 +181,10 @@ def paired(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> 
     if len(a) != len(b):
         raise ReportError(f"paired() got {len(a)} and {len(b)} values: pair each seed with itself.")
     interval = mean_interval(a - b, confidence)
-    return Interval(**{**interval.to_dict(), "method": "paired t" if interval else "mean difference"})
+    return replace(interval, method="paired t" if interval else "mean difference")
 
 
-def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95) -> Interval:
+def crossed(a, b=None, *, photo, paired: bool = False) -> Interval:
     """Return mean(a) - mean(b) over seeds crossed with photographs (b None: mean(a)).
 
     a (n_a, N) and b (n_b, N) hold PSNR (dB) per seed and image, `photo` (N,) the photograph of each
@@ -198,10 +200,6 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
     arms = [a]
     if b is not None:
         b = np.atleast_2d(np.asarray(b, float))
-        if paired and a.shape != b.shape:
-            raise ReportError(
-                f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each seed with itself."
-            )
         arms = [a - b] if paired else [a, b]
     photo = np.unique(np.asarray(photo), return_inverse=True)[1]
     if any(arm.shape[1] != len(photo) for arm in arms):
@@ -229,15 +227,11 @@ def crossed(a, b=None, *, photo, paired: bool = False, confidence: float = 0.95)
     variance = max(over_seeds + over_photos - interaction, over_seeds, over_photos)
     terms = [*parts, (over_photos, photos - 1), (interaction, (n - 1) * (photos - 1))]
     df = _satterthwaite(terms, variance, least=min(n, photos) - 1)
-    return _student(value, np.sqrt(variance), df, n, "crossed t, seeds x photographs", confidence)
+    return student(value, np.sqrt(variance), df, n, "crossed t, seeds x photographs")
 
 
 def cluster_bootstrap(
-    statistic: Callable[[np.ndarray], float],
-    cluster,
-    generator: np.random.Generator,
-    draws: int = 1_000,
-    confidence: float = 0.95,
+    statistic: Callable[[np.ndarray], float], cluster, generator: np.random.Generator, draws: int = 1_000
 ) -> Interval:
     """Return `statistic(index)` on all data, with an interval from resampling whole clusters.
 
@@ -256,7 +250,14 @@ def cluster_bootstrap(
     ]
     # The bootstrap's variance of k clusters is short by (k - 1) / k.
     se = np.std(resampled, ddof=1) * np.sqrt(k / (k - 1))
-    return _student(value, se, k - 1, k, "cluster bootstrap over photographs", confidence)
+    return student(value, se, k - 1, k, "cluster bootstrap over photographs")
+
+
+def over_photographs(values: np.ndarray, photo: np.ndarray) -> Interval:
+    """Return the mean of one value for each of the first images with its interval over photographs."""
+    # The same draws for every row of a table, so that rows can be compared.
+    generator = np.random.default_rng(0)
+    return cluster_bootstrap(lambda index: values[index].mean(), photo[: len(values)], generator)
 
 
 def equivalence(interval: Interval, margin: float) -> float | None:
@@ -314,18 +315,14 @@ class SpreadRatio(Interval):
         return None if self.low is None else float(sps.f.sf((self.value / x) ** 2, *self.dfs))
 
 
-def spread_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> SpreadRatio:
-    """Return sd(a) / sd(b) of one value per seed.
-
-    NaN, without an interval, where one has fewer than two values.
-    """
+def spread_ratio(a: Sequence[float], b: Sequence[float]) -> SpreadRatio:
+    """Return sd(a) / sd(b) of one value per seed, at least two of each."""
     a, b = _values(a), _values(b)
-    n = min(len(a), len(b))
-    value = float(a.std(ddof=1) / b.std(ddof=1)) if n > 1 else float("nan")
+    n, value = min(len(a), len(b)), float(a.std(ddof=1) / b.std(ddof=1))
     if n < FEWEST:
         return SpreadRatio(value, None, None, n, "F")
     dfs = len(a) - 1, len(b) - 1
-    low, high = (value / np.sqrt(sps.f.ppf(0.5 + side * confidence / 2, *dfs)) for side in (1, -1))
+    low, high = value / np.sqrt(sps.f.ppf((0.975, 0.025), *dfs))
     return SpreadRatio(value, float(low), float(high), n, "F over seeds", dfs=dfs)
 
 
@@ -336,11 +333,11 @@ def _values(values: Sequence[float]) -> np.ndarray:
     return x
 
 
-def _student(value, se, df, n, method, confidence) -> Interval:
+def student(value, se, df, n, method, confidence=0.95) -> Interval:
+    """Return a value with Student's t interval from its standard error and degrees of freedom."""
     half = sps.t.ppf(0.5 + confidence / 2, df) * se
-    return Interval(
-        float(value), float(value - half), float(value + half), int(n), method, float(se), float(df)
-    )
+    value, low, high, se, df = map(float, (value, value - half, value + half, se, df))
+    return Interval(value, low, high, int(n), method, se, df)
 
 
 def _standardise(distance: float, se: float) -> float:

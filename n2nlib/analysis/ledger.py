@@ -17,18 +17,9 @@ import pandas as pd
 
 from n2nlib import experiments, paper, paths
 from n2nlib.agreement import agree, rounded
-from n2nlib.analysis import measurements
+from n2nlib.analysis import claims, measurements
 from n2nlib.analysis.claim_words import condition, number_format
-from n2nlib.analysis.claims import (
-    CONTRADICTED,
-    DIRECTION,
-    LISTED,
-    NOT_REPRODUCED,
-    REPRODUCED,
-    VERDICTS,
-    Evidence,
-    Judged,
-)
+from n2nlib.analysis.claims import Evidence, Judged
 from n2nlib.analysis.intervals import Interval, printed
 from n2nlib.analysis.verdicts import judge
 from n2nlib.errors import ReportError
@@ -36,11 +27,11 @@ from n2nlib.paper import Claim
 from n2nlib.profiles import Profile, profile
 
 #: A verdict as the answer to a question of our own, which the paper does not claim.
-OWN = {v: v for v in VERDICTS} | {
-    REPRODUCED: "yes",
-    DIRECTION: "yes, by another amount",
-    NOT_REPRODUCED: "not decided",
-    CONTRADICTED: "no",
+OWN = {
+    claims.REPRODUCED: "yes",
+    claims.DIRECTION: "yes, by another amount",
+    claims.NOT_REPRODUCED: "not decided",
+    claims.CONTRADICTED: "no",
 }
 
 #: Raised when claims.json means something else than before.
@@ -60,7 +51,7 @@ class Ledger:
     @property
     def paper(self) -> list[Judged]:
         """The paper's claims that a test could judge, without those that are listed only."""
-        return [j for j in self.judged if not j.claim.own and j.verdict != LISTED]
+        return [j for j in self.judged if not j.claim.own and j.verdict != claims.LISTED]
 
     def of(self, verdict: str) -> list[Judged]:
         """Return the paper's claims that got one verdict."""
@@ -101,15 +92,10 @@ def gather(dataset, size: Profile, store, folder: Path) -> Evidence:
     """
     rows = experiments.judged(size, dataset.fingerprint)
     runs = {label: [store.get(s) for s in specs if store.has(s)] for label, specs in rows.items()}
-    images = validation_images(dataset, store)
+    images = measurements.validation_images.stored(store, dataset=dataset)["arrays"]
     return Evidence({label: found for label, found in runs.items() if found}, numbers(folder),
                     images["noisy"], images["photo"], size.n_train * size.epochs,
                     authors_data=getattr(dataset, "authentic", False))  # fmt: skip
-
-
-def validation_images(dataset, store) -> dict:
-    """Return the arrays of `measurements.validation_images`."""
-    return measurements.validation_images.stored(store, dataset=dataset)["arrays"]
 
 
 def numbers(folder: Path) -> dict:
@@ -159,7 +145,7 @@ def table(judged: list[Judged]) -> pd.DataFrame:
             "paper": _cell(j.claim.published, j.claim),
             "ours": _cell(j.ours, j.claim),
             "unit": "" if j.claim.kind == "count" and j.claim.b else j.claim.unit,
-            "verdict": OWN[j.verdict] if j.claim.own else j.verdict,
+            "verdict": OWN.get(j.verdict, j.verdict) if j.claim.own else j.verdict,
         }
         for j in judged
     ], dtype=object)  # fmt: skip

@@ -69,7 +69,7 @@ def measurement(kind: str, version: int = 1, *, explicit: bool = False) -> Calla
 
 def identity(value: Any) -> Any:
     """Return what names a value in a measurement's identity."""
-    if isinstance(value, Run) or hasattr(value, "id"):  # a run, or a network made from one
+    if hasattr(value, "id"):  # a run, or a network made from one
         return value.id
     if isinstance(value, Dataset):
         return value.fingerprint

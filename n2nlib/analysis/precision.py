@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n2nlib.analysis import intervals
-from n2nlib.analysis.intervals import Interval
+from n2nlib.analysis.intervals import FEWEST, Interval, paired
 from n2nlib.runs.store import RunStore
 from n2nlib.spec import RunSpec
 
@@ -24,17 +23,10 @@ def precision_effects(store: RunStore, precisions: Sequence[str] = ("bf16",)) ->
     out = []
     for kind in sorted(kinds, key=lambda kind: (kind.images, described(kind))):
         for precision in precisions:
-            both = [found for found in kinds[kind].values() if {"fp32", precision} <= set(found)]
-            if len(both) >= intervals.FEWEST:
-                out.append(
-                    (
-                        kind,
-                        precision,
-                        intervals.paired(
-                            [b[precision] for b in both], [b["fp32"] for b in both], confidence=0.9
-                        ),
-                    )
-                )
+            both = [(found[precision], found["fp32"]) for found in kinds[kind].values()
+                    if {"fp32", precision} <= found.keys()]  # fmt: skip
+            if len(both) >= FEWEST:
+                out.append((kind, precision, paired(*zip(*both, strict=True), confidence=0.9)))
     return out
 
 

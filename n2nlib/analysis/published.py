@@ -50,17 +50,14 @@ def misprinted() -> dict[str, tuple[float, float]]:
     """Return the rows whose runs average to another number than Table 2 prints: mean (dB), printed."""
     means = {row: float(np.mean(values)) for row, values in _psnr().items()}
     printed = paper.table2().psnr
-    return {
-        row: (mean, printed[row]) for row, mean in means.items() if abs(round(mean, 2) - printed[row]) > 0.001
-    }
+    return {row: (mean, printed[row]) for row, mean in means.items()
+            if abs(round(mean, 2) - printed[row]) > 0.001}  # fmt: skip
 
 
 def _psnr() -> dict[str, Sequence[float]]:
     known = {row: paper.value(f"seeds.{row}") for row in ("UNet", "TNet", "TNet+L1", "TNet+BN")}
     table = paper.table2()
-    return known | {
-        row: _spread(table.psnr[row], table.psnr_sd[row]) for row in table.index if row not in known
-    }
+    return {row: _spread(table.psnr[row], table.psnr_sd[row]) for row in table.index} | known
 
 
 def _spread(mean: float, sd: float) -> list[float]:

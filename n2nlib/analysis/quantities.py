@@ -13,15 +13,8 @@ from torch import optim
 
 from n2nlib import paper
 from n2nlib.analysis.claims import Evidence, count, network, work
-from n2nlib.analysis.comparison import loss_difference, partners, psnr_difference
-from n2nlib.analysis.intervals import (
-    FEWEST,
-    Interval,
-    crossed,
-    mean_interval,
-    spread_ratio,
-    welch,
-)
+from n2nlib.analysis.comparison import difference_of, partners, value_of
+from n2nlib.analysis.intervals import FEWEST, Interval, crossed, mean_interval, spread_ratio, welch
 from n2nlib.models.summary import trace
 from n2nlib.paper import Claim
 
@@ -97,9 +90,10 @@ def _sides(interval: Interval, above: float | None, below: float | None) -> tupl
 
 def measure(claim: Claim, evidence: Evidence) -> Measured:
     """Measure a claim's quantity; where that cannot be done, `missing` says why."""
-    kinds = {"difference": _runs, "amount": _runs, "level": _runs, "best": _best, "spread": _spreads,
-             "cost": _costs, "number": _number, "count": _count,
-             "statement": lambda claim, _: Measured(claim)}  # fmt: skip
+    if claim.kind == "statement":
+        return Measured(claim)
+    kinds = dict.fromkeys(paper.OF_RUNS, _runs)
+    kinds |= {"best": _best, "spread": _spreads, "cost": _costs, "number": _number, "count": _count}
     return kinds[claim.kind](claim, evidence)
 
 
@@ -130,29 +124,21 @@ def _runs(claim: Claim, evidence: Evidence) -> Measured:
     if not claim.b:
         # Only training varies: a level is decided on the authors' own validation set, whose mean is what they
         # print.
-        values = [_value(run, claim.metric) for run in a]
+        values = [value_of(run, claim.metric) for run in a]
         return _of_runs(claim, mean_interval(values), values, a)
     return _difference(claim, a, evidence.runs[claim.b], evidence)
 
 
 def _difference(claim: Claim, a: Sequence, b: Sequence, evidence: Evidence) -> Measured:
-    ours = (
-        psnr_difference(a, b, evidence.photo)
-        if claim.metric == "psnr"
-        else loss_difference(a, b, claim.metric)
-    )
+    ours = difference_of(a, b, evidence.photo, claim.metric)
     a, b, _ = partners(a, b)
-    values = [_value(x, claim.metric) - _value(y, claim.metric) for x, y in zip(a, b, strict=False)]
+    values = [value_of(x, claim.metric) - value_of(y, claim.metric) for x, y in zip(a, b, strict=False)]
     return _of_runs(claim, ours, values, a, b)
 
 
 def _of_runs(claim: Claim, ours: Interval, values, *rows: Sequence) -> Measured:
     spread = float(np.std(values, ddof=1)) if len(values) >= FEWEST else None
     return Measured(claim, ours, ours, values=tuple(values), spread=spread, images=_images(*rows))
-
-
-def _value(run, metric: str) -> float:
-    return float(run.psnr.mean()) if metric == "psnr" else run.metrics[metric]
 
 
 def _best(claim: Claim, evidence: Evidence) -> Measured:
@@ -178,7 +164,7 @@ def _spreads(claim: Claim, evidence: Evidence) -> Measured:
     a, b = evidence.runs[claim.a], evidence.runs[claim.b]
     if min(len(a), len(b)) < 2:
         return Measured(claim, missing="a standard deviation needs two runs of each network")
-    ours = spread_ratio(*([_value(run, "psnr") for run in row] for row in (a, b)))
+    ours = spread_ratio(*([value_of(run) for run in row] for row in (a, b)))
     return Measured(claim, ours, ours, images=_images(a, b))
 
 
@@ -188,7 +174,7 @@ def _costs(claim: Claim, evidence: Evidence) -> Measured:
     rows = {row: evidence.runs[row] for row in (claim.a, claim.b)}
     a, b = cost(rows, claim.metric).values()
     log = welch(np.log(a), np.log(b))
-    return Measured(claim, exponential(log), log, images=_images(*rows.values()))
+    return Measured(claim, log.mapped(math.exp), log, images=_images(*rows.values()))
 
 
 def cost(rows: dict[str, Sequence], metric: str) -> dict[str, list[float]]:
@@ -226,21 +212,10 @@ def _number(claim: Claim, evidence: Evidence) -> Measured:
     found = [evidence.number(name) for name in (claim.number, claim.also) if name]
     if None in found:
         return Measured(claim, missing=f"the chapter that measures {claim.number} has not run")
-    ours, tested = found[0], _with_error(logarithm(found[0]) if claim.scale == "log" else found[0])
+    ours = found[0]
+    tested = _with_error(ours.mapped(math.log) if claim.scale == "log" else ours)
     also = _with_error(found[1]) if claim.also else None
     return Measured(claim, ours, tested, also, images=evidence.images)
-
-
-def logarithm(interval: Interval) -> Interval:
-    """Return the interval of the logarithm, without a standard error."""
-    ends = [None if x is None else math.log(x) for x in (interval.value, interval.low, interval.high)]
-    return Interval(*ends, interval.n, interval.method, df=interval.df)
-
-
-def exponential(log: Interval) -> Interval:
-    """Return the interval of a ratio from that of its logarithm."""
-    ends = [None if x is None else math.exp(x) for x in (log.value, log.low, log.high)]
-    return Interval(*ends, log.n, log.method, df=log.df)
 
 
 def _with_error(interval: Interval) -> Interval:
@@ -270,7 +245,7 @@ def _adam(name: str):
     return inspect.signature(optim.Adam).parameters[name].default
 
 
-def adam_bound() -> float:
+def adam_bound(_row: str) -> float:
     """Return the largest step of Adam over its learning rate, for default moments.
 
     Kingma and Ba 2015, section 2.1.
@@ -287,5 +262,5 @@ COUNTS = {
     "max_pools": _steps("max pooling"),
     "embedding": lambda row: min(math.prod(step.shape) for step in trace(network(row))),
     "adam_rate": lambda _: paper.value("training.lr") / _adam("lr"),
-    "adam_bound": lambda _: adam_bound(),
+    "adam_bound": adam_bound,
 }

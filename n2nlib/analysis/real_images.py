@@ -8,7 +8,7 @@ its PSNR on the whole set.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from scipy import stats as sps
 
 from n2nlib import experiments, paper
 from n2nlib.analysis import measurements
-from n2nlib.analysis.intervals import FEWEST, Interval, MeanSD, seem_exchanged
+from n2nlib.analysis.intervals import FEWEST, Interval, MeanSD, seem_exchanged, student
 from n2nlib.analysis.measurements import measurement
 from n2nlib.data import Pairs, authors, measure
 from n2nlib.data.authors import COUNT, PublicPairs
@@ -108,9 +108,9 @@ class Noise:
     and the 2.5, 50 and 97.5 % quantiles over draws of rebuilt images; reason: why there is nothing.
     """
 
-    pairs: Mapping[str, Any]
-    rebuilt: Mapping[str, Any]
-    statistics: Mapping[str, tuple[float, np.ndarray]]
+    pairs: Mapping[str, Any] = field(default_factory=dict)
+    rebuilt: Mapping[str, Any] = field(default_factory=dict)
+    statistics: Mapping[str, tuple[float, np.ndarray]] = field(default_factory=dict)
     reason: str = ""
 
     def __bool__(self) -> bool:
@@ -129,9 +129,9 @@ def noise(study: Study, rebuilt: Mapping[str, Any]) -> Noise:
         pairs = study.measure(measurements.noise, dataset=PublicPairs())
         real = study.measure(noise_of_a_few, dataset=PublicPairs(), draws=1, **few)["arrays"]
     except DatasetError as error:
-        return Noise({}, rebuilt, {}, str(error))
+        return Noise(reason=str(error))
     if rebuilt["kurtosis"] is None or rebuilt["images"] < COUNT:
-        return Noise({}, rebuilt, {}, "The dataset has no noise, or fewer images than there are pairs.")
+        return Noise(reason="The dataset has no noise, or fewer images than there are pairs.")
     drawn = study.measure(noise_of_a_few, draws=DRAWS, **few)["arrays"]
     quantiles = {name: np.quantile(values, [0.025, 0.5, 0.975]) for name, values in drawn.items()}
     return Noise(pairs, rebuilt, {name: (float(real[name][0]), q) for name, q in quantiles.items()})
@@ -158,16 +158,9 @@ class Calibration:
     def of(cls, groups: pd.DataFrame) -> Calibration:
         """Take the columns `reported` and `on_pairs` of `data.authors.groups`."""
         on_pairs, apart = groups["on_pairs"], groups["reported"] - groups["on_pairs"]
-        slope = sps.linregress(on_pairs, groups["reported"])
-        return cls(
-            apart.mean(),
-            apart.std(ddof=1),
-            slope.stderr,
-            on_pairs.min(),
-            on_pairs.max(),
-            on_pairs.mean(),
-            len(groups),
-        )
+        slope_error = sps.linregress(on_pairs, groups["reported"]).stderr
+        places = on_pairs.min(), on_pairs.max(), on_pairs.mean()
+        return cls(apart.mean(), apart.std(ddof=1), slope_error, *places, len(groups))
 
     def outside(self, on_pairs: float) -> float:
         """Return how far (dB) a PSNR is below (negative) or above the calibrated range; 0 within."""
@@ -195,11 +188,8 @@ class Calibration:
             (of_seeds, n - 1),
         ]
         variance = sum(v for v, _ in terms)
-        df = float(variance**2 / sum(v**2 / d for v, d in terms))
-        half = float(sps.t.ppf(0.975, df) * np.sqrt(variance))
-        return Interval(
-            value, value - half, value + half, n, "calibrated, prediction", float(np.sqrt(variance)), df
-        )
+        se, df = np.sqrt(variance), variance**2 / sum(v**2 / d for v, d in terms)
+        return student(value, se, df, n, "calibrated, prediction")
 
 
 @dataclass(frozen=True)
@@ -233,10 +223,10 @@ class Levels:
     (seeds, images); record: `checkpoint_record`; reason: why there is nothing.
     """
 
-    rows: Mapping[str, Level]
-    released: Mapping[str, np.ndarray]
-    ours: Mapping[str, np.ndarray]
-    record: Mapping[str, Any]
+    rows: Mapping[str, Level] = field(default_factory=dict)
+    released: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ours: Mapping[str, np.ndarray] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
 
     def __bool__(self) -> bool:
@@ -263,12 +253,11 @@ def levels(study: Study) -> Levels:
 
     Only at the paper's size: the calibration is of trained networks.
     """
-    empty: tuple[dict, dict, dict, dict] = ({}, {}, {}, {})
     if study.spec().images < paper.images():
-        return Levels(*empty, "Levels on the authors' images are compared at the paper's size only.")
+        return Levels(reason="Levels on the authors' images are compared at the paper's size only.")
     table2 = study.compare(experiments.table2, reference="TNet")
     if table2.reference is None:
-        return Levels(*empty, "No run of TNet is stored.")
+        return Levels(reason="No run of TNet is stored.")
     runs = study.compare(experiments.learning_rates).rows | table2.rows
     try:
         on_pairs = {label: _psnr(study, row, PublicPairs()) for label, row in runs.items()}
@@ -278,11 +267,12 @@ def levels(study: Study) -> Levels:
         }
         record = study.measure(checkpoint_record, dataset=Released())
     except DatasetError as error:
-        return Levels(*empty, str(error))
+        return Levels(reason=str(error))
     ours = {"pairs": on_pairs["TNet"], "validation": np.stack([run.psnr for run in runs["TNet"]])}
     calibration, reference = Calibration.of(authors.groups()), ours["validation"].mean(axis=0)
-    rows = {label: _level(label, on_pairs[label], row, reference, calibration) for label, row in runs.items()}
-    return Levels({label: level for label, level in rows.items() if level}, released, ours, record)
+    rows = {label: _level(printed, on_pairs[label], row, reference, calibration)
+            for label, row in runs.items() if (printed := printed_level(label))}  # fmt: skip
+    return Levels(rows, released, ours, record)
 
 
 def _psnr(study: Study, runs: Sequence[Run | Released], where) -> np.ndarray:
@@ -290,11 +280,7 @@ def _psnr(study: Study, runs: Sequence[Run | Released], where) -> np.ndarray:
     return study.measure(measurements.transferred, runs=list(runs), **{"judged on": where})["arrays"]["psnr"]
 
 
-def _level(label: str, on_pairs, runs: Sequence[Run], reference, calibration: Calibration) -> Level | None:
-    """Return a row's level; None for a row that is not in the paper's tables."""
-    printed = printed_level(label)
-    if printed is None:
-        return None
+def _level(printed: MeanSD, on_pairs, runs: Sequence[Run], reference, calibration: Calibration) -> Level:
     seeds = on_pairs.mean(axis=1)
     apart = np.stack([run.psnr for run in runs]).mean(axis=0) - reference
     predicted = calibration.predict(seeds, float(apart.std(ddof=1)), len(apart))

@@ -114,11 +114,12 @@ def controls(tnet: Subjects) -> dict[str, list[Network]]:
     Before training, and with shuffled weights.
     """
     trained = [network for members in tnet.values() for network in members]
-    made = {
+    if not trained:
+        return {}
+    return {
         "TNet, untrained": [replace(network, untrained=True) for network in trained],
         "TNet, shuffled weights": [replace(network, shuffled=True) for network in trained],
     }
-    return {label: members for label, members in made.items() if members}
 
 
 def linear_filters(study) -> dict[str, list[Filter]]:
@@ -283,53 +284,38 @@ def rows(
 def per_image(study, what: Measurement, subjects: Subjects, n: int, **settings) -> ImageStatistics:
     """Measure the first n validation images (all, where there are fewer) for each subject and seed."""
     n = min(n, study.profile.n_val)
-    found = {
-        label: [study.measure(what, **subject.inputs, **settings, n=n)["arrays"] for subject in members]
-        for label, members in subjects.items()
-    }
-    return ImageStatistics(
-        {
-            label: {name: np.stack([f[name] for f in seeds]) for name in seeds[0] if name != "photo"}
-            | {"photo": seeds[0]["photo"]}
-            for label, seeds in found.items()
-        }
-    )
+    found = {}
+    for label, members in subjects.items():
+        seeds = [study.measure(what, **one.inputs, **settings, n=n)["arrays"] for one in members]
+        found[label] = {name: np.stack([arrays[name] for arrays in seeds]) for name in seeds[0]}
+        found[label]["photo"] = seeds[0]["photo"]
+    return ImageStatistics(found)
 
 
 def pictured(study, tnet: Subjects, n: int, **draws) -> dict[str, np.ndarray]:
     """Return the arrays of `pictures` for the first TNet; nothing without one."""
-    first = _first(tnet)
-    if first is None:
+    if not tnet:
         return {}
-    return study.measure(pictures, bundled=study.open_dataset("bundled"), network=first, n=n, **draws)[
-        "arrays"
-    ]
+    bundled = study.open_dataset("bundled")
+    return study.measure(pictures, bundled=bundled, network=_first(tnet), n=n, **draws)["arrays"]
 
 
 def row_pictures(
     study, tnet: Subjects, unet: Subjects, tuned: Subjects, n: int, half: int
 ) -> dict[str, np.ndarray]:
     """Return the arrays of `rows` for the first TNet, the first UNet, and filters; nothing without TNet."""
-    first = _first(tnet)
-    if first is None:
+    if not tnet:
         return {}
     parameters = {members[0].name: members[0].parameters for members in tuned.values()}
-    return study.measure(
-        rows,
-        bundled=study.open_dataset("bundled"),
-        network=first,
-        unet=_first(unet),
-        parameters=parameters,
-        pictures=n,
-        half=half,
-    )["arrays"]
+    arguments = {"network": _first(tnet), "unet": _first(unet), "parameters": parameters}
+    bundled = study.open_dataset("bundled")
+    return study.measure(rows, bundled=bundled, **arguments, pictures=n, half=half)["arrays"]
 
 
 def cascaded(study, tnet: Subjects, n: int, **draws) -> np.ndarray | None:
     """Return the mean over images of `cascade` for the first TNet, from 1 for no layer on: (layers + 1,2)."""
-    first = _first(tnet)
-    if first is None:
+    if not tnet:
         return None
     n = min(n, study.profile.n_val)
-    correlation = study.measure(cascade, network=first, n=n, **draws)["arrays"]["correlation"]
+    correlation = study.measure(cascade, network=_first(tnet), n=n, **draws)["arrays"]["correlation"]
     return np.concatenate([np.ones((1, 2)), np.nanmean(correlation, axis=2)])

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from n2nlib import paper
-from n2nlib.analysis.claim_words import bounds, came_from, describe, p_text, value_text
+from n2nlib.analysis.claim_words import bounds, came_from, describe, least_text, p_text, value_text
 from n2nlib.analysis.claims import (
     COMPATIBLE,
     CONTRADICTED,
@@ -47,10 +47,9 @@ def judge(evidence: Evidence, claims: Sequence[Claim] | None = None) -> list[Jud
     """Judge every claim (or those given), adjusting for how many are tested at once."""
     measured = [measure(claim, evidence) for claim in (paper.claims() if claims is None else claims)]
     tested = [i for i, m in enumerate(measured) if _testable(m, evidence)]
-    p = _adjusted(measured, tested)
-    strict = _adjusted(measured, tested, strict=True)
-    return [_verdict(m, _Test(p[i], strict[i], len(tested)) if i in p else None, evidence)
-            for i, m in enumerate(measured)]  # fmt: skip
+    p, strict = (holm([min(measured[i].sides(strict)) for i in tested]) for strict in (False, True))
+    tests = {i: _Test(*both, len(tested)) for i, *both in zip(tested, p, strict, strict=True)}
+    return [_verdict(m, tests.get(i), evidence) for i, m in enumerate(measured)]
 
 
 class _Test:
@@ -59,9 +58,8 @@ class _Test:
     def __init__(self, p: float, strict: float, tests: int):
         self.p, self.tests = p, tests
         self.decided = p < ALPHA
-        self.fragile = self.decided != (strict < ALPHA)
         self.text = f"adjusted {p_text(p)}"
-        if self.fragile:
+        if self.decided != (strict < ALPHA):
             self.text += f"; {p_text(strict)} with n - 1 degrees of freedom, so the verdict depends on these"
 
 
@@ -74,22 +72,18 @@ def _testable(m: Measured, evidence: Evidence) -> bool:
     return m.sides() is not None
 
 
-def _adjusted(measured: Sequence[Measured], tested: Sequence[int], strict: bool = False) -> dict[int, float]:
-    return dict(zip(tested, holm([min(measured[i].sides(strict)) for i in tested]), strict=True))
-
-
 def _verdict(m: Measured, test: _Test | None, evidence: Evidence) -> Judged:
     claim = m.claim
+    elsewhere = claim.kind == "level" and not evidence.authors_data
 
     def judged(verdict: str, why: str, ours: Interval | None = m.ours) -> Judged:
         return Judged(claim, ours, test and test.p, verdict, f"{why[0].upper()}{why[1:]}.", m.spread)
 
     if claim.kind == "statement":
         return judged(LISTED, claim.why)
-    if claim.metric == "published_loss" and claim.kind == "level" and not evidence.authors_data:
-        return judged(
-            NO_DATA, "a loss depends on the images, and the authors' training images are not public"
-        )
+    if claim.metric == "published_loss" and elsewhere:
+        why = "a loss depends on the images, and the authors' training images are not public"
+        return judged(NO_DATA, why)
     if m.missing:
         return judged(NO_RUN, m.missing)
     if claim.kind == "count":
@@ -97,11 +91,10 @@ def _verdict(m: Measured, test: _Test | None, evidence: Evidence) -> Judged:
     what = f"{m.what or describe(claim)} is {value_text(m.ours, claim)}{came_from(m)}"
     if not m.large_enough:
         needed = paper.images() if claim.size == "paper" else claim.size
-        return judged(
-            TOO_SMALL, f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on"
-        )
-    if claim.kind == "level" and not evidence.authors_data:
-        return judged(*_level(m, evidence.number(f"authors.level.{claim.a}"), evidence))
+        why = f"{what} after {m.images:,} training images; this claim is judged from {needed:,} on"
+        return judged(TOO_SMALL, why)
+    if elsewhere:
+        return judged(*_level(m, evidence))
     if test is None:
         if claim.size != "paper" and m.holds:
             return judged(DIRECTION, f"{what}: {bounds(claim)} each time, too few for an interval")
@@ -117,89 +110,63 @@ def _verdict(m: Measured, test: _Test | None, evidence: Evidence) -> Judged:
 
 def _tested(m: Measured, test: _Test, control: Interval | None) -> tuple[str, str]:
     """Return the verdict that an interval carries, and the reason."""
-    claim, value, where = m.claim, m.ours.value, bounds(m.claim)
+    claim, value, where, least = m.claim, m.ours.value, bounds(m.claim), m.claim.least
     support, against = m.sides()
+    upwards = claim.above is not None
     if not test.decided:
         if min(support, against) < ALPHA:
-            side = where if support < against else f"not {where}"
-            return (
-                NOT_REPRODUCED,
-                f"{side} on its own, but not after Holm's correction for {test.tests} tests ({test.text})",
-            )
-        return NOT_REPRODUCED, f"inconclusive on whether it is {where} ({test.text}){_excluded(m)}"
+            alone = where if support < against else f"not {where}"
+            why = f"{alone} on its own, but not after Holm's correction for {test.tests} tests ({test.text})"
+            return NOT_REPRODUCED, why
+        why = f"inconclusive on whether it is {where} ({test.text})"
+        if least is not None and (m.ours.high < least if upwards else m.ours.low > least):
+            why += f"; the interval excludes the {least:g} that the words are taken to mean"
+        return NOT_REPRODUCED, why
     if against < support:
         return CONTRADICTED, f"not {where}, unlike the claim ({test.text})"
     found = f"{where} ({test.text})"
-    if claim.least is not None and not _beyond(value, claim):
-        return DIRECTION, f"{found}, but not {_least(claim)}, which the words are taken to mean"
+    if least is not None and not (value > least if upwards else value < least):
+        return DIRECTION, f"{found}, but not {least_text(claim)}, which the words are taken to mean"
     if claim.control and not (control and control.low > 0):
         beside = "less than" if control and control.high < 0 else "not significantly more than"
         by = f" ({control:+z.3f})" if control is not None else ", which was not measured"
         return DIRECTION, f"{found}, but {beside} {claim.control_is}{by}"
     if claim.published is None or claim.kind in ("level", "amount"):
         return REPRODUCED, found
-    theirs = value_text(claim.published, claim)
+    theirs, margin = value_text(claim.published, claim), f"the margin of {claim.tolerance:g}"
     if abs(value - claim.published) <= claim.tolerance:
-        return REPRODUCED, f"{found}, and the paper's {theirs} is within the margin of {claim.tolerance:g}"
-    return (
-        DIRECTION,
-        f"{found}, but the paper's {theirs} is further away than the margin of {claim.tolerance:g}",
-    )
+        return REPRODUCED, f"{found}, and the paper's {theirs} is within {margin}"
+    return DIRECTION, f"{found}, but the paper's {theirs} is further away than {margin}"
 
 
-def _beyond(value: float, claim: Claim) -> bool:
-    return value > claim.least if claim.above is not None else value < claim.least
-
-
-def _least(claim: Claim) -> str:
-    return f"{'above' if claim.above is not None else 'below'} {claim.least:g}"
-
-
-def _excluded(m: Measured) -> str:
-    """Whether an inconclusive interval excludes the effect that the claim's words stand for."""
-    least = m.claim.least
-    out = least is not None and (m.ours.high < least if m.claim.above is not None else m.ours.low > least)
-    return f"; the interval excludes the {least:g} that the words are taken to mean" if out else ""
-
-
-def _level(m: Measured, predicted: Interval | None, evidence: Evidence) -> tuple[str, str, Interval | None]:
+def _level(m: Measured, evidence: Evidence) -> tuple[str, str, Interval | None]:
     """Judge a printed level by what the runs would reach on the authors' images."""
-    claim, name = m.claim, f"authors.level.{m.claim.a}"
+    published, name = m.claim.published, f"authors.level.{m.claim.a}"
+    predicted = evidence.number(name)
     if predicted is None:
-        far = (
-            "on the authors' public pairs this row is too far outside the calibrated range to "
-            "predict its level"
-        )
-        return (
-            NO_DATA,
-            far if name in evidence.numbers else "the level was not predicted for the authors' images",
-            m.ours,
-        )
+        why = "the level was not predicted for the authors' images"
+        if name in evidence.numbers:
+            why = ("on the authors' public pairs this row is too far outside the calibrated range to predict "
+                   "its level")  # fmt: skip
+        return NO_DATA, why, m.ours
     if not predicted:
-        return (
-            TOO_FEW,
-            f"{predicted:.2f} dB is predicted for the authors' images: too few for an interval",
-            predicted,
-        )
-    inside = predicted.holds(claim.published)
-    wider = (
-        ""
-        if evidence.numbers[name]["in_range"]
-        else ", wider because the row is outside the calibrated range"
-    )
+        why = f"{predicted:.2f} dB is predicted for the authors' images: too few for an interval"
+        return TOO_FEW, why, predicted
+    in_range = evidence.numbers[name]["in_range"]
+    wider = "" if in_range else ", wider because the row is outside the calibrated range"
+    verdict, side = (COMPATIBLE, "inside") if predicted.holds(published) else (INCOMPATIBLE, "outside")
     why = (
-        f"predicted for the authors' validation images {predicted:.2f} dB (95 % prediction "
-        f"interval{wider}); the paper's {claim.published:.2f} dB is {'inside' if inside else 'outside'}"
+        f"predicted for the authors' validation images {predicted:.2f} dB (95 % prediction interval{wider}); "
+        f"the paper's {published:.2f} dB is {side}"
     )
-    return (COMPATIBLE if inside else INCOMPATIBLE), why, predicted
+    return verdict, why, predicted
 
 
 def _counted(m: Measured) -> tuple[str, str]:
     claim, value = m.claim, m.ours.value
-    good = (
-        abs(value - claim.published) <= claim.tolerance
-        if claim.published is not None
-        else within(value, claim)
-    )
+    if claim.published is None:
+        good = within(value, claim)
+    else:
+        good = abs(value - claim.published) <= claim.tolerance
     why = f"{describe(claim)} is {value_text(m.ours, claim)}; {claim.why}"
     return (REPRODUCED if good else CONTRADICTED), why

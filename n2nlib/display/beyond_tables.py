@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from n2nlib.analysis.comparison import Comparison, psnr_difference
+from n2nlib.analysis.comparison import Comparison, difference_of
 from n2nlib.analysis.generalisation import Transfer, WholePhotographs
 
 
@@ -23,7 +23,7 @@ def data_sizes(noisy: Comparison, clean: Comparison, photo: np.ndarray) -> pd.Da
             "photographs": len(np.unique(np.sort(photo)[: int(label)])),
             "Noise2Noise (dB)": noisy.level(label),
             "Noise2Clean (dB)": clean.level(label),
-            "gap (dB)": psnr_difference(clean.rows[label], noisy.rows[label], noisy.photo).signed(),
+            "gap (dB)": difference_of(clean.rows[label], noisy.rows[label], noisy.photo).signed(),
             "n": len(noisy.rows[label]),
         }
         for label in (both if len(both) > 1 else ())

@@ -103,7 +103,6 @@ def test_a_selection_keeps_order_and_sample():
     rows = comparison({"TNet": runs((25.0,)), "L1": runs((24.5,)), "BN": runs((24.0,))})
     chosen = rows.select("BN", "TNet", "unknown")
     assert chosen.labels == ["BN", "TNet"] and chosen.reference == "TNet"
-    assert rows.select("BN", "L1", reference="L1").reference == "L1"
 
 
 def test_numbers_are_formatted_last():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats as sps
 
-from n2nlib.analysis.comparison import psnr_difference, same_start
+from n2nlib.analysis.comparison import difference_of, same_start
 from n2nlib.analysis.intervals import (
     Interval,
     MeanSD,
@@ -227,11 +227,11 @@ def test_equal_sets_of_seeds_are_compared_where_none_can_be_paired():
         row((24.0,), first=7, network="UNet"),
     )
     photo = np.arange(6)
-    assert psnr_difference(unet, tnet, photo).value == pytest.approx(25.6 - 25.1)
-    assert psnr_difference(later, tnet, photo).value == pytest.approx(24.0 - 25.4)
+    assert difference_of(unet, tnet, photo).value == pytest.approx(25.6 - 25.1)
+    assert difference_of(later, tnet, photo).value == pytest.approx(24.0 - 25.4)
 
 
-def test_psnr_difference_pairs_by_itself():
+def test_a_difference_in_psnr_pairs_by_itself():
     generator = np.random.default_rng(9)
     photo = np.repeat(np.arange(20), 2)
     start = generator.normal(0, 1, (5, 1))
@@ -249,10 +249,10 @@ def test_psnr_difference_pairs_by_itself():
             ("c", 0.0, {"network": "UNet"}),
         )
     }
-    close, wide = psnr_difference(runs["a"], runs["b"], photo), psnr_difference(runs["a"], runs["c"], photo)
+    close, wide = difference_of(runs["a"], runs["b"], photo), difference_of(runs["a"], runs["c"], photo)
     assert 0.4 < close.low < close.high < 0.6
     assert wide.low < 0 < wide.high  # unpaired, the starts' spread of 1 dB hides half a dB
-    fewer = psnr_difference(runs["a"][:3], runs["b"], photo)
+    fewer = difference_of(runs["a"][:3], runs["b"], photo)
     assert fewer.n == 3 and 0.4 < fewer.low < fewer.high < 0.6  # what has no partner is left out
 
 

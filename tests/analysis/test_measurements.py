@@ -45,13 +45,6 @@ def test_the_first_version_is_named_where_stored_answers_name_it():
     assert Measurement("m", 2, dict).inputs({"x": 1}) == {"x": 1, "version": 2}
 
 
-def test_a_kind_whose_stored_answers_name_version_1_keeps_naming_it():
-    assert Measurement("m", 1, dict).inputs({"x": 1}) == {"x": 1} and Measurement("m", 2, dict).inputs(
-        {}
-    ) == {"version": 2}
-    assert Measurement("m", 1, dict, explicit=True).inputs({"x": 1}) == {"x": 1, "version": 1}
-
-
 def test_arguments_are_named_by_what_defines_them():
     dataset = open_dataset("bundled", n_train=64, n_val=12)
     found = Measurement("m", 1, dict).inputs(

@@ -363,12 +363,12 @@ def test_a_verdict_that_depends_on_degrees_of_freedom_says_so(df, fragile):
 
 def test_an_equality_is_one_rule_for_the_paper_and_for_us():
     """TOST: the larger of two one-sided p values, not doubled, as `intervals.equivalence` has it for bf16 against fp32."""
-    from n2nlib.analysis.comparison import psnr_difference
+    from n2nlib.analysis.comparison import difference_of
     from n2nlib.analysis.intervals import equivalence
 
     rows = {"1e-4": runs(0.05, sd=0.03), "5e-4": runs(0.0, sd=0.03, seed=2)}
     found = verdict("lr-low-differs-little", rows)
-    d = psnr_difference(rows["1e-4"], rows["5e-4"], PHOTO)
+    d = difference_of(rows["1e-4"], rows["5e-4"], PHOTO)
     assert found.p == pytest.approx(equivalence(d, paper.margin("1e-4", "5e-4")))
 
 
