@@ -14,10 +14,9 @@ from n2nlib import paper
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.generalisation import WholePhotographs
 from n2nlib.analysis.intervals import Interval
-from n2nlib.display.pictures import picture_grid
+from n2nlib.display.pictures import picture_grid, psnr_beneath
 from n2nlib.display.style import PAGE, colour
 from n2nlib.display.tables import published_difference
-from n2nlib.evaluation import metrics
 from n2nlib.evaluation.classical import FILTERS
 
 #: Three learning rates, which are no methods with colours of their own.
@@ -59,15 +58,8 @@ def learning_curves(rows: Comparison) -> Figure | None:
 def noisy_line(ax, level: float) -> None:
     """Mark the PSNR (dB) of the noisy images by a dotted line."""
     ax.axhline(level, color=colour("noisy"), ls=":", lw=1)
-    ax.annotate(
-        "noisy",
-        (1, level),
-        xycoords=("axes fraction", "data"),
-        ha="right",
-        va="bottom",
-        fontsize=8,
-        color=colour("noisy"),
-    )
+    ax.annotate("noisy", (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8,
+                color=colour("noisy"))  # fmt: skip
 
 
 def dots(
@@ -78,24 +70,14 @@ def dots(
     The first row is on top. `spread`: dots that would hide one another are moved up and down.
     """
     order = list(dict.fromkeys(frame["row"]))
-    shared = {
-        "data": frame,
-        "x": x,
-        "y": "row",
-        "order": order,
-        "hue": "row",
-        "hue_order": order,
-        "palette": palette,
-        "ax": ax,
-        "legend": False,
-    }
+    shared = {"data": frame, "x": x, "y": "row", "order": order, "hue": "row", "hue_order": order,
+              "palette": palette, "ax": ax, "legend": False}  # fmt: skip
     if spread:  # no jitter in either case: the same data give the same picture
         sns.swarmplot(**shared, size=4, zorder=3, warn_thresh=1)
     else:
         sns.stripplot(**shared, size=4, zorder=3, jitter=False)
-    sns.pointplot(
-        **shared, errorbar=None, linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, zorder=2
-    )
+    sns.pointplot(**shared, errorbar=None, linestyle="none", marker="|", markersize=15, markeredgewidth=1.6,
+                  zorder=2)  # fmt: skip
     ax.set(ylabel="")
     ax.grid(axis="y", visible=False)
 
@@ -110,18 +92,16 @@ def columns_around_mean(trios: Mapping[str, Comparison]) -> Figure | None:
     whole = {name: trio for name, trio in trios.items() if len(trio.rows) == len(published)}
     if not whole:
         return None
-    fig, axes = plt.subplots(1, len(whole) + 1, figsize=(PAGE, 1.7), sharex=True, squeeze=False)
-    first, *others = axes[0]
+    fig, axes = plt.subplots(1, len(whole) + 1, figsize=(PAGE, 1.7), sharex=True)
+    first, *others = axes
     first.errorbar(published.psnr - published.psnr.mean(), published.index, xerr=published.psnr_sd, fmt="|",
-                   color="black",
-                   markersize=13, markeredgewidth=1.6, lw=1)  # fmt: skip
+                   color="black", markersize=13, markeredgewidth=1.6, lw=1)  # fmt: skip
     first.set(title="the paper's Table 1", ylim=(len(published) - 0.4, -0.6))
     for ax, (name, trio) in zip(others, whole.items(), strict=True):
-        frame = trio.frame
         centre = np.mean([trio.level(label).mean for label in trio.labels])
-        dots(ax, frame.assign(around=frame["psnr"] - centre), "around", TRIO)
+        dots(ax, trio.frame.assign(around=trio.frame["psnr"] - centre), "around", TRIO)
         ax.set(title=name, xlabel="")
-    for ax in axes[0]:
+    for ax in axes:
         ax.axvline(0, color="#444444", lw=0.6)
         ax.grid(axis="y", visible=False)
     fig.supxlabel("PSNR minus the mean of the three columns (dB)", fontsize=9)
@@ -150,8 +130,7 @@ def around_reference(rows: Comparison, grey: Sequence[str] = (), violet: Sequenc
     near = frame["minus reference"].mask(frame["row"].isin(far.index))
     for ax, values in zip(axes[0], (frame["minus reference"], near), strict=False):
         ax.axvline(0, color=colour(rows.reference), lw=0.8, zorder=1)
-        margin = 0.06 * max(np.ptp(values.dropna()), 0.02)
-        ax.set_xlim(values.min() - margin, values.max() + margin)  # first: dots are spread on this scale
+        fit(ax, values, 0.06)
         dots(ax, frame.assign(shown=values), "shown", palette, spread=not closer or ax is axes[0, 1])
         ax.set_xlabel(f"PSNR minus {rows.reference}'s mean (dB)")
     if closer:
@@ -159,6 +138,12 @@ def around_reference(rows: Comparison, grey: Sequence[str] = (), violet: Sequenc
         for label, value in far.items():
             point_to(axes[0, 1], rows.labels.index(label), value)
     return fig
+
+
+def fit(ax, values: pd.Series, margin: float) -> None:
+    """Set the scale of the horizontal axis before dots are drawn, which are spread on this scale."""
+    margin *= max(np.ptp(values.dropna()), 0.02)
+    ax.set_xlim(values.min() - margin, values.max() + margin)
 
 
 def point_to(ax, y: float, value: float) -> None:
@@ -234,13 +219,11 @@ def rows_by_seed(rows: Comparison) -> Figure | None:
     if not rows:
         return None
     fig, ax = plt.subplots(figsize=(0.75 * PAGE, 0.6 + 0.27 * len(rows.labels)))
-    frame = rows.frame
-    margin = 0.05 * max(np.ptp(frame["psnr"]), 0.02)
-    # Before the dots, which the swarm places by the scale.
-    ax.set_xlim(frame["psnr"].min() - margin, frame["psnr"].max() + margin)
-    dots(ax, frame, "psnr", {label: colour(runs[0].spec.network) for label, runs in rows.rows.items()})
-    for label in filter(None, [rows.reference]):
-        ax.axvline(rows.level(label).mean, color=colour(label), lw=0.8, ls="--", zorder=1)
+    fit(ax, rows.frame["psnr"], 0.05)
+    dots(ax, rows.frame, "psnr", {label: colour(runs[0].spec.network) for label, runs in rows.rows.items()})
+    if rows.reference:
+        mean = rows.level(rows.reference).mean
+        ax.axvline(mean, color=colour(rows.reference), lw=0.8, ls="--", zorder=1)
     ax.set_xlabel("PSNR (dB)")
     return fig
 
@@ -264,12 +247,10 @@ def data_sizes(sizes: pd.DataFrame, noisy: Comparison, clean: Comparison) -> Fig
     left.set_ylabel("PSNR (dB)")
     noisy_line(left, noisy.noisy.mean())
     right.axhline(0, color="black", lw=0.8)
-    right.plot(
-        sizes["pairs"], [d.value for d in sizes["gap (dB)"]], "o-", markersize=3, color=palette["Noise2Noise"]
-    )
+    blue = palette["Noise2Noise"]
+    right.plot(sizes["pairs"], [d.value for d in sizes["gap (dB)"]], "o-", markersize=3, color=blue)
     for n, d in zip(sizes["pairs"], sizes["gap (dB)"], strict=True):
-        half = [[d.value - d.low], [d.high - d.value]] if d else None
-        right.errorbar(n, d.value, yerr=half, color=palette["Noise2Noise"], capsize=3, lw=1.2)
+        right.errorbar(n, d.value, yerr=d.whiskers, color=blue, capsize=3, lw=1.2)
     right.set(ylabel="gap (dB)", title="Noise2Clean minus Noise2Noise")
     for ax in (left, right):
         ax.set(xscale="log", xlabel="training pairs")
@@ -308,11 +289,11 @@ def whole_pictures(whole: WholePhotographs) -> Figure | None:
     methods = [m for m in whole.methods if m in ("noisy", "Gaussian", "Bilateral", *whole.networks)]
     rows, psnr, height = [], [], 0.25
     for i in range(2):
-        clean = whole.pictures[f"{i} clean"]
-        rows.append([*(whole.pictures[f"{i} {method}"] for method in methods), clean])
-        psnr.append([*(metrics.psnr(clean[None], image[None], 255)[0] for image in rows[-1][:-1]), None])
-        height += 0.15 + PAGE / len(rows[-1]) * clean.shape[1] / clean.shape[2]
-    fig = picture_grid(rows, [*methods, "clean"], psnr=psnr)
+        shown = {name: whole.pictures[f"{i} {name}"][None] for name in (*methods, "clean")}
+        rows.append([image[0] for image in shown.values()])
+        psnr.append([value for (value,) in psnr_beneath(shown)])
+        height += 0.15 + PAGE / len(shown) * shown["clean"].shape[2] / shown["clean"].shape[3]
+    fig = picture_grid(rows, [*methods, "clean"], psnr)
     fig.set_figheight(height)
     return fig
 
@@ -328,18 +309,16 @@ def differences(rows: Comparison) -> Figure | None:
     found = rows.differences()
     if not found:
         return None
-    published = {label: published_difference(label, rows.reference) for label in found}
-    far = {label for label, d in found.items() if abs(d.value) > FAR}
-    near = [label for label in found if label not in far] or list(found)
-    order = list(found)
+    near = [label for label, d in found.items() if abs(d.value) <= FAR] or list(found)
     fig, ax = plt.subplots(figsize=(PAGE, 0.24 * len(found) + 0.7))
     ax.axvline(0, color=colour(rows.reference), lw=1)
-    sns.pointplot(x=[found[label].value for label in near], y=near, order=order, hue=near,
+    sns.pointplot(x=[found[label].value for label in near], y=near, order=list(found), hue=near,
                   palette={label: colour(label) for label in near},
                   linestyle="none", marker="o", markersize=4, errorbar=None, legend=False, ax=ax)  # fmt: skip
     for y, (label, d) in enumerate(found.items()):
-        if published[label] is not None:
-            ax.plot(published[label].value, y, "|", color="black", markersize=11, markeredgewidth=1.6)
+        published = published_difference(label, rows.reference)
+        if published is not None:
+            ax.plot(published.value, y, "|", color="black", markersize=11, markeredgewidth=1.6)
         if label not in near:
             point_to(ax, y, d.value)
         elif d:

@@ -23,30 +23,20 @@ def photographs(train: Sequence[Photograph], val: Sequence[Photograph]) -> Figur
     sides = {"training": train, "validation": val}
     pixels = {label: [p.load() for p in side] for label, side in sides.items()}
     gap, margin, title = 0.07, 0.2, 0.19  # inches
-    shapes = {
-        label: [image.shape[1] / image.shape[0] for image in images] for label, images in pixels.items()
-    }
+    shapes = {label: [x.shape[1] / x.shape[0] for x in images] for label, images in pixels.items()}
     height = min((PAGE - margin - gap * len(s)) / sum(s) for s in shapes.values())
     total = 2 * (height + title)
     fig = plt.figure(figsize=(PAGE, total))
     fig.set_layout_engine("none")  # every photograph is placed by hand
     for row, (label, side) in enumerate(sides.items()):
         x, y = margin, total - (row + 1) * (height + title)
-        fig.text(
-            0.5 * margin / PAGE,
-            (y + height / 2) / total,
-            label,
-            rotation=90,
-            ha="center",
-            va="center",
-            fontsize=8,
-        )
+        fig.text(0.5 * margin / PAGE, (y + height / 2) / total, label, rotation=90, ha="center", va="center",
+                 fontsize=8)  # fmt: skip
         for photograph, image, shape in zip(side, pixels[label], shapes[label], strict=True):
             ax = fig.add_axes((x / PAGE, y / total, height * shape / PAGE, height / total))
             show(ax, image.transpose(2, 0, 1))
-            ax.set_title(
-                photograph.name.rsplit(".", 1)[0].replace("_", " "), fontsize=7.5, loc="center", pad=2
-            )
+            name = photograph.name.rsplit(".", 1)[0].replace("_", " ")
+            ax.set_title(name, fontsize=7.5, loc="center", pad=2)
             x += height * shape + gap
     return fig
 
@@ -68,22 +58,13 @@ def pair(
     where = np.moveaxis(np.indices(image.shape[:2]), 0, -1)
     places = [sampling.draw(where, rows, columns, number)[0] for number in numbers]
 
-    fig, axes = plt.subplot_mosaic(
-        [["photo", "photo", "photo", "cells", "cells", "cells"], ["clean", "clean", "a", "a", "b", "b"]],
-        figsize=(PAGE, 4.6),
-        height_ratios=[1, 1.05],
-    )
+    mosaic = [["photo"] * 3 + ["cells"] * 3, ["clean", "clean", "a", "a", "b", "b"]]
+    fig, axes = plt.subplot_mosaic(mosaic, figsize=(PAGE, 4.6), height_ratios=[1, 1.05])
     show(axes["photo"], image.transpose(2, 0, 1))
-    axes["photo"].add_patch(
-        Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=_WINDOW, linewidth=1.4)
-    )
+    frame(axes["photo"], left, top, width, height, _WINDOW, 1.4)
     i, j = corner
     y, x = rows[0, i : i + 6], columns[0, j : j + 6]
-    axes["photo"].add_patch(
-        Rectangle(
-            (x[0] - 0.5, y[0] - 0.5), x[-1] - x[0], y[-1] - y[0], fill=False, edgecolor="white", linewidth=1
-        )
-    )
+    frame(axes["photo"], x[0], y[0], x[-1] - x[0], y[-1] - y[0])
     axes["photo"].set_title("a photograph, a random window of it (yellow)")
 
     ax = axes["cells"]
@@ -92,28 +73,23 @@ def pair(
     ax.vlines(x - 0.5, y[0] - 0.5, y[-1] - 0.5, color=_WINDOW, linewidth=1.2)
     ax.hlines(y - 0.5, x[0] - 0.5, x[-1] - 0.5, color=_WINDOW, linewidth=1.2)
     for place, colour, marker, label in zip(places, _DRAWS, "os", "ab", strict=True):
-        spots = place[i : i + 5, j : j + 5].reshape(-1, 2)
-        ax.scatter(
-            spots[:, 1],
-            spots[:, 0],
-            s=26,
-            color=colour,
-            marker=marker,
-            edgecolor="white",
-            linewidth=0.8,
-            clip_on=False,
-            zorder=3,
-            label=f"drawn for {label}",
-        )
+        down, across = place[i : i + 5, j : j + 5].reshape(-1, 2).T
+        ax.scatter(across, down, s=26, color=colour, marker=marker, edgecolor="white", linewidth=0.8,
+                   clip_on=False, zorder=3, label=f"drawn for {label}")  # fmt: skip
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
     ax.set_title("5×5 of its 32×32 cells (white, left), enlarged")
 
     titles = ("clean: the mean of each cell", "noisy a: one pixel of each cell", "noisy b: another one")
     for name, picture, title in zip(("clean", "a", "b"), pictures, titles, strict=True):
         show(axes[name], picture.transpose(2, 0, 1))
-        axes[name].add_patch(Rectangle((j - 0.5, i - 0.5), 5, 5, fill=False, edgecolor="white", linewidth=1))
+        frame(axes[name], j, i, 5, 5)
         axes[name].set_title(title, color={"a": _DRAWS[0], "b": _DRAWS[1]}.get(name, "black"))
     return fig
+
+
+def frame(ax, left, top, width, height, ink: str = "white", lw: float = 1) -> None:
+    """Frame the pixels from (left, top) on."""
+    ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=ink, linewidth=lw))
 
 
 def noise(found: dict) -> Figure:
@@ -125,44 +101,21 @@ def noise(found: dict) -> Figure:
     centres, step = (measure.EDGES[1:] + measure.EDGES[:-1]) / 2, np.diff(measure.EDGES)[0]
     density = found["arrays"]["histogram"] / found["arrays"]["histogram"].sum() / step
     sns.histplot(x=centres, weights=found["arrays"]["histogram"], bins=list(measure.EDGES), stat="density",
-                 color=COLOURS["noisy"],
-                 alpha=1, linewidth=0, label="measured", ax=tails)  # fmt: skip
+                 color=COLOURS["noisy"], alpha=1, linewidth=0, label="measured", ax=tails)  # fmt: skip
     x, sd = np.linspace(-255, 255, 400), found["sd"]
     if sd:
-        tails.plot(
-            x,
-            np.exp(-((x / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi),
-            color="black",
-            label="Gaussian, same variance",
-        )
+        gaussian = np.exp(-((x / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi)
+        tails.plot(x, gaussian, color="black", label="Gaussian, same variance")
     shown = density[np.abs(centres) < 200]
-    tails.set(
-        yscale="log",
-        ylim=(max(shown[shown > 0].min() / 2, 1e-7), density.max() * 60),
-        xlim=(-200, 200),
-        title="Distribution of the error",
-        xlabel="error (grey levels)",
-        ylabel="density",
-    )
+    lowest = max(shown[shown > 0].min() / 2, 1e-7)
+    tails.set(yscale="log", ylim=(lowest, density.max() * 60), xlim=(-200, 200), ylabel="density",
+              xlabel="error (grey levels)", title="Distribution of the error")  # fmt: skip
     tails.legend(loc="upper center", fontsize=7, ncols=1)
 
     by_detail = found["by_detail"]
-    sns.lineplot(
-        x=by_detail["detail"],
-        y=by_detail["sd"],
-        marker="o",
-        color=COLOURS["noisy"],
-        markeredgecolor="black",
-        markeredgewidth=0.5,
-        ax=detail,
-    )
-    detail.set(
-        title="Size of the error and detail",
-        xlabel="neighbour difference (grey levels)",
-        ylabel="sd of the error (grey levels)",
-        xlim=(0, None),
-        ylim=(0, None),
-    )
+    sns.lineplot(x=by_detail["detail"], y=by_detail["sd"], marker="o", color=COLOURS["noisy"],
+                 markeredgecolor="black", markeredgewidth=0.5, ax=detail)  # fmt: skip
+    label_by_detail(detail)
 
     spatial = found["arrays"]["spatial"]
     reach = len(spatial) // 2
@@ -174,6 +127,12 @@ def noise(found: dict) -> Figure:
     space.set(title="Correlation in space", xlabel="pixels to the right", ylabel="pixels down")
     space.tick_params(axis="y", rotation=0)
     return fig
+
+
+def label_by_detail(ax) -> None:
+    """Name the axes on which an error's standard deviation stands against neighbour difference."""
+    ax.set(title="Size of the error and detail", xlabel="neighbour difference (grey levels)",
+           ylabel="sd of the error (grey levels)", xlim=(0, None), ylim=(0, None))  # fmt: skip
 
 
 def averaging(
@@ -197,42 +156,23 @@ def averaging(
     left, right = below.subplots(1, 2)
     left.plot(table["draws"], table["expected"], color="black", label="unbiased and independent: sd / √n")
     left.plot(table["draws"], table["error"], "o", color=COLOURS["TNet"], label="measured")
-    left.set(
-        xscale="log",
-        yscale="log",
-        xlabel="noisy images averaged, n",
-        ylabel="error (grey levels)",
-        title="Mean of n noisy images against the clean one",
-    )
+    left.set(xscale="log", yscale="log", xlabel="noisy images averaged, n", ylabel="error (grey levels)",
+             title="Mean of n noisy images against the clean one")  # fmt: skip
     left.legend()
     if given_a is None or not given_a["x"]:
         right.set_axis_off()
-        why = (
-            "this dataset holds one noisy image\nfor each clean one"
-            if given_a is None
-            else "nearly all errors of a are zero:\nthey make no classes"
-        )
+        why = "nearly all errors of a are zero:\nthey make no classes"
+        if given_a is None:
+            why = "this dataset holds one noisy image\nfor each clean one"
         right.text(0.5, 0.5, why, ha="center", transform=right.transAxes)
         return fig
     x, mean, se, sd = (np.array(given_a[k]) for k in ("x", "mean", "se", "sd"))
-    right.fill_between(
-        x,
-        mean - sd,
-        mean + sd,
-        color=COLOURS["noisy"],
-        alpha=0.3,
-        linewidth=0,
-        label="± sd of the error of b",
-    )
+    right.fill_between(x, mean - sd, mean + sd, color=COLOURS["noisy"], alpha=0.3, linewidth=0,
+                       label="± sd of the error of b")  # fmt: skip
     right.axhline(0, color="black", linewidth=0.8)
-    right.errorbar(
-        x, mean, 2 * se, fmt="o", color=COLOURS["TNet"], label="mean error of b, ± 2 standard errors"
-    )
-    right.set(
-        xlabel="error of a (grey levels)",
-        ylabel="error of b (grey levels)",
-        title="Error of b given the error of a",
-        ylim=(-1.9 * sd.max(), 1.9 * sd.max()),
-    )
+    right.errorbar(x, mean, 2 * se, fmt="o", color=COLOURS["TNet"],
+                   label="mean error of b, ± 2 standard errors")  # fmt: skip
+    right.set(xlabel="error of a (grey levels)", ylabel="error of b (grey levels)",
+              title="Error of b given the error of a", ylim=(-1.9 * sd.max(), 1.9 * sd.max()))  # fmt: skip
     right.legend(loc="upper center", fontsize=7)
     return fig

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from n2nlib.analysis.detail import PARTS, ErrorByDetail
 from n2nlib.analysis.filters import Filters
-from n2nlib.display.pictures import picture_grid
-from n2nlib.display.style import PAGE, colour
-from n2nlib.evaluation import classical, metrics
+from n2nlib.display.pictures import methods_grid
+from n2nlib.display.style import PAGE, colour, plain_log_ticks
+from n2nlib.evaluation import classical
 
 #: Method -> how a narrow column or a legend calls it.
 SHORT = {"gaussian": "Gaussian", "linear": "linear, fitted", "nlm": "non-local", "tv": "total var."}
@@ -39,14 +39,8 @@ def tuning(filters: Filters) -> Figure:
         ax.axhline(level, color=colour("noisy"), linestyle=":", linewidth=1)
         sns.lineplot(x=curve.index, y=curve, marker="o", markeredgewidth=0, color=colour(name), ax=ax)
         ax.plot(best, curve[best], "o", markersize=7, markerfacecolor="none", color="black")
-        ax.annotate(
-            f"{best:.3g}",
-            (best, curve[best]),
-            xytext=(0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
+        ax.annotate(f"{best:.3g}", (best, curve[best]), xytext=(0, 7), textcoords="offset points",
+                    ha="center", fontsize=8)  # fmt: skip
         ax.set(title=filters.title(name), xlabel=SYMBOL.get(p, p), ylabel="")
         ax.set_xscale("linear" if classical.FILTERS[name].grid[p].step else "log")
         ax.set_xticks(ends := [curve.index[0], curve.index[-1]], [f"{x:.2g}" for x in ends])
@@ -70,9 +64,7 @@ def error_by_detail(errors: ErrorByDetail) -> Figure | None:
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(PAGE, 2.5))
     _lines(left, {name: errors.rms(name) for name in methods})
     left.set(title="Error of each method", ylabel="root mean square, of 255", yscale="log")
-    levels = [x for x in (1, 2, 5, 10, 20, 50, 100) if left.get_ylim()[0] < x < left.get_ylim()[1]]
-    left.set_yticks(levels, [str(x) for x in levels])
-    left.minorticks_off()
+    plain_log_ticks(left, (1, 2, 5, 10, 20, 50, 100))
     _lines(middle, {name: [d.value for d in found] for name, found in gains.items()})
     for name in (name for name, found in gains.items() if all(found)):
         low, high = ([getattr(d, end) for d in gains[name]] for end in ("low", "high"))
@@ -88,25 +80,11 @@ def error_by_detail(errors: ErrorByDetail) -> Figure | None:
 def _lines(ax, values: Mapping[str, Sequence[float]], legend: bool = True) -> None:
     """Draw a line per method over the tenths of the pixels."""
     tenths = range(1, PARTS + 1)
-    parts = [
-        pd.DataFrame({"tenth": tenths, "value": found, "method": SHORT.get(name, name)})
-        for name, found in values.items()
-    ]
-    frame = pd.concat(parts, ignore_index=True)
     names = {SHORT.get(name, name): name for name in values}
-    sns.lineplot(
-        frame,
-        x="tenth",
-        y="value",
-        hue="method",
-        style="method",
-        palette={s: colour(n) for s, n in names.items()},
-        marker="o",
-        dashes={s: DASHES.get(n, "") for s, n in names.items()},
-        markeredgewidth=0,
-        legend=legend,
-        ax=ax,
-    )
+    frame = pd.DataFrame({short: values[name] for short, name in names.items()}, index=tenths)
+    sns.lineplot(frame, palette={short: colour(name) for short, name in names.items()}, marker="o",
+                 dashes={short: DASHES.get(name, "") for short, name in names.items()}, markeredgewidth=0,
+                 legend=legend, ax=ax)  # fmt: skip
     ax.set(xlabel="tenth of the pixels, by detail", xticks=tenths[::3])
     if legend:
         ax.legend(fontsize=7, handlelength=2)
@@ -117,15 +95,6 @@ def pictures(images: Mapping[str, np.ndarray]) -> Figure:
 
     The clean image last.
     """
-    clean = images["clean"]
-    columns = [
-        *(n for n in classical.FILTERS if n in images),
-        *(n for n in images if n not in classical.FILTERS and n != "clean"),
-        "clean",
-    ]
-    reached = {name: metrics.psnr(clean, images[name], data_range=255) for name in columns}
-    return picture_grid(
-        [[images[name][i] for name in columns] for i in range(len(clean))],
-        [SHORT.get(name, name) for name in columns],
-        psnr=[[None if name == "clean" else reached[name][i] for name in columns] for i in range(len(clean))],
-    )
+    filters = [name for name in classical.FILTERS if name in images]
+    networks = [name for name in images if name not in (*filters, "clean")]
+    return methods_grid({SHORT.get(name, name): images[name] for name in (*filters, *networks, "clean")})

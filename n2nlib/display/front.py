@@ -14,39 +14,29 @@ from math import log
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from n2nlib import paper
-from n2nlib.analysis.claims import (
-    COMPATIBLE,
-    CONTRADICTED,
-    DIRECTION,
-    INCOMPATIBLE,
-    NO_DATA,
-    NOT_REPRODUCED,
-    REPRODUCED,
-    TOO_FEW,
-    Judged,
-)
+from n2nlib.analysis import claims
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger
-from n2nlib.display.pictures import picture_grid
+from n2nlib.display.pictures import methods_grid
 from n2nlib.display.question_words import exchange
 from n2nlib.display.report_words import lower_precision
 from n2nlib.display.style import COLUMN, PAGE
 from n2nlib.display.words import plural
-from n2nlib.evaluation import metrics
 
 #: Verdict -> colour and marker of the graphic; any other verdict is a grey circle.
 LOOKS = {
-    REPRODUCED: ("#0072B2", "o"),
-    DIRECTION: ("#009E73", "^"),
-    NOT_REPRODUCED: ("#E69F00", "s"),
-    CONTRADICTED: ("#D55E00", "X"),
+    claims.REPRODUCED: ("#0072B2", "o"),
+    claims.DIRECTION: ("#009E73", "^"),
+    claims.NOT_REPRODUCED: ("#E69F00", "s"),
+    claims.CONTRADICTED: ("#D55E00", "X"),
 }
 #: The same for levels that are judged by a prediction.
-PREDICTED = {COMPATIBLE: ("#0072B2", "D"), INCOMPATIBLE: ("#D55E00", "D")}
+PREDICTED = {claims.COMPATIBLE: ("#0072B2", "D"), claims.INCOMPATIBLE: ("#D55E00", "D")}
 OTHER = ("#777777", "o")
 #: What the graphic shows of its standardised axis; a value beyond is an arrow at the edge.
 LIMITS = (-1.5, 2.5)
@@ -71,15 +61,15 @@ def abstract(found: Ledger, dataset: str) -> str:
 
 def _unet(found: Ledger) -> str:
     claim = found["tnet-outperforms-unet"]
-    if claim.verdict == TOO_FEW:
+    if claim.verdict == claims.TOO_FEW:
         apart, seeds = claim.ours.value, f"{claim.ours.n} seed{'s' * (claim.ours.n > 1)}"
         side = "above" if apart > 0 else "below"
         return f"With {seeds} of UNet, too few for a verdict, TNet ends {abs(apart):.2f} dB {side} it."
     return {
-        REPRODUCED: "TNet ends above UNet by about the published amount.",
-        DIRECTION: "TNet ends above UNet, though not by the published amount.",
-        NOT_REPRODUCED: "Our runs do not decide whether TNet or UNet ends higher.",
-        CONTRADICTED: "UNet ends above TNet, unlike in the paper.",
+        claims.REPRODUCED: "TNet ends above UNet by about the published amount.",
+        claims.DIRECTION: "TNet ends above UNet, though not by the published amount.",
+        claims.NOT_REPRODUCED: "Our runs do not decide whether TNet or UNet ends higher.",
+        claims.CONTRADICTED: "UNet ends above TNet, unlike in the paper.",
     }.get(claim.verdict, "TNet and UNet are not yet compared at this size.")
 
 
@@ -91,29 +81,28 @@ def _exchange(found: Ledger) -> str:
             f"On the authors' public pairs our runs predict {l1:.2f} dB for TNet+L1 and {bn:.2f} dB for "
             "TNet+BN: these two rows of Table 2 seem to be exchanged."
         )
-    return {
-        REPRODUCED: "TNet with an L1 loss ends above TNet with batch normalisation, as printed.",
-        DIRECTION: "TNet with an L1 loss ends above TNet with batch normalisation, as printed.",
-        CONTRADICTED: "An L1 loss costs more than batch normalisation: Table 2 prints the other order.",
-    }.get(found["l1-above-bn"].verdict, "")
+    printed = "TNet with an L1 loss ends above TNet with batch normalisation, as printed."
+    other = "An L1 loss costs more than batch normalisation: Table 2 prints the other order."
+    told = {claims.REPRODUCED: printed, claims.DIRECTION: printed, claims.CONTRADICTED: other}
+    return told.get(found["l1-above-bn"].verdict, "")
 
 
 def _filter(found: Ledger) -> str:
     return {
-        REPRODUCED: "TNet beats tuned Gaussian filters.",
-        DIRECTION: "TNet beats tuned Gaussian filters, by little.",
-        CONTRADICTED: "A tuned Gaussian filter beats TNet.",
+        claims.REPRODUCED: "TNet beats tuned Gaussian filters.",
+        claims.DIRECTION: "TNet beats tuned Gaussian filters, by little.",
+        claims.CONTRADICTED: "A tuned Gaussian filter beats TNet.",
     }.get(found["filters-gaussian"].verdict, "")
 
 
 def _fared(found: Ledger) -> str:
-    n = {verdict: len(found.of(verdict)) for verdict in LOOKS}
+    reproduced, direction, undecided, contradicted = (len(found.of(verdict)) for verdict in LOOKS)
     total = len(found.paper)
-    others = total - sum(n.values())
+    others = total - reproduced - direction - undecided - contradicted
     rest = f"; the other {others} are levels that depend on the images, or lack runs" if others else ""
     return (
-        f"Of {total} claims, {n[REPRODUCED]} are reproduced and {n[DIRECTION]} in direction only, "
-        f"{n[CONTRADICTED]} contradicted, {n[NOT_REPRODUCED]} not reproduced{rest}."
+        f"Of {total} claims, {reproduced} are reproduced and {direction} in direction only, {contradicted} "
+        f"contradicted, {undecided} not reproduced{rest}."
     )
 
 
@@ -148,29 +137,22 @@ def picture(found: Mapping[str, Any], windows: Sequence[int] = (1, 4)) -> Figure
     """Draw some windows of `measurements.examples` noisy, denoised by TNet, and clean, with PSNR."""
     if not found or "TNet" not in found["arrays"]:
         return None
-    columns = ("noisy", "TNet", "clean")
-    arrays = [found["arrays"][name] for name in columns]
-    psnr = [metrics.psnr(arrays[-1], x, data_range=255) for x in arrays]
-    return picture_grid(
-        [[x[i] for x in arrays] for i in windows],
-        columns,
-        psnr=[[float(p[i]) for p in psnr[:-1]] + [None] for i in windows],
-        width=COLUMN,
-    )
+    shown = {name: found["arrays"][name][list(windows)] for name in ("noisy", "TNet", "clean")}
+    return methods_grid(shown, width=COLUMN)
 
 
 @dataclass(frozen=True)
 class Row:
     """A claim on the standardised axis: it holds above 0, and 1 is the claimed value (`claimed`)."""
 
-    judged: Judged
+    judged: claims.Judged
     value: float
     low: float | None
     high: float | None
     claimed: float | None
 
 
-def standardised(judged: Judged) -> Row | None:
+def standardised(judged: claims.Judged) -> Row | None:
     """Put a claim's effect on the axis that all claims share; None where nothing comparable was measured.
 
     0 is the bound at which the claim begins to hold. 1 is the claimed value or, where the paper prints none,
@@ -178,7 +160,7 @@ def standardised(judged: Judged) -> Row | None:
     TNet over UNet where the bound is 0. A claim of equality is at 1 in the middle of its bounds.
     """
     claim, ours = judged.claim, judged.ours
-    if ours is None or judged.verdict == NO_DATA:
+    if ours is None or judged.verdict == claims.NO_DATA:
         return None
     to = log if claim.scale == "log" else float
     above, below, printed, least = (
@@ -188,7 +170,8 @@ def standardised(judged: Judged) -> Row | None:
         if printed is None:
             return None
         above, below = printed - (claim.tolerance or 0.5), printed + (claim.tolerance or 0.5)
-    if above is not None and below is not None:
+    both = above is not None and below is not None
+    if both:
         middle, half = (above + below) / 2, (below - above) / 2
 
         def place(x: float) -> float:
@@ -204,9 +187,9 @@ def standardised(judged: Judged) -> Row | None:
 
     low = high = None
     if ours.low is not None and ours.low < ours.high:
-        ends = [to(x) for x in (ours.low, ours.high)]
+        ends = to(ours.low), to(ours.high)
         places = [place(x) for x in ends]
-        if above is not None and below is not None and ends[0] <= (above + below) / 2 <= ends[1]:
+        if both and ends[0] <= middle <= ends[1]:
             places.append(1.0)
         low, high = min(places), max(places)
     return Row(judged, place(to(ours.value)), low, high, None if printed is None else place(printed))
@@ -245,18 +228,14 @@ def overview(found: Ledger) -> Figure | None:
 
 def _draw(ax: Axes, i: int, row: Row) -> None:
     colour, marker = (LOOKS | PREDICTED).get(row.judged.verdict, OTHER)
-    inside = LIMITS[0] <= row.value <= LIMITS[1]
     if row.low is not None:
-        ends = [min(max(end, LIMITS[0]), LIMITS[1]) for end in (row.low, row.high)]
-        ax.plot(ends, [i, i], color=colour, lw=1.2, zorder=2)
+        ax.plot(np.clip([row.low, row.high], *LIMITS), [i, i], color=colour, lw=1.2, zorder=2)
     if row.claimed is not None and LIMITS[0] <= row.claimed <= LIMITS[1]:
         ax.plot(row.claimed, i, "|", color="black", ms=7, mew=1.2, zorder=3)
     face = colour if row.judged.verdict in LOOKS else "white"
-    if inside:
-        ax.plot(row.value, i, marker, color=colour, mfc=face, ms=4.5, mew=0.9, zorder=4)
-    else:
-        edge, arrow = (LIMITS[1], ">") if row.value > 0 else (LIMITS[0], "<")
-        ax.plot(edge, i, arrow, color=colour, mfc=face, ms=4.5, zorder=4)
+    inside = LIMITS[0] <= row.value <= LIMITS[1]
+    arrow, width = (marker, 0.9) if inside else (">" if row.value > 0 else "<", None)
+    ax.plot(np.clip(row.value, *LIMITS), i, arrow, color=colour, mfc=face, ms=4.5, mew=width, zorder=4)
 
 
 def _legend(fig: Figure, rows: Sequence[Row]) -> None:
@@ -270,14 +249,14 @@ def _legend(fig: Figure, rows: Sequence[Row]) -> None:
     fig.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=7, handletextpad=0.3)
 
 
-def short(claims: Mapping[str, str]) -> dict[str, str]:
+def short(sentences: Mapping[str, str]) -> dict[str, str]:
     """Return each claim for the side of the graphic, on at most two lines.
 
     Remarks in brackets are left out; where that leaves several claims alike, the remark is the label.
     """
-    texts = {name: re.sub(r"\s*\([^)]*\)", "", says) for name, says in claims.items()}
+    texts = {name: re.sub(r"\s*\([^)]*\)", "", says) for name, says in sentences.items()}
     alike = {text for text, n in Counter(texts.values()).items() if n > 1}
-    for name, says in claims.items():
+    for name, says in sentences.items():
         if texts[name] in alike and (remark := re.search(r"\(here: ([^)]*)\)", says)):
             texts[name] = remark[1]
     for name, text in texts.items():

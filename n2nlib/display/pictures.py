@@ -32,14 +32,9 @@ def picture_grid(
             f"picture_grid has {len(titles)} titles, but rows of {[len(row) for row in rows]} images."
         )
     side = width / (len(titles) + (0.25 if labels else 0))
-    text = 0.15 if psnr is not None else 0.03
-    fig, axes = plt.subplots(
-        len(rows),
-        len(titles),
-        figsize=(width, len(rows) * (side + text) + 0.25),
-        squeeze=False,
-        layout="compressed",
-    )
+    height = len(rows) * (side + (0.15 if psnr is not None else 0.03)) + 0.25
+    fig, axes = plt.subplots(len(rows), len(titles), figsize=(width, height), squeeze=False,
+                             layout="compressed")  # fmt: skip
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.015, wspace=0, hspace=0)
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
@@ -54,6 +49,20 @@ def picture_grid(
     return fig
 
 
+def psnr_beneath(images: Mapping[str, np.ndarray]) -> list[list[float | None]]:
+    """Return the PSNR (dB) of the images of each label, uint8 (N,3,H,W); None for those called "clean"."""
+    from n2nlib.evaluation import metrics  # here: saving a figure must not wait for PyTorch
+
+    return [[None] * len(x) if label == "clean" else metrics.psnr(images["clean"], x, data_range=255).tolist()
+            for label, x in images.items()]  # fmt: skip
+
+
+def methods_grid(images: Mapping[str, np.ndarray], width: float = PAGE) -> Figure:
+    """Draw a column for each label and a row for each of its images, uint8 (N,3,H,W), with PSNR beneath."""
+    rows, psnr = (list(zip(*columns, strict=True)) for columns in (images.values(), psnr_beneath(images)))
+    return picture_grid(rows, list(images), psnr, width=width)
+
+
 def denoised_grid(pictures: Mapping[str, Any], labels: Sequence[str]) -> Figure | None:
     """Draw windows before and after denoising, a row for each label that is there, with PSNR beneath each.
 
@@ -62,13 +71,15 @@ def denoised_grid(pictures: Mapping[str, Any], labels: Sequence[str]) -> Figure 
     """
     if not pictures:
         return None
-    from n2nlib.evaluation import metrics  # here: saving a figure must not wait for PyTorch
-
     rows = {label: pictures["arrays"][label] for label in labels if label in pictures["arrays"]}
-    clean = pictures["arrays"]["clean"]
-    psnr = [[None] * len(x) if label == "clean" else metrics.psnr(clean, x, data_range=255).tolist()
-            for label, x in rows.items()]  # fmt: skip
-    return picture_grid([list(x) for x in rows.values()], pictures["names"], psnr=psnr, labels=list(rows))
+    return picture_grid(list(rows.values()), pictures["names"], psnr_beneath(rows), labels=list(rows))
+
+
+def bare(ax) -> None:
+    """Take ticks, grid and frame away from axes that show an image."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
 
 
 def show(ax, image: np.ndarray) -> None:
@@ -81,6 +92,4 @@ def show(ax, image: np.ndarray) -> None:
     image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image  # (3,H,W) -> (H,W,3)
     # Clipping changes what is shown only: a screen cannot show more than white.
     ax.imshow(np.clip(image, 0, white), cmap="gray", vmin=0, vmax=white, interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
+    bare(ax)

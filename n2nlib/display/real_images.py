@@ -13,9 +13,10 @@ from n2nlib.analysis.intervals import Interval, MeanSD
 from n2nlib.analysis.real_images import REACH, Calibration, Level, Levels, Noise
 from n2nlib.data import authors, measure
 from n2nlib.data.authors import COUNT
+from n2nlib.display.data import label_by_detail
 from n2nlib.display.data_tables import measured
 from n2nlib.display.style import COLOURS, PAGE
-from n2nlib.display.words import listed
+from n2nlib.display.words import listed, plural
 
 #: Statistic of `analysis.real_images.Noise` -> its name in the table, and decimals.
 STATISTICS = {
@@ -34,24 +35,18 @@ OURS, THEIRS = "rebuilt", "real pairs"
 
 def noise_table(found: Noise) -> pd.DataFrame:
     """The noise of the eleven pairs, and the middle 95 % of as many rebuilt images; errors in grey levels."""
-    return pd.DataFrame(
-        [
-            {
-                "of the noise": title,
-                f"the {COUNT} real pairs": measured(found.statistics[name][0], digits),
-                f"{COUNT} rebuilt images, median [95 %]": Interval(
-                    *(round(float(x), digits) + 0.0 for x in (middle, low, high)),
-                    COUNT,
-                    "quantiles of draws",
-                    digits=digits,
-                ),
-                "within": "no" if name in found.outside else "yes",
-            }
-            for name, (title, digits) in STATISTICS.items()
-            if found
-            for low, middle, high in [found.statistics[name][1]]
-        ]
-    )
+    lines = []
+    for name, (title, digits) in STATISTICS.items() if found else ():
+        real, quantiles = found.statistics[name]
+        low, middle, high = (round(float(x), digits) + 0.0 for x in quantiles)
+        lines.append({
+            "of the noise": title,
+            f"the {COUNT} real pairs": measured(real, digits),
+            f"{COUNT} rebuilt images, median [95 %]": Interval(middle, low, high, COUNT, "quantiles of draws",
+                                                              digits=digits),
+            "within": "no" if name in found.outside else "yes",
+        })  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def noise_figure(found: Noise) -> Figure | None:
@@ -64,31 +59,16 @@ def noise_figure(found: Noise) -> Figure | None:
     lines, classes = [], []
     for name, one in ((OURS, found.rebuilt), (THEIRS, found.pairs)):
         counts = np.asarray(one["arrays"]["histogram"], float)
-        lines.append(
-            pd.DataFrame({"error": centres, "density": counts / counts.sum() / step, "images": name})
-        )
+        density = counts / counts.sum() / step
+        lines.append(pd.DataFrame({"error": centres, "density": density, "images": name}))
         classes.append(pd.DataFrame({k: one["by_detail"][k] for k in ("detail", "sd")}).assign(images=name))
     shown = pd.concat(lines).query("density > 0 and -200 < error < 200")
-    sns.lineplot(shown, x="error", y="density", hue="images", palette=palette, ax=tails)
+    style = {"hue": "images", "palette": palette}
+    sns.lineplot(shown, x="error", y="density", **style, ax=tails)
     tails.set(yscale="log", xlabel="error (grey levels)", title="Distribution of the error")
     tails.legend(title=None)
-    sns.lineplot(
-        pd.concat(classes),
-        x="detail",
-        y="sd",
-        hue="images",
-        palette=palette,
-        marker="o",
-        legend=False,
-        ax=detail,
-    )
-    detail.set(
-        xlabel="neighbour difference (grey levels)",
-        ylabel="sd of the error (grey levels)",
-        title="Size of the error and detail",
-        xlim=(0, None),
-        ylim=(0, None),
-    )
+    sns.lineplot(pd.concat(classes), x="detail", y="sd", **style, marker="o", legend=False, ax=detail)
+    label_by_detail(detail)
     return fig
 
 
@@ -105,26 +85,26 @@ def noise_words(found: Noise) -> str:
         )
     return (
         f"Of {tested} statistics of the {COUNT} real pairs, {len(outside)} "
-        f"{'is' if len(outside) == 1 else 'are'} outside the middle 95 % of what {COUNT} rebuilt images "
+        f"{plural(len(outside), 'is', 'are')} outside the middle 95 % of what {COUNT} rebuilt images "
         f"have: {listed(outside)}. By chance alone, about one in twenty would be."
     )
 
 
 def levels_table(found: Levels) -> pd.DataFrame:
     """Rows of Tables 1 and 2: on the eleven pairs, predicted for the validation set, printed (dB)."""
-    return pd.DataFrame(
-        [
-            {
-                "row": title(label),
-                f"on the {COUNT} pairs": level.on_pairs,
-                "predicted": level.predicted,
-                "printed": level.printed,
-                "compatible": {True: "yes", False: "no", None: None}[level.compatible],
-                "calibration": _reach(level),
-            }
-            for label, level in found.rows.items()
-        ]
-    )
+    words = {True: "yes", False: "no", None: None}
+    lines = [
+        {
+            "row": title(label),
+            f"on the {COUNT} pairs": level.on_pairs,
+            "predicted": level.predicted,
+            "printed": level.printed,
+            "compatible": words[level.compatible],
+            "calibration": _reach(level),
+        }
+        for label, level in found.rows.items()
+    ]
+    return pd.DataFrame(lines)
 
 
 def _reach(level: Level) -> str:
@@ -148,9 +128,8 @@ def levels_figure(found: Levels) -> Figure | None:
     sns.stripplot(frame, x="psnr", y="row", hue="level", palette=palette, jitter=False, size=6, ax=ax)
     for y, level in enumerate(shown.values()):
         if level.predicted:
-            ax.plot(
-                [level.predicted.low, level.predicted.high], [y, y], color=COLOURS["TNet"], lw=1.2, zorder=1
-            )
+            ends = [level.predicted.low, level.predicted.high]
+            ax.plot(ends, [y, y], color=COLOURS["TNet"], lw=1.2, zorder=1)
     ax.set(xlabel="PSNR on the authors' validation set (dB)", ylabel="")
     ax.legend(title=None, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return fig
@@ -176,21 +155,15 @@ def levels_words(found: Levels) -> str:
     """Which printed levels are compatible with the predictions, and whether two rows look exchanged."""
     if not found:
         return ""
-    agree, differ = (
-        [label for label, level in found.rows.items() if level.compatible is value] for value in (True, False)
-    )
+    agree = [title(label) for label, level in found.rows.items() if level.compatible is True]
+    differ = [f"{title(label)} (predicted {level.predicted}, printed {level.printed.mean:.2f} dB)"
+              for label, level in found.rows.items() if level.compatible is False]  # fmt: skip
     told = []
     if agree:
-        told.append(
-            f"The printed level is compatible with the prediction for {listed([title(x) for x in agree])}."
-        )
+        told.append(f"The printed level is compatible with the prediction for {listed(agree)}.")
     if differ:
-        told.append(
-            f"It is not for {listed([_against(label, found.rows[label]) for label in differ])}."
-            if agree
-            else "The printed level is not compatible for "
-            f"{listed([_against(label, found.rows[label]) for label in differ])}."
-        )
+        start = "It is not" if agree else "The printed level is not compatible"
+        told.append(f"{start} for {listed(differ)}.")
     if not agree and not differ:
         told.append("No row has the three seeds that a prediction interval takes.")
     for a, b in found.exchanged:
@@ -199,12 +172,9 @@ def levels_words(found: Levels) -> str:
             "suggest that these two rows of Table 2 are exchanged.** Only the authors' records could prove "
             "it."
         )
-    far = [label for label, level in found.rows.items() if level.predicted is None]
+    far = [title(label) for label, level in found.rows.items() if level.predicted is None]
     if far:
-        told.append(
-            f"{listed([title(x) for x in far])} {'is' if len(far) == 1 else 'are'} beyond the reach of "
-            "the calibration."
-        )
+        told.append(f"{listed(far)} {plural(len(far), 'is', 'are')} beyond the reach of the calibration.")
     return " ".join(told)
 
 
@@ -213,26 +183,20 @@ def title(label: str) -> str:
     return f"TNet at {label}" if label in paper.table1().index else label
 
 
-def _against(label: str, level: Level) -> str:
-    return f"{title(label)} (predicted {level.predicted}, printed {level.printed.mean:.2f} dB)"
-
-
 def released_table(found: Levels) -> pd.DataFrame:
     """The authors' released TNet beside ours, on their pairs and on our validation images (dB)."""
     where = {"pairs": f"the {COUNT} pairs", "validation": "our validation images"}
-    return pd.DataFrame(
-        [
-            {
-                "images": title,
-                "the authors' TNet": float(found.released[name].mean()),
-                "ours": MeanSD.of(found.ours[name].mean(axis=1)),
-                "ours minus theirs": float(found.ours[name].mean() - found.released[name].mean()),
-                "n images": len(found.released[name]),
-            }
-            for name, title in where.items()
-            if found
-        ]
-    )
+    lines = [
+        {
+            "images": where[name],
+            "the authors' TNet": float(theirs.mean()),
+            "ours": MeanSD.of(found.ours[name].mean(axis=1)),
+            "ours minus theirs": float(found.ours[name].mean() - theirs.mean()),
+            "n images": len(theirs),
+        }
+        for name, theirs in found.released.items()
+    ]
+    return pd.DataFrame(lines)
 
 
 def released_words(found: Levels) -> str:

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from n2nlib.analysis.image_statistics import ImageStatistics
-from n2nlib.display.pictures import show
-from n2nlib.display.style import COLUMN, PAGE, colour
+from n2nlib.display.pictures import bare, show
+from n2nlib.display.style import COLUMN, PAGE, colour, plain_log_ticks
 from n2nlib.evaluation import saliency
 
 Arrays = Mapping[str, np.ndarray]
@@ -39,9 +39,7 @@ EDGES = {
 def draw_map(ax, values: np.ndarray, limit: float, centre: float = 0.0):
     """Draw a signed map in red and blue around its centre, without ticks; return it for a colour bar."""
     image = ax.imshow(values, cmap="RdBu_r", vmin=centre - limit, vmax=centre + limit)
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
+    bare(ax)
     return image
 
 
@@ -56,22 +54,16 @@ def gradients(shown: Arrays, which: Iterable[int]) -> Figure | None:
     which = [i for i in which if shown and i < len(shown["noisy"])]
     if not which:
         return None
-    of_loss, of_output = shown["trained"][:, 0], shown["trained"][:, 1]  # (n,2,H,W) -> (n,H,W) twice
+    of_loss, of_output = np.moveaxis(shown["trained"], 1, 0)  # (n,2,H,W) -> (n,H,W) twice
     # One scale for each kind of map, whichever pictures are drawn; values past the 99.5th percentile are cut.
-    loss_limit, output_limit = (
-        np.percentile(np.abs(of_loss), 99.5),
-        np.percentile(np.abs(of_output - 1), 99.5),
-    )
+    loss_limit, output_limit = (np.percentile(np.abs(x), 99.5) for x in (of_loss, of_output - 1))
     titles = ("noisy input", "output of TNet", "clean", "gradient of the loss", "gradient of the output")
     size = (PAGE, 1.33 * len(which) + 0.55)
     fig, axes = plt.subplots(len(which), len(titles), figsize=size, squeeze=False, layout="compressed")
     for row, i in zip(axes, which, strict=True):
         for ax, name in zip(row, ("noisy", "denoised", "clean"), strict=False):
             show(ax, shown[name][i])
-        bars = (
-            draw_map(row[3], of_loss[i], loss_limit),
-            draw_map(row[4], of_output[i], output_limit, centre=1.0),
-        )
+        bars = draw_map(row[3], of_loss[i], loss_limit), draw_map(row[4], of_output[i], output_limit, 1.0)
         for ax in row:
             draw_square(ax, shown["squares"][i])
     for ax, title in zip(axes[0], titles, strict=True):
@@ -85,9 +77,8 @@ def jacobian_rows(shown: Arrays, rows: Arrays, half: int) -> Figure | None:
     """The Jacobian row of the chosen pixel of each picture by subject, within `half` pixels, and the crop."""
     if not shown or not rows:
         return None
-    rows = {
-        label: rows[label] for label in EDGES if label in rows
-    }  # the store returns arrays in alphabetical order
+    # The store returns arrays in alphabetical order.
+    rows = {label: rows[label] for label in EDGES if label in rows}
     n = len(next(iter(rows.values())))
     size = (PAGE, 0.88 * n + 0.3)
     fig, axes = plt.subplots(n, 2 + len(rows), figsize=size, squeeze=False, layout="compressed")
@@ -138,28 +129,12 @@ def cascade(correlation: np.ndarray | None) -> Figure | None:
     if correlation is None:
         return None
     kinds = ["gradient of the loss", "gradient of the output"]
-    frame = pd.DataFrame(correlation, columns=kinds).rename_axis("layers").reset_index()
-    frame = frame.melt("layers", var_name="map", value_name="correlation")
     fig, ax = plt.subplots(figsize=(COLUMN, 2.2))
-    sns.lineplot(
-        frame,
-        x="layers",
-        y="correlation",
-        hue="map",
-        style="map",
-        palette=["black", "#777777"],
-        markers=["o", "s"],
-        dashes=["", (4, 2)],
-        markeredgewidth=0,
-        markersize=5,
-        ax=ax,
-    )
+    sns.lineplot(pd.DataFrame(correlation, columns=kinds), palette=["black", "#777777"], markers=["o", "s"],
+                 dashes=["", (4, 2)], markeredgewidth=0, markersize=5, ax=ax)  # fmt: skip
     ax.axhline(0, color="#444444", lw=0.8)
-    ax.set(
-        xlabel="randomised layers, from the output",
-        ylabel="rank correlation",
-        ylim=(min(np.nanmin(correlation) - 0.1, -0.1), 1.05),
-    )
+    lowest = min(np.nanmin(correlation) - 0.1, -0.1)
+    ax.set(xlabel="randomised layers, from the output", ylabel="rank correlation", ylim=(lowest, 1.05))
     ax.legend(title=None)
     return fig
 
@@ -175,44 +150,22 @@ def edges(sides: ImageStatistics) -> Figure | None:
     palette = {label: colour(EDGES[label]) for label in found}
     fig, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.6), gridspec_kw={"width_ratios": [1.1, 1]})
     for y, (label, x) in enumerate(found.items()):
-        left.errorbar(
-            x.value,
-            y,
-            xerr=[[x.value - x.low], [x.high - x.value]] if x else None,
-            fmt="o",
-            color=palette[label],
-        )
+        left.errorbar(x.value, y, xerr=x.whiskers, fmt="o", color=palette[label])
     left.axvline(1, color="#444444", lw=0.8)
-    left.set(
-        yticks=range(len(found)),
-        yticklabels=list(found),
-        xlabel="own side / other side",
-        title="All distances",
-    )
+    left.set_yticks(range(len(found)), list(found))
+    left.set(xlabel="own side / other side", title="All distances")
     left.invert_yaxis()
     left.grid(axis="y", visible=False)
     by_distance = pd.concat([_by_distance(sides, label) for label in found], ignore_index=True)
     markers = dict(zip(EDGES, ("o", "s", "D", "^", "v", "X"), strict=True))
     dashes = dict(zip(EDGES, ("", "", "", (4, 2), (4, 2), (1, 1.5)), strict=True))
-    sns.lineplot(
-        by_distance,
-        x="distance",
-        y="ratio",
-        hue="subject",
-        style="subject",
-        palette=palette,
-        markers={label: markers[label] for label in found},
-        dashes={label: dashes[label] for label in found},
-        markeredgewidth=0,
-        markersize=5,
-        ax=right,
-    )
+    sns.lineplot(by_distance, x="distance", y="ratio", hue="subject", style="subject", palette=palette,
+                 markers={label: markers[label] for label in found},
+                 dashes={label: dashes[label] for label in found}, markeredgewidth=0, markersize=5,
+                 ax=right)  # fmt: skip
     right.axhline(1, color="#444444", lw=0.8, zorder=1)
     right.set(xlabel="distance (pixels)", ylabel="", yscale="log", title="By distance")
-    low, high = right.get_ylim()
-    ticks = [x for x in (0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 3, 5, 10) if low < x < high]
-    right.set_yticks(ticks, [f"{x:g}" for x in ticks])
-    right.minorticks_off()
+    plain_log_ticks(right, (0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 3, 5, 10))
     right.legend(title=None, fontsize=7)
     return fig
 
@@ -222,6 +175,5 @@ def _by_distance(sides: ImageStatistics, label: str) -> pd.DataFrame:
     weights = sides.found[label]["weights"]  # (seeds,N,6,2)
     own, other = weights.sum(axis=(0, 1)).T
     there = other > 0
-    return pd.DataFrame(
-        {"subject": label, "distance": saliency.DISTANCES[there], "ratio": own[there] / other[there]}
-    )
+    distance, ratio = saliency.DISTANCES[there], own[there] / other[there]
+    return pd.DataFrame({"subject": label, "distance": distance, "ratio": ratio})

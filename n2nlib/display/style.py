@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from n2nlib import paths
@@ -49,6 +51,14 @@ def colour(name: str) -> str:
     return COLOURS[max(known, key=len)] if known else "#777777"
 
 
+def plain_log_ticks(ax: Axes, levels: Sequence[float]) -> None:
+    """Set those of some levels that lie inside as ticks of a logarithmic y axis, without powers of ten."""
+    low, high = ax.get_ylim()
+    inside = [x for x in levels if low < x < high]
+    ax.set_yticks(inside, [f"{x:g}" for x in inside])
+    ax.minorticks_off()
+
+
 def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
     """Write `<stem>.pdf` and `<stem>.png` and return both paths; the same figure gives the same bytes.
 
@@ -58,14 +68,11 @@ def save(fig: Figure, stem: str | Path) -> tuple[Path, Path]:
     change.
     """
     pdf, png = Path(f"{stem}.pdf"), Path(f"{stem}.png")
-    nothing = {
-        pdf: {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
-        png: {"Software": None},
-    }
+    names = {pdf: ("CreationDate", "ModDate", "Creator", "Producer"), png: ("Software",)}
     contents = {}
-    for path, metadata in nothing.items():
+    for path, metadata in names.items():
         content = io.BytesIO()
-        fig.savefig(content, format=path.suffix[1:], metadata=metadata)
+        fig.savefig(content, format=path.suffix[1:], metadata=dict.fromkeys(metadata))
         contents[path] = content.getvalue()
     if not (pdf.exists() and png.exists() and pictures_agree(png.read_bytes(), contents[png])):
         for path, content in contents.items():
