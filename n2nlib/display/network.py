@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -67,7 +67,7 @@ class Diagram:
 
 def diagram(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> Diagram:
     """Return blocks, operations and skip connections of a network for an image of that shape."""
-    steps = _arithmetic_as_one(trace(network, shape))
+    steps = trace(network, shape)
     uses = [sum(i in step.inputs for step in steps) for i in range(len(steps))]
     shared = {step.name for step in steps if step.again}
     out = Diagram([], [], [], sorted({step.text for step in steps if step.kind == "activation"}))
@@ -90,46 +90,20 @@ def diagram(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> Di
     return out
 
 
-def _arithmetic_as_one(steps: list[Step]) -> list[Step]:
-    """Merge functions in a row (slices, products, sums) of which only the last result is used."""
-    runs, start = [], 0
-    for i, step in enumerate(steps):
-        if step.kind != "other":
-            start = i + 1
-        elif i + 1 == len(steps) or steps[i + 1].kind != "other":
-            runs.append(range(start, i + 1))
-    number, out = {}, []
-    for i, step in enumerate(steps):
-        run = next((run for run in runs if i in run and len(run) > 1), range(i, i + 1))
-        if any(j in run[:-1] for later in steps[run[-1] + 1 :] for j in later.inputs):
-            run = range(i, i + 1)
-        if i == run[-1]:
-            outer = dict.fromkeys(number[j] for k in run for j in steps[k].inputs if j < run[0])
-            inputs = tuple(outer) if len(run) > 1 else tuple(number[j] for j in step.inputs)
-            number[i] = len(out)
-            out.append(
-                replace(step, inputs=inputs, text="arithmetic")
-                if len(run) > 1
-                else replace(step, inputs=inputs)
-            )
-    return out
-
-
 def _join(out: Diagram, step: Step, sources: list[int], alone: bool) -> int:
     """Let the newest of some blocks take the others in; the others arrive by skip connections."""
     main, new = max(sources), len(out.blocks)
-    if not alone or step.kind != "concatenation" and _size(out.blocks[main]) != step.shape:
+    joined = step.kind == "concatenation"
+    if not alone or not joined and _size(out.blocks[main]) != step.shape:
         # something else needs the block as it was, or it takes another shape
-        shape = _size(out.blocks[main]) if step.kind == "concatenation" else step.shape
-        out.blocks.append(Block([(shape[0], None)], *shape[1:]))
-        out.arrows.append(
-            Arrow(main, new, "other", "", "copy" if step.kind == "concatenation" else step.text)
-        )
+        channels, height, width = _size(out.blocks[main]) if joined else step.shape
+        out.blocks.append(Block([(channels, None)], height, width))
+        out.arrows.append(Arrow(main, new, "other", "", "copy" if joined else step.text))
         sources = [new if s == main else s for s in sources]
         main = new
     others = [s for s in sources if s != main]
     out.skips += [(s, main) for s in others]
-    if step.kind == "concatenation":
+    if joined:
         out.blocks[main].parts = [(out.blocks[s].channels, s) for s in others] + out.blocks[main].parts
     elif main != new:
         out.blocks[main].marks.add(step.text)
@@ -152,17 +126,14 @@ def _size(block: Block) -> tuple[int, int, int]:
     return block.channels, block.height, block.width
 
 
-def network_figure(
-    network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32), width: float = PAGE
-) -> Figure:
-    """Draw a network from left to right, a row for each image size.
+def network_figure(network: nn.Module) -> Figure:
+    """Draw a network from left to right for an image of 32×32 pixels, a row for each image size.
 
     The network object decides everything shown.
     Block widths are in proportion to channels, heights to the logarithm of the image's height; numbers above
     blocks are channels. Skip connections and what they bring are blue, the copied channels to the left.
-    `width` in inches.
     """
-    plan = diagram(network, shape)
+    plan, width = diagram(network), PAGE
     levels = sorted({block.height for block in plan.blocks}, reverse=True)
     highest = 0.67 if len(levels) <= 6 else 0.45
     tall = {
@@ -281,26 +252,17 @@ def _draw_arrow(ax, arrow: Arrow, boxes: list[_Box], labelled: bool) -> None:
     a, b = boxes[arrow.source], boxes[arrow.target]
     colour = _COLOURS[arrow.kind]
     if a.y == b.y:
-        points, where, how = (
-            [(a.right, a.y), (b.left, b.y)],
-            ((a.right + b.left) / 2, a.y + 0.03),
-            ("center", "bottom"),
-        )
+        points = [(a.right, a.y), (b.left, b.y)]
+        x, y, ha, va = (a.right + b.left) / 2, a.y + 0.03, "center", "bottom"
     elif a.y > b.y:
-        points, where, how = (
-            [(a.x, a.bottom), (a.x, b.y), (b.left, b.y)],
-            (a.x - 0.03, a.bottom - 0.12),
-            ("right", "center"),
-        )
+        points = [(a.x, a.bottom), (a.x, b.y), (b.left, b.y)]
+        x, y, ha, va = a.x - 0.03, a.bottom - 0.12, "right", "center"
     else:
-        points, where, how = (
-            [(a.right, a.y), (b.x, a.y), (b.x, b.bottom)],
-            (b.x + 0.04, b.bottom - 0.12),
-            ("left", "center"),
-        )
+        points = [(a.right, a.y), (b.x, a.y), (b.x, b.bottom)]
+        x, y, ha, va = b.x + 0.04, b.bottom - 0.12, "left", "center"
     _line(ax, points, colour)
     if arrow.kind not in ("convolution", "shared") or labelled:
-        ax.text(*where, arrow.label, ha=how[0], va=how[1], fontsize=_SMALL - 0.5, color=colour)
+        ax.text(x, y, arrow.label, ha=ha, va=va, fontsize=_SMALL - 0.5, color=colour)
 
 
 def _draw_skip(ax, boxes: list[_Box], source: int, target: int) -> None:
@@ -312,17 +274,15 @@ def _draw_skip(ax, boxes: list[_Box], source: int, target: int) -> None:
         return
     over = max(c.top for c in (a, b, *between)) + 0.2
     out, into, shoulder = a.right + 0.035, b.left - 0.06, a.top - 0.06
-    _line(ax, [(a.right, shoulder), (out, shoulder), (out, over), (into, over), (into, shoulder),
-               (b.left, shoulder)],
-          _COLOURS["skip"])  # fmt: skip
+    rise, fall = [(out, shoulder), (out, over)], [(into, over), (into, shoulder)]
+    points = [(a.right, shoulder), *rise, *fall, (b.left, shoulder)]
+    _line(ax, points, _COLOURS["skip"])
 
 
 def _line(ax, points, colour: str) -> None:
-    path = Path(points)
     style = {"joinstyle": "miter", "capstyle": "butt", "shrinkA": 0, "shrinkB": 0, "zorder": 2, "lw": 0.9}
-    ax.add_patch(
-        FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=6, color=colour, fc=colour, **style)
-    )
+    ax.add_patch(FancyArrowPatch(path=Path(points), arrowstyle="-|>", mutation_scale=6, color=colour,
+                                 fc=colour, **style))  # fmt: skip
 
 
 def _legend(ax, plan: Diagram, labelled: bool) -> None:
@@ -345,5 +305,4 @@ def _legend(ax, plan: Diagram, labelled: bool) -> None:
     for mark in sorted({mark for block in plan.blocks for mark in block.marks}):
         handles[mark] = Line2D([], [], color=_mark_colour(mark), lw=2.2)
     ax.legend(handles.values(), handles.keys(), loc="lower right", fontsize=7, handlelength=1.3,
-              borderaxespad=0.3,
-              labelspacing=0.35)  # fmt: skip
+              borderaxespad=0.3, labelspacing=0.35)  # fmt: skip

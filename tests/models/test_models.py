@@ -303,13 +303,6 @@ def test_another_network_is_another_drawing():
     assert len(diagram(UNet()).skips) == 5 and diagram(BaseNet()).skips == []
 
 
-def test_arithmetic_between_layers_is_one_step():
-    """SmallNet ends in slices, products and sums with the image: in the drawing one step that the image skips to."""
-    plan = diagram(build("SmallNet", seed=0))
-    assert plan.skips[-1] == (0, len(plan.blocks) - 1) and plan.blocks[-1].channels == 3
-    assert [a.kind for a in plan.arrows].count("other") == 1
-
-
 def drawn(network):
     canvas = FigureCanvasAgg(network_figure(network))
     canvas.draw()
