@@ -18,50 +18,33 @@ def sizes(dataset) -> pd.DataFrame:
     """
     recipe = dataset.recipe
     small, large = recipe.get("windows", (None, None))
-    return pd.DataFrame(
-        [
-            {
-                "part": label,
-                "photographs": len({group for _, _, group in recipe.get(split, [])}) or None,
-                "files": len(recipe.get(split, [])) or None,
-                "pairs": recipe[f"n_{split}"],
-                "smallest window side": small,
-                "largest window side": large,
-                "noise": dataset.noise,
-            }
-            for split, label in (("train", "training"), ("val", "validation"))
-        ],
-        dtype=object,
-    )
+    lines = [
+        {
+            "part": label,
+            "photographs": len({group for _, _, group in recipe.get(split, [])}) or None,
+            "files": len(recipe.get(split, [])) or None,
+            "pairs": recipe[f"n_{split}"],
+            "smallest window side": small,
+            "largest window side": large,
+            "noise": dataset.noise,
+        }
+        for split, label in (("train", "training"), ("val", "validation"))
+    ]
+    return pd.DataFrame(lines, dtype=object)
 
 
 def windows() -> pd.DataFrame:
     """Noise and the authors' TNet by window size, and in the authors' validation set."""
-    sides, noisy, tnet = ("smallest side", "largest side"), "noisy images (dB)", "authors' TNet (dB)"
-    tried = [
-        {
-            "windows": "tried",
-            sides[0]: row.low,
-            sides[1]: row.high,
-            noisy: row.noisy_psnr,
-            tnet: row.tnet_psnr,
-        }
-        for row in paper.calibration().itertuples()
+    columns = ["windows", "smallest side", "largest side", "noisy images (dB)", "authors' TNet (dB)"]
+    tried = paper.calibration()[["low", "high", "noisy_psnr", "tnet_psnr"]].itertuples(index=False)
+    chosen = (paper.value(f"calibration.standin_{key}") for key in ("low", "high", "noisy_psnr"))
+    authors = paper.value("noise.noisy_psnr"), paper.value("table2.TNet.psnr")
+    lines = [
+        *(("tried", *row) for row in tried),
+        ("chosen", *chosen, None),
+        ("the authors' validation set", None, None, *authors),
     ]
-    chosen = {
-        "windows": "chosen",
-        **{
-            side: paper.value(f"calibration.standin_{end}")
-            for side, end in zip(sides, ("low", "high"), strict=True)
-        },
-        noisy: paper.value("calibration.standin_noisy_psnr"),
-    }
-    authors = {
-        "windows": "the authors' validation set",
-        noisy: paper.value("noise.noisy_psnr"),
-        tnet: paper.value("table2.TNet.psnr"),
-    }
-    return pd.DataFrame([*tried, chosen, authors])
+    return pd.DataFrame(lines, columns=columns)
 
 
 def noise_numbers(found: Mapping) -> dict[str, float | None]:
@@ -84,51 +67,26 @@ def noise(found: Mapping) -> pd.DataFrame:
 
     Errors in grey levels, ± one standard error.
     """
-    numbers, by_detail = noise_numbers(found), found["by_detail"]
-    theirs = {
-        key: paper.value(f"noise.{key}")
-        for key in (
-            "noisy_psnr",
-            "global_gap",
-            "channel_correlation_low",
-            "channel_correlation_high",
-            "kurtosis",
-        )
-    }
-    lines = [
-        ("PSNR, mean over images (dB)", measured(found["psnr"], 2), measured(theirs["noisy_psnr"], 2)),
-        (
-            "PSNR of the squared error over all images (dB)",
-            measured(found["psnr_global"], 2),
-            measured(theirs["noisy_psnr"] - theirs["global_gap"], 1),
-        ),
-        ("PSNR, standard deviation over images (dB)", measured(found["psnr_sd"], 2), None),
-        ("mean error", measured(found["mean_error"], 2), "none seen"),
-        (
-            "correlation between channels, lowest",
-            measured(numbers["channel_correlation_low"], 2),
-            measured(theirs["channel_correlation_low"], 2),
-        ),
-        (
-            "correlation between channels, highest",
-            measured(numbers["channel_correlation_high"], 2),
-            measured(theirs["channel_correlation_high"], 2),
-        ),
-        ("correlation with the neighbouring pixel", measured(found["neighbours"], 3), "none seen"),
-        ("kurtosis (Gaussian: 3)", measured(found["kurtosis"], 1), measured(theirs["kurtosis"], 0)),
-        (
-            "standard deviation, flattest twelfth of the pixels",
-            measured(by_detail["sd"][0], 1),
-            "none in flat areas",
-        ),
-        (
-            "standard deviation, most detailed twelfth",
-            measured(by_detail["sd"][-1], 1),
-            "largest in fine detail",
-        ),
-        ("correlation between the two copies' errors", measured(found["pair_correlation"], 3), None),
+    low, high = (f"channel_correlation_{end}" for end in ("low", "high"))
+    numbers, sd = noise_numbers(found), found["by_detail"]["sd"]
+    theirs = {key: paper.value(f"noise.{key}") for key in ("noisy_psnr", "global_gap", low, high, "kurtosis")}
+    of_all = theirs["noisy_psnr"] - theirs["global_gap"]
+    lines = [  # of the noise, this dataset, the authors' data: a value or text, and its digits
+        ("PSNR, mean over images (dB)", found["psnr"], 2, theirs["noisy_psnr"], 2),
+        ("PSNR of the squared error over all images (dB)", found["psnr_global"], 2, of_all, 1),
+        ("PSNR, standard deviation over images (dB)", found["psnr_sd"], 2, None, 0),
+        ("mean error", found["mean_error"], 2, "none seen", 0),
+        ("correlation between channels, lowest", numbers[low], 2, theirs[low], 2),
+        ("correlation between channels, highest", numbers[high], 2, theirs[high], 2),
+        ("correlation with the neighbouring pixel", found["neighbours"], 3, "none seen", 0),
+        ("kurtosis (Gaussian: 3)", found["kurtosis"], 1, theirs["kurtosis"], 0),
+        ("standard deviation, flattest twelfth of the pixels", sd[0], 1, "none in flat areas", 0),
+        ("standard deviation, most detailed twelfth", sd[-1], 1, "largest in fine detail", 0),
+        ("correlation between the two copies' errors", found["pair_correlation"], 3, None, 0),
     ]
-    return pd.DataFrame(lines, columns=["of the noise", "this dataset", "the authors' data"], dtype=object)
+    cells = [(what, measured(ours, digits), other if isinstance(other, str) else measured(other, places))
+             for what, ours, digits, other, places in lines]  # fmt: skip
+    return pd.DataFrame(cells, columns=["of the noise", "this dataset", "the authors' data"], dtype=object)
 
 
 def other_noises(subpixel: Mapping, others: Mapping[str, Mapping], labels: Mapping[str, str]) -> pd.DataFrame:
@@ -139,25 +97,21 @@ def other_noises(subpixel: Mapping, others: Mapping[str, Mapping], labels: Mappi
     labels: name of each noise -> how the table calls it. Correlations are means over the three pairs of
     channels.
     """
-    stored = {
-        "sub-pixel sampling": subpixel | {"zero_mean": True, "clipped_mean_error": subpixel["mean_error"]}
-    }
-    stored |= {label: others[name] for name, label in labels.items()}
-    between = {label: [r for r in one["channels"].values() if r is not None] for label, one in stored.items()}
-    return pd.DataFrame(
-        [
-            {
-                "noise": label,
-                "meant to be zero-mean": "yes" if one["zero_mean"] else "no",
-                "mean error": measured(one["mean_error"], 2),
-                "stored in 8 bits": measured(one["clipped_mean_error"], 2),
-                "between channels": measured(np.mean(between[label]), 2) if between[label] else None,
-                "kurtosis": one["kurtosis"],
-                "PSNR (dB)": one["psnr"],
-            }
-            for label, one in stored.items()
-        ]
-    )
+    own = {"zero_mean": True, "clipped_mean_error": subpixel["mean_error"]}
+    stored = {"sub-pixel sampling": subpixel | own} | {label: others[name] for name, label in labels.items()}
+    lines = []
+    for label, one in stored.items():
+        between = [r for r in one["channels"].values() if r is not None]
+        lines.append({
+            "noise": label,
+            "meant to be zero-mean": "yes" if one["zero_mean"] else "no",
+            "mean error": measured(one["mean_error"], 2),
+            "stored in 8 bits": measured(one["clipped_mean_error"], 2),
+            "between channels": measured(np.mean(between), 2) if between else None,
+            "kurtosis": one["kurtosis"],
+            "PSNR (dB)": one["psnr"],
+        })  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def measured(value: float | Sequence[float] | None, digits: int) -> MeanSE | None:

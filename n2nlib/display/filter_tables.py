@@ -12,6 +12,7 @@ from n2nlib.analysis import intervals
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.filters import Filters
 from n2nlib.analysis.intervals import Interval, MeanSD
+from n2nlib.display.words import side
 from n2nlib.evaluation import classical
 
 
@@ -21,16 +22,14 @@ def tuned_parameters(filters: Filters) -> pd.DataFrame:
     for name, found in filters.found.items():
         curve = filters.curve(name)
         for p in classical.FILTERS[name].grid:
-            lines.append(
-                {
-                    "filter": filters.title(name),
-                    "parameter": p,
-                    "chosen": found["parameters"][p],
-                    "lowest tried": curve[p].min().item(),
-                    "highest tried": curve[p].max().item(),
-                    "at a limit": found["at_limit"].get(p),
-                }
-            )
+            lines.append({
+                "filter": filters.title(name),
+                "parameter": p,
+                "chosen": found["parameters"][p],
+                "lowest tried": curve[p].min().item(),
+                "highest tried": curve[p].max().item(),
+                "at a limit": found["at_limit"].get(p),
+            })  # fmt: skip
     return pd.DataFrame(lines, dtype=object)  # sizes and distances stay whole numbers
 
 
@@ -67,26 +66,24 @@ def baselines(
     lines += [{"method": filters.title(name)} for name in filters.absent]
     for label, seeds in untrained.items():
         per_image = np.stack([one["arrays"]["psnr"] for one in seeds])
-        lines.append(
-            {
-                "method": label,
-                "PSNR (dB)": intervals.crossed(per_image, photo=networks.photo),
-                "over seeds (dB)": MeanSD.of(per_image.mean(axis=1)),
-                "global PSNR (dB)": float(np.mean([one["global"] for one in seeds])),
-                "images": per_image.shape[1],
-            }
-        )
-    for label in networks.labels:
-        lines.append(
-            {
-                "method": label,
-                "PSNR (dB)": networks.mean(label),
-                "over seeds (dB)": networks.level(label),
-                "global PSNR (dB)": networks.level(label, "psnr_global").mean,
-                "images": len(networks.photo),
-                "ms/image": float(np.median([one["ms"] for one in speeds[label]])),
-            }
-        )
+        lines.append({
+            "method": label,
+            "PSNR (dB)": intervals.crossed(per_image, photo=networks.photo),
+            "over seeds (dB)": MeanSD.of(per_image.mean(axis=1)),
+            "global PSNR (dB)": float(np.mean([one["global"] for one in seeds])),
+            "images": per_image.shape[1],
+        })  # fmt: skip
+    lines += [
+        {
+            "method": label,
+            "PSNR (dB)": networks.mean(label),
+            "over seeds (dB)": networks.level(label),
+            "global PSNR (dB)": networks.level(label, "psnr_global").mean,
+            "images": len(networks.photo),
+            "ms/image": float(np.median([one["ms"] for one in speeds[label]])),
+        }
+        for label in networks.labels
+    ]
     return pd.DataFrame(lines, dtype=object)
 
 
@@ -104,18 +101,12 @@ def basenet(networks: Comparison, untrained: Sequence[Mapping], outputs: Sequenc
         }
         for run, out in zip(networks.rows.get("BaseNet", []), outputs, strict=True)
     }
-    columns = ("trained (dB)", "dead channels of 3", "same output for every image")
-    return pd.DataFrame(
-        [
-            {
-                "seed": seed,
-                "untrained (dB)": float(one["arrays"]["psnr"].mean()),
-                **(trained.get(seed) or dict.fromkeys(columns)),
-            }
-            for seed, one in enumerate(untrained)
-        ],
-        dtype=object,
-    )
+    none = dict.fromkeys(("trained (dB)", "dead channels of 3", "same output for every image"))
+    lines = [
+        {"seed": seed, "untrained (dB)": float(one["arrays"]["psnr"].mean()), **trained.get(seed, none)}
+        for seed, one in enumerate(untrained)
+    ]
+    return pd.DataFrame(lines, dtype=object)
 
 
 def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
@@ -123,21 +114,12 @@ def gains_over_filters(filters: Filters, networks: Comparison) -> pd.DataFrame:
 
     Empty without TNet.
     """
-    lines = []
+    enough, lines = paper.value("calibration.gaussian_passed_at"), []
     for name, d in filters.gains(networks).items():
-        seeds = {
-            f"seed {run.spec.seed} (dB)": float((run.psnr - filters.psnr(name)).mean())
-            for run in networks.rows["TNet"]
-        }
-        judged = name == "noisy" or networks.images >= paper.value("calibration.gaussian_passed_at")
-        lines.append(
-            {
-                "TNet minus": filters.title(name),
-                "difference (dB)": d,
-                **seeds,
-                "result": ahead("TNet", d, judged),
-            }
-        )
+        seeds = {f"seed {run.spec.seed} (dB)": float((run.psnr - filters.psnr(name)).mean())
+                 for run in networks.rows["TNet"]}  # fmt: skip
+        result = ahead("TNet", d, judged=name == "noisy" or networks.images >= enough)
+        lines.append({"TNet minus": filters.title(name), "difference (dB)": d, **seeds, "result": result})
     return pd.DataFrame(lines)
 
 
@@ -150,6 +132,5 @@ def ahead(label: str, d: Interval, judged: bool = True) -> str:
         return "not tested at this size"
     if not d:
         return "too few seeds or photographs for an interval"
-    if d.low > 0:
-        return f"{label} is ahead"
-    return f"{label} is behind" if d.high < 0 else "no significant difference"
+    ahead, behind = f"{label} is ahead", f"{label} is behind"
+    return side(d, 0, ahead, behind, "no significant difference")

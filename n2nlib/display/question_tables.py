@@ -7,6 +7,7 @@ import pandas as pd
 from n2nlib import paper
 from n2nlib.analysis import intervals, quantities
 from n2nlib.analysis.comparison import Comparison
+from n2nlib.analysis.image_statistics import LEDGER_NAMES
 from n2nlib.analysis.intervals import MeanSD
 from n2nlib.analysis.ledger import Ledger
 from n2nlib.display.tables import by_seed, published_difference
@@ -20,15 +21,14 @@ def basenet_trained_or_not(rows: Comparison, zero: float) -> pd.DataFrame:
     """
     names = {"BaseNet": "trained", "BaseNet, never updated": "never updated"}
     theirs = MeanSD(paper.value("table2.BaseNet.psnr"), paper.value("table2.BaseNet.psnr_sd"))
-    lines = {"the paper": (theirs, theirs.mean - paper.value("basenet.zero_image_psnr"), {})}
-    ours, seeds = rows.select(*names), by_seed(rows.select(*names))
-    for label in ours.labels:
+    above = theirs.mean - paper.value("basenet.zero_image_psnr")
+    lines = [{"BaseNet": "the paper", "PSNR (dB)": theirs, "minus a black image (dB)": above}]
+    ours = rows.select(*names)
+    for label, seeds in by_seed(ours).items():
         level = ours.level(label)
-        lines[names[label]] = level, level.mean - zero, seeds[label]
-    return pd.DataFrame([
-        {"BaseNet": name, "PSNR (dB)": level, "minus a black image (dB)": above, **each}
-        for name, (level, above, each) in lines.items()
-    ])  # fmt: skip
+        of_ours = {"PSNR (dB)": level, "minus a black image (dB)": level.mean - zero}
+        lines.append({"BaseNet": names[label], **of_ours, **seeds})
+    return pd.DataFrame(lines)
 
 
 def l1_and_bn(rows: Comparison) -> pd.DataFrame:
@@ -59,28 +59,27 @@ RIVALS = {"mean": "mean", "gaussian": "Gaussian", "linear": "5×5 linear, fitted
 
 def filters_question(found: Ledger) -> pd.DataFrame:
     """PSNR (dB) of tuned filters, and TNet minus each, as chapter 02 measured them."""
-    numbers = {name: (found.number(f"filters.{name}.psnr"), found.number(f"filters.tnet_minus_{name}"))
-               for name in RIVALS}  # fmt: skip
-    return pd.DataFrame([
-        {"filter": RIVALS[name], "filter (dB)": level.value, "TNet minus filter (dB)": gain.signed()}
-        for name, (level, gain) in numbers.items() if level is not None and gain is not None
-    ])  # fmt: skip
+    lines = []
+    for name, title in RIVALS.items():
+        level, gain = (found.number(f"filters.{key}") for key in (f"{name}.psnr", f"tnet_minus_{name}"))
+        if level is not None and gain is not None:
+            lines.append((title, level.value, gain.signed()))
+    return pd.DataFrame(lines, columns=["filter", "filter (dB)", "TNet minus filter (dB)"])
 
 
 def edges_question(found: Ledger) -> pd.DataFrame:
     """Weight on a pixel's own side of an edge over that on the other side, as chapter 05 measured it."""
     prefix, numbers = "smoothgrad.same_side.", found.evidence.numbers
-    called = {"untrained": "TNet, untrained", "shuffled": "TNet, shuffled weights", "mean": "mean, 3x3",
-              "gaussian": "Gaussian",
-              "nlm": "non-local means"}  # fmt: skip
-    kept = [key for key, value in numbers.items() if key.startswith(prefix) and value is not None]
+    called = {name: label for label, name in LEDGER_NAMES.items()}
+    kept = [key.removeprefix(prefix) for key, value in numbers.items()
+            if key.startswith(prefix) and value is not None]  # fmt: skip
     return pd.DataFrame([
         {
-            "method": called.get(key.removeprefix(prefix), key.removeprefix(prefix)),
-            "own side over other side": found.number(key),
-            "images": numbers[key]["images"],
+            "method": called.get(name, name),
+            "own side over other side": found.number(prefix + name),
+            "images": numbers[prefix + name]["images"],
         }
-        for key in kept
+        for name in kept
     ])  # fmt: skip
 
 
@@ -102,28 +101,21 @@ def authors_levels(found: Ledger) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def cost(rows: Comparison, a: str = "UNet", b: str = "TNet") -> pd.DataFrame:
-    """What two rows needed to the highest PSNR that all their runs reach: images, MACs, seconds.
+def cost(rows: Comparison) -> pd.DataFrame:
+    """What UNet and TNet needed to the highest PSNR that all their runs reach: images, MACs, seconds.
 
     Empty without both.
     """
-    both = {row: rows.rows[row] for row in (a, b) if row in rows.rows}
+    both = {row: rows.rows[row] for row in ("UNet", "TNet") if row in rows.rows}
     if len(both) < 2:
         return pd.DataFrame()
-    level = quantities.common_level(both)
-    columns = {
+    units = {
         "training images": ("images", 1, 0),
         "MACs (10^12)": ("macs", 1e12, 2),
         "seconds": ("seconds", 1, 0),
     }
-    needed = {
-        name: (quantities.cost(both, metric), unit, digits)
-        for name, (metric, unit, digits) in columns.items()
-    }
-    return pd.DataFrame([
-        {"network": row, "to (dB)": level}
-        | {name: MeanSD.of([x / unit for x in found[row]]).to(digits) for name,
-           (found, unit, digits) in needed.items()}
-        | {"n": len(both[row])}
-        for row in both
-    ])  # fmt: skip
+    frame = pd.DataFrame({"network": list(both), "to (dB)": quantities.common_level(both)})
+    for name, (metric, unit, digits) in units.items():
+        needed = quantities.cost(both, metric)
+        frame[name] = [MeanSD.of([x / unit for x in needed[row]]).to(digits) for row in both]
+    return frame.assign(n=[len(runs) for runs in both.values()])

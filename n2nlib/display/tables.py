@@ -26,28 +26,20 @@ def table1(rates: Comparison) -> pd.DataFrame:
 
     The published loss is mean squared error x 1563/32 at every size.
     """
-    published, factor = paper.table1().loc[rates.labels], paper.loss_factor()
-    n = paper.value("table1.seeds")
-    lines = {
-        ("PSNR (dB)", "paper"): [MeanSD(row.psnr, row.psnr_sd, n) for row in published.itertuples()],
-        ("PSNR (dB)", "ours"): [rates.level(label) for label in rates.labels],
-        ("Loss (L2)", "paper"): [MeanSD(row.loss, row.loss_sd, n,
-                                        digits=5) for row in published.itertuples()],
-        ("Loss (L2)", "ours"): [rates.level(label, "published_loss").to(5) for label in rates.labels],
-        ("MSE against the noisy target", "paper, converted"): [
-            MeanSD(row.loss / factor, row.loss_sd / factor, n, digits=6) for row in published.itertuples()],
-        ("MSE against the noisy target", "ours"): [rates.level(label,
-                                                               "loss").to(6) for label in rates.labels],
-        ("seeds", "paper"): [n] * len(published),
-        ("seeds", "ours"): [len(runs) for runs in rates.rows.values()],
-    }  # fmt: skip
-    columns = [f"lr {label}" for label in rates.labels]
-    return pd.DataFrame(
-        [
-            {"": what, "from": whose, **dict(zip(columns, cells, strict=True))}
-            for (what, whose), cells in lines.items()
-        ]
-    )
+    published, factor, n = paper.table1().loc[rates.labels], paper.loss_factor(), paper.value("table1.seeds")
+    theirs = list(published.itertuples())
+    psnr, loss, mse = "PSNR (dB)", "Loss (L2)", "MSE against the noisy target"
+    lines = [
+        (psnr, "paper", *(MeanSD(row.psnr, row.psnr_sd, n) for row in theirs)),
+        (psnr, "ours", *(rates.level(label) for label in rates.labels)),
+        (loss, "paper", *(MeanSD(row.loss, row.loss_sd, n, 5) for row in theirs)),
+        (loss, "ours", *(rates.level(label, "published_loss").to(5) for label in rates.labels)),
+        (mse, "paper, converted", *(MeanSD(row.loss / factor, row.loss_sd / factor, n, 6) for row in theirs)),
+        (mse, "ours", *(rates.level(label, "loss").to(6) for label in rates.labels)),
+        ("seeds", "paper", *[n] * len(theirs)),
+        ("seeds", "ours", *(len(runs) for runs in rates.rows.values())),
+    ]
+    return pd.DataFrame(lines, columns=["", "from", *(f"lr {label}" for label in rates.labels)])
 
 
 def learning_rate_differences(rates: Comparison) -> pd.DataFrame:
@@ -73,12 +65,11 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
 
     p: one-way analysis of variance, from the printed means and deviations for the paper.
     """
-    published, positions = paper.table1(), ("left", "middle", "right")
-    n = paper.value("table1.seeds")
-    lines = [{"columns": "the paper", **dict(zip(positions, map(MeanSD, published.psnr, published.psnr_sd),
-                                                 strict=True)),
-              "range (dB)": float(np.ptp(published.psnr)), "range of the loss": float(np.ptp(published.loss)),
-              "p, equal means": intervals.equal_means(published.psnr, published.psnr_sd, n)}]  # fmt: skip
+    published, n = paper.table1(), paper.value("table1.seeds")
+    names = ["columns", "left", "middle", "right", "range (dB)", "range of the loss", "p, equal means"]
+    p = intervals.equal_means(published.psnr, published.psnr_sd, n)
+    lines = [("the paper", *map(MeanSD, published.psnr, published.psnr_sd), float(np.ptp(published.psnr)),
+              float(np.ptp(published.loss)), p)]  # fmt: skip
     for name, trio in trios:
         if len(trio.rows) != len(published):
             continue
@@ -86,10 +77,9 @@ def column_ranges(*trios: tuple[str, Comparison]) -> pd.DataFrame:
         losses = [trio.level(label, "published_loss").mean for label in trio.labels]
         means, sds, seeds = zip(*((x.mean, x.sd, x.n) for x in levels), strict=True)
         p = None if None in sds else intervals.equal_means(means, sds, seeds)
-        lines.append({"columns": name, **dict(zip(positions, levels, strict=True)),
-                      "range (dB)": float(np.ptp([x.mean for x in levels])),
-                      "range of the loss": float(np.ptp(losses)), "p, equal means": p})  # fmt: skip
-    return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
+        lines.append((name, *levels, float(np.ptp(means)), float(np.ptp(losses)), p))
+    # A column of floats would lose how a p value is printed.
+    return pd.DataFrame(lines, columns=names, dtype=object)
 
 
 def table2(rows: Comparison) -> pd.DataFrame:
@@ -156,18 +146,16 @@ def ablation(rows: Comparison) -> pd.DataFrame:
     ])  # fmt: skip
 
 
-def versus(
-    rows: Comparison, pairs: Mapping[str, tuple[str, str]], a: str = "TNet", b: str = "UNet"
-) -> pd.DataFrame:
-    """Two networks trained in several ways: PSNR (dB) and difference. `pairs`: name -> two labels."""
+def versus(rows: Comparison, pairs: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """TNet and UNet trained in several ways: PSNR (dB) and difference. `pairs`: name -> two labels."""
     return pd.DataFrame([
         {
             "training": name,
-            f"{a} (dB)": rows.level(pairs[name][0]),
-            f"{b} (dB)": rows.level(pairs[name][1]),
-            f"n, {a}": len(rows.rows[pairs[name][0]]),
-            f"n, {b}": len(rows.rows[pairs[name][1]]),
-            f"{a} minus {b} (dB)": difference,
+            "TNet (dB)": rows.level(pairs[name][0]),
+            "UNet (dB)": rows.level(pairs[name][1]),
+            "n, TNet": len(rows.rows[pairs[name][0]]),
+            "n, UNet": len(rows.rows[pairs[name][1]]),
+            "TNet minus UNet (dB)": difference,
         }
         for name, difference in rows.versus(pairs).items()
     ])  # fmt: skip
@@ -240,11 +228,9 @@ def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
     effects = list(effects)
     margins = [paper.margin(kind.network, kind.network) for kind, _, _ in effects]
     p_values = [intervals.equivalence(d, margin) for (_, _, d), margin in zip(effects, margins, strict=True)]
-    lines = []
-    for (kind, precision, difference), margin, p in zip(
-        effects, margins, intervals.holm(p_values), strict=True
-    ):
-        lines.append({
+    adjusted = intervals.holm(p_values)
+    return pd.DataFrame([
+        {
             "run": described(kind),
             "training images": kind.images,
             "precision": precision,
@@ -253,28 +239,32 @@ def equivalences(effects: Iterable[Effect]) -> pd.DataFrame:
             "margin (dB)": margin,
             "within the margin": "yes" if p < ALPHA else "not significant",
             "p, adjusted": PValue(p),
-        })  # fmt: skip
-    return pd.DataFrame(lines, dtype=object)  # a column of floats would lose how a p value is printed
+        }
+        for (kind, precision, difference), margin, p in zip(effects, margins, adjusted, strict=True)
+    ], dtype=object)  # fmt: skip
 
 
-def networks(built: Mapping[str, nn.Module], reference: str = "TNet") -> pd.DataFrame:
-    """Trainable parameters and MACs of one 32×32 image, and their ratios to the reference's.
+def networks(built: Mapping[str, nn.Module]) -> pd.DataFrame:
+    """Trainable parameters and MACs of one 32×32 image, and their ratios to TNet's.
 
     "counted at each use": parameters as a listing has them that counts a layer whenever it is called.
     """
     steps = {label: trace(network) for label, network in built.items()}
     parameters = {label: sum(step.parameters for step in taken) for label, taken in steps.items()}
     macs = {label: sum(step.multiply_adds for step in taken) for label, taken in steps.items()}
-    own = {label: {step.name: step.parameters for step in taken if not step.again}
-           for label, taken in steps.items()}  # fmt: skip
+
+    def at_each_use(taken) -> int:
+        own = {step.name: step.parameters for step in taken if not step.again}
+        return sum(own[step.name] for step in taken)
+
     return pd.DataFrame([
         {
             "network": label,
             "parameters": parameters[label],
-            "counted at each use": sum(own[label][step.name] for step in steps[label]),
-            f"times {reference}'s": parameters[label] / parameters[reference],
+            "counted at each use": at_each_use(steps[label]),
+            "times TNet's": parameters[label] / parameters["TNet"],
             "MACs per image": macs[label],
-            f"times {reference}'s MACs": macs[label] / macs[reference],
+            "times TNet's MACs": macs[label] / macs["TNet"],
         }
         for label in built
     ])  # fmt: skip
@@ -298,9 +288,8 @@ def effort(sizes: pd.DataFrame, record: Mapping | None) -> pd.DataFrame:
 
 def network_sizes(rows: Comparison) -> dict[str, dict[str, int | float]]:
     """Trainable parameters of each row's network, and millions of MACs for one image of 32x32 pixels."""
-    first = {label: runs[0] for label, runs in rows.rows.items()}
-    return {
-        label: {"parameters": run.metrics["parameters"],
-                "MACs (M)": multiply_adds(build(run.spec.network, **run.spec.options)) / 1e6}
-        for label, run in first.items()
-    }  # fmt: skip
+    sizes = {}
+    for label, (run, *_) in rows.rows.items():
+        macs = multiply_adds(build(run.spec.network, **run.spec.options))
+        sizes[label] = {"parameters": run.metrics["parameters"], "MACs (M)": macs / 1e6}
+    return sizes
