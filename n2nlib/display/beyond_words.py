@@ -18,11 +18,9 @@ def below_noisy(rows: Comparison) -> str:
     if not rows.rows:
         return ""
     below = [label for label in rows.labels if rows.level(label).mean < rows.noisy.mean()]
-    told = (
-        f"{listed(below)} {plural(len(below), 'ends', 'end')} below that"
-        if below
-        else "every row ends above that"
-    )
+    told = "every row ends above that"
+    if below:
+        told = f"{listed(below)} {plural(len(below), 'ends', 'end')} below that"
     return f"The noisy images have {rows.noisy.mean():.2f} dB; {told}."
 
 
@@ -41,9 +39,8 @@ def gap(sizes: pd.DataFrame) -> str:
     most = f"{max(last.high, 0):.2f} dB"
     if last.low > 0:
         return f"{text} With the whole set, clean targets are significantly better, by {most} at most."
-    return (
-        f"{text} With the whole set, clean targets are not significantly better; the interval allows {most}."
-    )
+    return (f"{text} With the whole set, clean targets are not significantly better; the interval allows "
+            f"{most}.")  # fmt: skip
 
 
 def schedule_note(rows: Comparison) -> str:
@@ -71,14 +68,14 @@ def best_single(rows: Comparison, together: str) -> str:
     )
 
 
-def network_cost(sizes: Mapping[str, Mapping], network: str = "SmallNet", reference: str = "TNet") -> str:
-    """Parameters of two networks, and the MACs of one in those of the other: `tables.network_sizes`."""
-    if not {network, reference} <= sizes.keys():
+def network_cost(sizes: Mapping[str, Mapping]) -> str:
+    """Parameters of SmallNet and TNet, and the MACs of one in those of the other: `tables.network_sizes`."""
+    if not {"SmallNet", "TNet"} <= sizes.keys():
         return ""
-    one, other = sizes[network], sizes[reference]
+    small, tnet = sizes["SmallNet"], sizes["TNet"]
     return (
-        f"{network} has {one['parameters']:,} parameters and {reference} {other['parameters']:,}; an image "
-        f"costs {network} {one['MACs (M)'] / other['MACs (M)']:.1f} times {reference}'s MACs."
+        f"SmallNet has {small['parameters']:,} parameters and TNet {tnet['parameters']:,}; an image costs "
+        f"SmallNet {small['MACs (M)'] / tnet['MACs (M)']:.1f} times TNet's MACs."
     )
 
 
@@ -91,9 +88,8 @@ def small_network(rows: Comparison, steps: Mapping[str, tuple[str, str]]) -> str
     found = rows.versus({other: (final, other) for other in (tnet, "SmallNet")})
     told = [pair(final, other, d) for other, d in found.items() if d]
     if final in rows.rows and tnet not in rows.rows:
-        told.append(
-            f"{tnet} was not run at this size, so the training's share of that row's gain is unknown."
-        )
+        told.append(f"{tnet} was not run at this size, so the training's share of that row's gain is "
+                    "unknown.")  # fmt: skip
     gains = rows.versus(steps)
     if len(gains) == len(steps):
         told.append(f"Step by step: {'; '.join(f'{name} {d} dB' for name, d in gains.items())}.")
@@ -125,9 +121,8 @@ def search(tried: pd.DataFrame, best: pd.DataFrame, shared: Mapping[str, object]
         "TNet."
     ]
     if shared:
-        told.append(
-            f"All of the best have {listed([f'{name} = {value}' for name, value in shared.items()])}."
-        )
+        options = listed([f"{name} = {value}" for name, value in shared.items()])
+        told.append(f"All of the best have {options}.")
     if tried["state"].iloc[0] == "complete":
         told.append(
             f"The first trial is SmallNet as it stands, {tried[last].iloc[0] - best[last].iloc[0]:+z.2f} dB "
@@ -142,23 +137,17 @@ def transfer(found: Transfer) -> str:
     """Where networks lose on data that they were not trained on, and where they do harm."""
     if not found:
         return ""
-    lost = [
-        f"trained on {a}, judged on {b} ({d} dB)" for (a, b), d in found.losses.items() if d and d.high < 0
-    ]
-    worse = [
-        f"{source} on {target}"
-        for target, rows in found.targets.items()
-        for source in rows.others
-        if rows.level(source).mean < rows.noisy.mean()
-    ]
+    lost = [f"trained on {a}, judged on {b} ({d} dB)" for (a, b), d in found.losses.items()
+            if d and d.high < 0]  # fmt: skip
+    worse = [f"{source} on {target}" for target, rows in found.targets.items() for source in rows.others
+             if rows.level(source).mean < rows.noisy.mean()]  # fmt: skip
     if lost:
         told = f"Significant losses in transfer: {'; '.join(lost)}."
     elif all(found.losses.values()):
         told = "No loss in transfer is significant."
     else:
-        told = (
-            f"Fewer than {FEWEST} seeds or photographs give no confidence interval, so no loss is called one."
-        )
+        told = (f"Fewer than {FEWEST} seeds or photographs give no confidence interval, so no loss is called "
+                "one.")  # fmt: skip
     if worse:
         return f"{told} Below the noisy image itself: {listed(worse)}."
     return f"{told} Everywhere the output is better than the noisy image."
@@ -174,14 +163,14 @@ def equal_noise(noise: str, found: Transfer) -> str:
     )
 
 
-def whole_photographs(whole: WholePhotographs, network: str = "TNet", reference: str = "Gaussian") -> str:
-    """The ranking of all methods at each size of cell, and a network minus a filter: a paragraph for each."""
+def whole_photographs(whole: WholePhotographs) -> str:
+    """The ranking of all methods at each size of cell, and TNet minus the Gaussian: a paragraph for each."""
     told = []
     for cell in whole.cells:
         ranked = sorted(whole.methods, key=lambda method: -whole.level(cell, method).mean)
         text = f"Cells of {cell} pixels, from the best PSNR to the worst: {'; '.join(ranked)}."
-        if network in whole.networks:
-            d = whole.gain(cell, network, over=reference)
-            text += f" {network} minus {reference}: {d} dB{'' if d else ' (no confidence interval)'}."
+        if "TNet" in whole.networks:
+            d = whole.gain(cell, "TNet", over="Gaussian")
+            text += f" TNet minus Gaussian: {d} dB{'' if d else ' (no confidence interval)'}."
         told.append(text)
     return "\n\n".join(told)

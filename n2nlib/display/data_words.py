@@ -18,11 +18,9 @@ def noise(found: Mapping) -> str:
             "clean one."
         )
     (bias, se), (flat, *_, detailed) = found["mean_error"], found["by_detail"]["sd"]
-    contrast = (
-        f"{detailed / flat:.0f} times that in the flattest"
-        if flat
-        else f"{detailed:.1f} grey levels (standard deviation) and absent from the flattest"
-    )
+    contrast = f"{detailed:.1f} grey levels (standard deviation) and absent from the flattest"
+    if flat:
+        contrast = f"{detailed / flat:.0f} times that in the flattest"
     tails = "heavier" if found["kurtosis"] > 3 else "no heavier"
     return (
         f"The mean error of {found['images']:,} validation images is {abs(bias) / se:.1f} standard "
@@ -39,14 +37,11 @@ def authors_noise(found: Mapping, own: bool) -> str:
     if found["kurtosis"] is None or own:
         return ""
     between = [r for r in found["channels"].values() if r is not None]
-    low, high, kurtosis = (
+    low, high, kurtosis, psnr = (
         paper.value(f"noise.{key}")
-        for key in ("channel_correlation_low", "channel_correlation_high", "kurtosis")
+        for key in ("channel_correlation_low", "channel_correlation_high", "kurtosis", "noisy_psnr")
     )
-    gap, spread = (
-        found["psnr"] - paper.value("noise.noisy_psnr"),
-        paper.value("calibration.spread_between_splits"),
-    )
+    gap, spread = found["psnr"] - psnr, paper.value("calibration.spread_between_splits")
     return (
         f"Correlation between channels is {min(between):.2f} to {max(between):.2f} here and {low:.2f} to "
         f"{high:.2f} in the authors' pairs; kurtosis is {found['kurtosis']:.0f} here and about "

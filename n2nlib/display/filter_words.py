@@ -11,6 +11,7 @@ from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.detail import ErrorByDetail
 from n2nlib.analysis.filters import Filters
 from n2nlib.display.filter_tables import ahead
+from n2nlib.display.words import plural, side
 
 
 def tuning(filters: Filters) -> str:
@@ -37,12 +38,12 @@ def slow_filters(filters: Filters) -> str:
     """What filters that were run on a sample reach there, and which ones could not be run."""
     told = []
     for name in filters.slow:
-        n = len(filters.psnr(name))
+        psnr, seconds = filters.psnr(name), filters.found[name]["ms"] / 1000
+        gaussian = filters.psnr("gaussian")[: len(psnr)]
         told.append(
-            f"{filters.title(name)} takes about {filters.found[name]['ms'] / 1000:.1f} s per image and "
-            f"was run on {n} of them: {filters.psnr(name).mean():.2f} dB, where the Gaussian reaches "
-            f"{filters.psnr('gaussian')[:n].mean():.2f} dB on the same images. Its licence allows "
-            "non-commercial use only."
+            f"{filters.title(name)} takes about {seconds:.1f} s per image and was run on {len(psnr)} of "
+            f"them: {psnr.mean():.2f} dB, where the Gaussian reaches {gaussian.mean():.2f} dB on the same "
+            "images. Its licence allows non-commercial use only."
         )
     return " ".join([*told, *filters.absent.values()])
 
@@ -59,18 +60,15 @@ def basenet(lines: pd.DataFrame, zero: float, noisy: float) -> str:
     before, after = lines["untrained (dB)"], lines["trained (dB)"]
     dead = int((lines["dead channels of 3"] > 0).sum())
     stuck = int((after < after.max() - 3).sum())  # 3 dB: half the error, no spread between seeds that learn
-    near = (
-        "an untrained BaseNet"
-        if abs(before.mean() - published) < abs(after.mean() - published)
-        else "a trained BaseNet"
-    )
+    nearer = abs(before.mean() - published) < abs(after.mean() - published)
+    near = "an untrained BaseNet" if nearer else "a trained BaseNet"
+    below = f", and {stuck} stayed more than 3 dB below the best" if stuck else ""
     return (
         f"BaseNet reaches {after.min():.2f} to {after.max():.2f} dB here after training, and "
         f"{before.min():.2f} to {before.max():.2f} dB before. A black image has {zero:.2f} dB, the noisy "
-        f"image {noisy:.2f} dB. {dead} of {len(lines)} seeds {'has' if dead == 1 else 'have'} a dead "
-        f"output channel{f', and {stuck} stayed more than 3 dB below the best' if stuck else ''}. The "
-        f"paper prints {published:.2f} ± {sd:.2f} dB, which is nearer to {near}. These are other "
-        "photographs, so this is a hint and no proof; chapter 07 has the runs that test it."
+        f"image {noisy:.2f} dB. {dead} of {len(lines)} seeds {plural(dead, 'has', 'have')} a dead output "
+        f"channel{below}. The paper prints {published:.2f} ± {sd:.2f} dB, which is nearer to {near}. These "
+        "are other photographs, so this is a hint and no proof; chapter 07 has the runs that test it."
     )
 
 
@@ -100,15 +98,11 @@ def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
     """Where in the image TNet gains over the Gaussian filter, and whether detail makes the difference."""
     if not errors:
         return ""
-    in_detail, in_flat, contrast = (
-        errors.gain("gaussian", detail.DETAILED),
-        errors.gain("gaussian", detail.FLAT),
-        errors.contrast("gaussian"),
-    )
-    share = errors.share("gaussian", detail.DETAILED)
+    in_detail, in_flat = (errors.gain("gaussian", part) for part in (detail.DETAILED, detail.FLAT))
+    contrast, share = errors.contrast("gaussian"), errors.share("gaussian", detail.DETAILED)
+    carried = "none" if np.isnan(share) else f"{100 * share:.0f} %"
     text = (
-        "The most detailed fifth of the pixels carries "
-        f"{'none' if np.isnan(share) else f'{100 * share:.0f} %'} of the Gaussian's squared error. TNet's "
+        f"The most detailed fifth of the pixels carries {carried} of the Gaussian's squared error. TNet's "
         f"gain over the Gaussian is {in_detail} dB there and {in_flat} dB in the flattest fifth; the "
         f"difference is {contrast} dB."
     )
@@ -118,14 +112,9 @@ def gain_by_detail(errors: ErrorByDetail, networks: Comparison) -> str:
         return f"{text} There is no confidence interval, so nothing is concluded."
     if contrast.low > 0 and in_detail.low > 0:
         return f"{text} TNet gains where there is detail, and more than where the image is flat."
-    if contrast.low > 0:
-        return (
-            f"{text} The gain is larger where there is detail only because TNet loses where the "
-            "image is flat."
-        )
-    if contrast.high < 0:
-        return f"{text} The gain is larger where the image is flat."
-    return f"{text} The two gains do not differ significantly."
+    only = "The gain is larger where there is detail only because TNet loses where the image is flat."
+    flat = "The gain is larger where the image is flat."
+    return f"{text} {side(contrast, 0, only, flat, 'The two gains do not differ significantly.')}"
 
 
 def ranking(filters: Filters) -> str:

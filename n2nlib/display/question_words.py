@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from n2nlib import paper
-from n2nlib.analysis import claims, intervals
+from n2nlib.analysis import claims
 from n2nlib.analysis.claims import CONTRADICTED, DIRECTION, NOT_REPRODUCED, REPRODUCED, Judged
 from n2nlib.analysis.comparison import Comparison
-from n2nlib.analysis.intervals import Interval
+from n2nlib.analysis.intervals import Interval, seem_exchanged
 from n2nlib.analysis.ledger import Ledger
 from n2nlib.display.words import MORE
 
@@ -51,8 +51,8 @@ def basenet(found: Ledger, rows: Comparison, zero: float) -> str:
                    "above it: training can stall like this, so a trained BaseNet is not ruled "
                    "out.")  # fmt: skip
     elif stuck and all(still):
-        reading = ("Both fit the published row, so these runs cannot tell the two apart"
-                   f"{'' if found.full_size else ' at this size'}.")  # fmt: skip
+        at_size = "" if found.full_size else " at this size"
+        reading = f"Both fit the published row, so these runs cannot tell the two apart{at_size}."
     elif stuck:
         reading = "The published row fits a trained BaseNet; the doubt is not supported."
     else:
@@ -91,10 +91,10 @@ def l1_and_bn(found: Ledger) -> str:
 
 
 class Exchange(NamedTuple):
-    """How the rows +L1 and +BN on the authors' public pairs fit their printed levels, and each other's."""
+    """How +L1 and +BN on the authors' public pairs fit their printed levels and each other's, in dB."""
 
-    predicted: list[Interval]  # dB, with 95 % prediction intervals
-    printed: tuple[float, float]  # dB
+    predicted: list[Interval]  # with 95 % prediction intervals
+    printed: list[float]
 
     @property
     def as_printed(self) -> list[bool]:
@@ -102,21 +102,22 @@ class Exchange(NamedTuple):
 
     @property
     def other(self) -> list[bool]:
-        return [x.holds(value) for x, value in zip(self.predicted, self.printed[::-1], strict=True)]
+        return Exchange(self.predicted, self.printed[::-1]).as_printed
 
     @property
     def exchanged(self) -> bool:
-        return intervals.seem_exchanged(*self.predicted, self.printed)
+        return seem_exchanged(*self.predicted, self.printed)
+
+
+EXCHANGED = ("TNet+L1", "TNet+BN")
 
 
 def exchange(found: Ledger) -> Exchange | None:
     """Return how +L1 and +BN fit Table 2; None before three seeds of both were measured on the pairs."""
-    labels = ("TNet+L1", "TNet+BN")
-    levels = [predicted(found, label) for label in labels]
-    if None in levels:
+    predicted = [found.number(f"authors.level.{label}") for label in EXCHANGED]
+    if not all(predicted):
         return None
-    printed = tuple(paper.value(f"table2.{label}.psnr") for label in labels)
-    return Exchange(levels, printed)
+    return Exchange(predicted, [paper.value(f"table2.{label}.psnr") for label in EXCHANGED])
 
 
 def exchanged(found: Ledger) -> str:
@@ -124,38 +125,29 @@ def exchanged(found: Ledger) -> str:
 
     Nothing before three seeds of both rows were measured on the authors' public pairs.
     """
-    labels = ("TNet+L1", "TNet+BN")
     fits = exchange(found)
     if not fits:
         return ""
     l1, bn = fits.predicted
-    printed = fits.printed
     facts = (f"On the authors' public pairs, our runs predict {l1:.2f} dB for TNet+L1 and {bn:.2f} dB for "
-             f"TNet+BN (95 % prediction intervals); Table 2 prints {printed[0]:.2f} and {printed[1]:.2f} "
-             "dB.")  # fmt: skip
-    outside = [row for row in labels if not found.evidence.numbers[f"authors.level.{row}"]["in_range"]]
+             f"TNet+BN (95 % prediction intervals); Table 2 prints {fits.printed[0]:.2f} and "
+             f"{fits.printed[1]:.2f} dB.")  # fmt: skip
+    numbers = found.evidence.numbers
+    outside = [row for row in EXCHANGED if not numbers[f"authors.level.{row}"]["in_range"]]
     if outside:
-        facts += (
-            f" On these pairs {' and '.join(outside)} is outside the calibrated range, so its "
-            "interval is wider."
-        )
-    as_printed, other = fits.as_printed, fits.other
+        facts += (f" On these pairs {' and '.join(outside)} is outside the calibrated range, so its interval "
+                  "is wider.")  # fmt: skip
     if fits.exchanged:
         reading = ("Both printed values fit the other row and neither fits its own: the two rows seem to be "
                    "exchanged. This rests on few pairs and on our training; only the authors' records can "
                    "confirm it.")  # fmt: skip
-    elif all(as_printed) and not any(other):
+    elif all(fits.as_printed) and not any(fits.other):
         reading = "Both printed values fit their own row; nothing points to an exchange."
-    elif all(as_printed):
+    elif all(fits.as_printed):
         reading = "The intervals are too wide to tell the two readings apart."
     else:
         reading = "The printed values fit neither reading in full, so the question stays open."
     return f"{facts} {reading}"
-
-
-def predicted(found: Ledger, row: str) -> intervals.Interval | None:
-    """What a row would reach on the authors' validation images (dB); None without an interval."""
-    return found.number(f"authors.level.{row}") or None
 
 
 def rate_verdicts(found: Ledger) -> str:

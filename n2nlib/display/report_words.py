@@ -7,22 +7,11 @@ import re
 import numpy as np
 
 from n2nlib import paper
-from n2nlib.analysis.claims import (
-    COMPATIBLE,
-    DIRECTION,
-    INCOMPATIBLE,
-    LISTED,
-    NO_DATA,
-    NO_RUN,
-    REPRODUCED,
-    TOO_FEW,
-    TOO_SMALL,
-    UNTESTED,
-    VERDICTS,
-)
+from n2nlib.analysis import claims
 from n2nlib.analysis.comparison import Comparison
 from n2nlib.analysis.ledger import Ledger, reason
 from n2nlib.display.question_words import exchanged
+from n2nlib.display.tables import published_difference
 from n2nlib.display.words import MORE, listed, plural
 from n2nlib.profiles import Profile
 
@@ -37,30 +26,30 @@ def findings(found: Ledger, rows: Comparison) -> str:
     changes, told = ("TNet+L1", "TNet+BN"), []
     if {"TNet", *changes} <= rows.rows.keys():
         l1, bn = (rows.difference(label, "TNet") for label in changes)
-        printed = [paper.value(f"table2.{label}.psnr") - paper.value("table2.TNet.psnr") for label in changes]
-        told += [f"An L1 loss moves TNet by {l1} dB, batch normalisation by {bn} dB; the paper prints "
-                 f"{printed[0]:+.2f} and {printed[1]:+.2f}."]  # fmt: skip
-    told += [exchanged(found)] if exchanged(found) else []
+        l1_printed, bn_printed = (published_difference(label) for label in changes)
+        told.append(f"An L1 loss moves TNet by {l1} dB, batch normalisation by {bn} dB; the paper prints "
+                    f"{l1_printed} and {bn_printed}.")  # fmt: skip
+    told.append(exchanged(found))
     if gain := found.number("filters.tnet_minus_gaussian"):
-        told += [f"Against a tuned Gaussian filter TNet gains {gain.signed()} dB."]
+        told.append(f"Against a tuned Gaussian filter TNet gains {gain.signed()} dB.")
     ways = {f"SmallNet, {MORE}": ", trained with augmentation and a cosine schedule,", "SmallNet": ""}
-    measured = {how: found.number(f"beyond.small.{label}.difference") for label, how in ways.items()}
-    gains = {how: gain for how, gain in measured.items() if gain}
-    told += [f"Beyond the paper, a network of no more parameters (SmallNet){how} ends {gain.signed()} dB "
-             "from TNet."
-             for how, gain in list(gains.items())[:1]]  # fmt: skip
-    return " ".join(told)
+    for label, how in ways.items():
+        if gain := found.number(f"beyond.small.{label}.difference"):
+            told.append(f"Beyond the paper, a network of no more parameters (SmallNet){how} ends "
+                        f"{gain.signed()} dB from TNet.")  # fmt: skip
+            break
+    return " ".join(filter(None, told))
 
 
 def verdict_counts(found: Ledger) -> str:
     """How many claims got each verdict, and what that means."""
-    n = {verdict: len(found.of(verdict)) for verdict in VERDICTS}
-    short = {DIRECTION: "in direction", COMPATIBLE: "compatible on the authors' images",
-             INCOMPATIBLE: "not compatible there", NO_RUN: "without a run",
-             TOO_FEW: "with too few runs"}  # fmt: skip
-    counts = [f"{n[v]} {short.get(v, v)}" for v in VERDICTS if v != LISTED and n[v]]
+    n = {verdict: len(found.of(verdict)) for verdict in claims.VERDICTS}
+    short = {claims.DIRECTION: "in direction", claims.COMPATIBLE: "compatible on the authors' images",
+             claims.INCOMPATIBLE: "not compatible there", claims.NO_RUN: "without a run",
+             claims.TOO_FEW: "with too few runs"}  # fmt: skip
+    counts = [f"{n[v]} {short.get(v, v)}" for v in claims.VERDICTS if v != claims.LISTED and n[v]]
     text = f"Of {len(found.paper)} claims of the paper: {', '.join(counts)}."
-    if all(j.claim.kind == "count" for j in found.of(REPRODUCED)):
+    if all(j.claim.kind == "count" for j in found.of(claims.REPRODUCED)):
         text += " Only exact counts are reproduced in full."
     if found.full_size:
         return f"{text} Verdicts on PSNR rest on confidence intervals over seeds crossed with photographs."
@@ -111,23 +100,26 @@ def margins() -> str:
 def reasons(found: Ledger) -> str:
     """Every claim that was tested with the reason for its verdict; those that were not share theirs."""
     parts = []
-    for verdict in (v for v in VERDICTS if v not in UNTESTED and found.of(v)):
-        lines = "\n".join(f"- {reason(j)}" for j in found.of(verdict))
-        parts.append(f"**{verdict.capitalize()}**\n\n{lines}")
-    for verdict in (v for v in (TOO_SMALL, TOO_FEW, NO_RUN, NO_DATA) if found.of(v)):
-        shared: dict[str, list[str]] = {}  # one reason, then the claims that it holds for
-        for j in found.of(verdict):
-            short = re.sub(r"^.*? after (?=[\d,]+ training images; this claim)", "After ", j.why)
-            shared.setdefault(short, []).append(j.claim.says.removesuffix("."))
-        lines = "\n".join(f"- {f'{len(says)} claims' if len(says) > 1 else f'*{says[0]}*'}: {text}"
-                          for text, says in shared.items())  # fmt: skip
-        parts.append(f"**{verdict.capitalize()}**\n\n{lines}")
+    for verdict in claims.VERDICTS:
+        judged = found.of(verdict)
+        if not judged or verdict == claims.LISTED:
+            continue
+        if verdict in claims.UNTESTED:
+            shared: dict[str, list[str]] = {}  # one reason, then the claims that it holds for
+            for j in judged:
+                short = re.sub(r"^.*? after (?=[\d,]+ training images; this claim)", "After ", j.why)
+                shared.setdefault(short, []).append(j.claim.says.removesuffix("."))
+            lines = [f"- {f'{len(says)} claims' if len(says) > 1 else f'*{says[0]}*'}: {text}"
+                     for text, says in shared.items()]  # fmt: skip
+        else:
+            lines = [f"- {reason(j)}" for j in judged]
+        parts.append("\n".join([f"**{verdict.capitalize()}**\n", *lines]))
     return "\n\n".join(parts)
 
 
 def not_tested(found: Ledger) -> str:
     """How many claims have no verdict, and what would give them one."""
-    small, few, none, levels = (len(found.of(v)) for v in (TOO_SMALL, TOO_FEW, NO_RUN, NO_DATA))
+    small, few, none, levels, _ = (len(found.of(verdict)) for verdict in claims.UNTESTED)
     told = []
     if levels:
         told.append(
@@ -151,18 +143,20 @@ def not_tested(found: Ledger) -> str:
 def limitations(found: Ledger, rows: Comparison) -> str:
     """How many photographs and runs the ledger rests on, and in which precision they were trained."""
     images, count = found.evidence.images, len(np.unique(rows.photo))
-    runs = len({run.spec for row in rows.rows.values() for run in row})
-    sample = (
-        "It is unknown which validation images come from one photograph. Intervals take images as "
-        "independent and are too narrow by an unknown factor."
-        if not rows.photos_known
-        else f"Here the validation images come from {count} {plural(count, 'photograph', 'photographs')}"
-        + (", so few that intervals over photographs are wide and assume that photographs are alike."
-           if count < FEW_PHOTOGRAPHS else ".")
-    )  # fmt: skip
-    size = (f"each of {images:,} training images." if found.full_size else
-            f"each of {images:,} training images, too few to judge trained networks.")  # fmt: skip
+    runs = len({run.spec for run in rows.runs})
+    if not rows.photos_known:
+        sample = ("It is unknown which validation images come from one photograph. Intervals take images as "
+                  "independent and are too narrow by an unknown factor.")  # fmt: skip
+    else:
+        few = (", so few that intervals over photographs are wide and assume that photographs are alike"
+               if count < FEW_PHOTOGRAPHS else "")  # fmt: skip
+        photographs = plural(count, "photograph", "photographs")
+        sample = f"Here the validation images come from {count} {photographs}{few}."
+    early = "" if found.full_size else ", too few to judge trained networks"
     lower = lower_precision(rows)
     precision = (f" Networks were trained in {lower} and evaluated in fp32. Chapter 04 shows which of them "
                  "were compared with training in fp32.") if lower else ""  # fmt: skip
-    return f"{sample} The ledger rests on {runs} {plural(runs, 'run', 'runs')}, {size}{precision}"
+    return (
+        f"{sample} The ledger rests on {runs} {plural(runs, 'run', 'runs')}, each of {images:,} training "
+        f"images{early}.{precision}"
+    )

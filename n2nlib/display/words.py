@@ -38,16 +38,13 @@ def plural(n: int, one: str, several: str) -> str:
 
 def outcome(rows: Comparison) -> str:
     """Which rows end above or below the reference row, as far as their intervals show it."""
-    groups: dict[str, list[str]] = {"below": [], "above": [], "not significantly different from": []}
+    neither = "not significantly different from"
+    groups: dict[str, list[str]] = {"below": [], "above": [], neither: []}
     for label, d in rows.differences().items():
         if d:
-            side = "above" if d.low > 0 else "below" if d.high < 0 else "not significantly different from"
-            groups[side].append(f"{label} ({d} dB)")
-    told = [
-        f"{'Ends' if len(labels) == 1 else 'End'} {side} {rows.reference}: {listed(labels)}."
-        for side, labels in groups.items()
-        if labels
-    ]
+            groups[side(d, 0, "above", "below", neither)].append(f"{label} ({d} dB)")
+    told = [f"{plural(len(labels), 'Ends', 'End')} {where} {rows.reference}: {listed(labels)}."
+            for where, labels in groups.items() if labels]  # fmt: skip
     if rows and not told:
         return (f"There is no confidence interval, which takes {FEWEST} seeds and {FEWEST} photographs, so "
                 "no difference is called one.")  # fmt: skip
@@ -58,9 +55,8 @@ def pair(a: str, b: str, d: Interval) -> str:
     """How two rows compare in PSNR (dB): d is a minus b."""
     if not d:
         return f"There is no confidence interval, so nothing is said of {a} and {b}."
-    if d.low <= 0 <= d.high:
-        return f"{a} and {b} do not differ significantly ({d} dB)."
-    return f"{a} ends {'above' if d.value > 0 else 'below'} {b} ({d} dB)."
+    return side(d, 0, f"{a} ends above {b} ({d} dB).", f"{a} ends below {b} ({d} dB).",
+                f"{a} and {b} do not differ significantly ({d} dB).")  # fmt: skip
 
 
 def side(d: Interval | None, reference: float, above: str, below: str, neither: str) -> str:
@@ -74,11 +70,8 @@ def side(d: Interval | None, reference: float, above: str, below: str, neither: 
 
 def size_note(profile: Profile) -> str:
     """What a report of this size cannot say; nothing at the paper's size."""
-    images, enough, whole = (
-        profile.n_train * profile.epochs,
-        paper.value("calibration.gaussian_passed_at"),
-        paper.images(),
-    )
+    images, whole = profile.n_train * profile.epochs, paper.images()
+    enough = paper.value("calibration.gaussian_passed_at")
     told = []
     if images < enough:
         told.append(
@@ -163,10 +156,8 @@ def nearest_range(ranges: pd.DataFrame, whole: bool) -> str:
     theirs, *ours = ranges[["columns", "range (dB)"]].itertuples(index=False, name=None)
     if not ours:
         return ""
-    text = (
-        f"The means of the paper's columns lie within {theirs[1]:.2f} dB; ours within "
-        f"{listed([f'{x:.2f} dB for {name}' for name, x in ours])}."
-    )
+    spans = listed([f"{x:.2f} dB for {name}" for name, x in ours])
+    text = f"The means of the paper's columns lie within {theirs[1]:.2f} dB; ours within {spans}."
     if not whole:
         return (
             f"{text} After so few images a low rate has not caught up, so **this does not yet test "
@@ -191,11 +182,11 @@ def parameter_ratio(sizes: pd.DataFrame, rows: Comparison) -> str:
         "At this size no run of either is stored.",
         f"At this size only runs of {listed(trained)} are stored.",
         "Both are trained below, under separate names.",
-    )
+    )[len(trained)]
     return (
         f"The paper's \"{paper.value('abstract.times_fewer')}x fewer parameters\" counts UNet's decoder "
         f"block at each use: {ratio:.1f} times TNet's. The cited implementation trains {weights:,} weights, "
-        f"{cited:.1f} times TNet's. {told[len(trained)]}"
+        f"{cited:.1f} times TNet's. {told}"
     )
 
 
