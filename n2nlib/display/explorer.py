@@ -57,9 +57,10 @@ class Explorer(w.VBox):
 
     def __init__(self, first: str = "TNet", second: str = "UNet", photograph: str = "china"):
         self.photographs = s.photographs()
-        _known("photograph", photograph, self.photographs)
-        _known("method", first, s.METHODS)
-        _known("method", second, s.METHODS)
+        for kind, name, known in (("photograph", photograph, self.photographs), ("method", first, s.METHODS),
+                                  ("method", second, s.METHODS)):  # fmt: skip
+            if name not in known:
+                raise unknown_name(kind, name, known)
         self._held, self._seed, self._task = False, 0, None
         self._controls(first, second, photograph)
         self.results, self.maps = Pictures(), Pictures()
@@ -83,9 +84,7 @@ class Explorer(w.VBox):
         self.strength = w.FloatSlider(0, max=1, description="Strength", disabled=True, **_WIDE)
         self.unit = w.Label()
         self.again = w.Button(description="Draw the noise again", layout={"width": "auto"})
-        self.first, self.second = (
-            _dropdown(n, s.METHODS, m) for n, m in (("Left", first), ("Right", second))
-        )
+        self.first, self.second = _dropdown("Left", s.METHODS, first), _dropdown("Right", s.METHODS, second)
         self.of = _dropdown("Gradient of", [("the loss", "loss"), ("the summed output", "output")], "loss")
         self.sigma = w.FloatSlider(0.1, min=0, max=0.5, step=0.01, description="Sigma", **_WIDE)
         self.samples = w.IntSlider(16, 1, 64, description="Samples", **_WIDE)
@@ -150,11 +149,9 @@ class Explorer(w.VBox):
         shorter = min(self.photo.shape[:2])
         with self._together():
             self.side.value = max(n for n in s.SIDES if n <= min(shorter, self.side.value) or n == s.SIDES[0])
-            most = shorter // self.side.value
-            self.cell.max = most
+            self.cell.max = shorter // self.side.value
             self.cell.value = max(1, int(SHARE * shorter / self.side.value))
-            middle = [self.side.value // 2] * 2
-            self.results.side, self.results.pixel = self.side.value, middle
+            self.results.side, self.results.pixel = self.side.value, [self.side.value // 2] * 2
         self.update()
 
     def _choose_noise(self, _=None) -> None:
@@ -200,11 +197,9 @@ class Explorer(w.VBox):
         top = [_picture(n, _quality(i, shown), s.png(i[0])) for n, i in images.items()]
         errors = {n: s.error(i, shown) for n, i in images.items()}
         limit = max(1.0, *(float(np.percentile(e, 99.5)) for e in errors.values()))
-        below = [
-            _picture(f"error: {n}", f"mean {e.mean():.1f}, brightest {limit:.0f}",
-                     s.dark_to_bright(e, limit))
-            for n, e in errors.items()
-        ]  # fmt: skip
+        below = [_picture(f"error: {n}", f"mean {e.mean():.1f}, brightest {limit:.0f}",
+                          s.dark_to_bright(e, limit))
+                 for n, e in errors.items()]  # fmt: skip
         curtain = _picture(" | ".join(names), "", s.png(images[names[0]][0]))
         curtain["over"] = s.png(images[names[1]][0])
         clean = _picture("clean", "the mean of each cell", s.png(shown.clean[0]))
@@ -272,14 +267,11 @@ def _of_gradients(names, pixel, of: str, rows, smooth) -> list[dict]:
     None is not yet, or never, there.
     Of a row the surroundings of its pixel are drawn, which hold nearly all of it.
     """
-    centre = (
-        0.0 if of == "loss" else 1.0
-    )  # a filter that keeps brightness has an output gradient of 1 everywhere
+    # A filter that keeps brightness has an output gradient of 1 everywhere.
+    centre = 0.0 if of == "loss" else 1.0
     found = []
-    for title, maps, middle in (
-        (f"row of pixel {pixel}", rows, 0.0),
-        (f"gradient of the {of}", smooth, centre),
-    ):
+    drawn = (f"row of pixel {pixel}", rows, 0.0), (f"gradient of the {of}", smooth, centre)
+    for title, maps, middle in drawn:
         limit = max([float(np.abs(m - middle).max()) for m in maps if m is not None] or [0.0]) or 1.0
         for name, values in zip(names, maps, strict=True):
             if values is not None and maps is rows:
@@ -287,9 +279,8 @@ def _of_gradients(names, pixel, of: str, rows, smooth) -> list[dict]:
             caption = f"blue {middle - limit:.2g}, white {middle:g}, red {middle + limit:.2g}"
             png = None if values is None else s.blue_to_red(values - middle, limit)
             waiting = "computing" if name in s.NETWORKS or maps is rows else "for networks only"
-            found.append(
-                _picture(f"{name}: {title}", caption if png else waiting, png) | {"near": maps is rows}
-            )
+            picture = _picture(f"{name}: {title}", caption if png else waiting, png)
+            found.append(picture | {"near": maps is rows})
     return found
 
 
@@ -304,11 +295,6 @@ def _picture(title: str, caption: str, png: bytes | None) -> dict:
 
 def _dropdown(description: str, options, value) -> w.Dropdown:
     return w.Dropdown(options=options, value=value, description=description, **_WIDE)
-
-
-def _known(kind: str, name: str, known) -> None:
-    if name not in known:
-        raise unknown_name(kind, name, known)
 
 
 def show(first: str = "TNet", second: str = "UNet", photograph: str = "china") -> None:

@@ -17,7 +17,7 @@ from torch import nn
 from n2nlib.data import noise as noises
 from n2nlib.data import sampling
 from n2nlib.data.photos import bundled
-from n2nlib.errors import ReportError, unknown_name
+from n2nlib.errors import ReportError
 from n2nlib.evaluation import classical, metrics, saliency, smoothgrad
 from n2nlib.pretrained import load_pretrained
 
@@ -164,7 +164,7 @@ def denoised(method: str, shown: Scene) -> np.ndarray:
     """
     if method in NETWORKS:
         return metrics.denoise(network(method), shown.a)
-    return classical.apply(_filter(method), shown.a, **_tuned(method, shown))
+    return classical.apply(FILTERS[method], shown.a, **_tuned(method, shown))
 
 
 def jacobian_row(method: str, shown: Scene, pixel: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -184,9 +184,8 @@ def jacobian_row(method: str, shown: Scene, pixel: tuple[int, int]) -> Iterator[
         for n, x in enumerate(columns):
             moved[n, :, y, x] += saliency.STEP
             moved[n + len(columns), :, y, x] -= saliency.STEP
-        out = classical.filter_float(FILTERS[method], moved, **_tuned(method, shown))[..., row, column].mean(
-            1
-        )
+        out = classical.filter_float(FILTERS[method], moved, **_tuned(method, shown))
+        out = out[..., row, column].mean(1)
         found[y, columns] = (out[: len(columns)] - out[len(columns) :]) / (2 * saliency.STEP)
         yield found
 
@@ -207,12 +206,6 @@ def smoothed_gradient(
         yield total / count
 
 
-def _filter(title: str) -> str:
-    if title not in FILTERS:
-        raise unknown_name("method", title, METHODS)
-    return FILTERS[title]
-
-
 _TUNED: OrderedDict[tuple, dict] = OrderedDict()
 
 
@@ -223,7 +216,7 @@ def _tuned(title: str, shown: Scene) -> dict:
     """
     key = (title, shown.a.tobytes(), shown.b.tobytes())
     if key not in _TUNED:
-        _TUNED[key] = classical.tune(_filter(title), shown.middle(TUNING), 1).parameters
+        _TUNED[key] = classical.tune(FILTERS[title], shown.middle(TUNING), 1).parameters
         while len(_TUNED) > 8:
             _TUNED.popitem(last=False)
     return _TUNED[key]
