@@ -32,7 +32,7 @@ __all__ = ["NETWORKS", "BaseNet", "SmallNet", "TNet", "UNet", "build", "count_pa
 def build(name: str, seed: int | None = None, **options) -> nn.Module:
     """Build a network by name, with PyTorch's default initialisation drawn from `seed`.
 
-    The global random state is left as it was. Raises ReportError for an unknown network, and for an option
+    With a seed, the global random state is left as it was; without one, weights are drawn from it. Raises ReportError for an unknown network, and for an option
     that the network does not have or cannot be built with.
     """
     own_options(name, options)
