@@ -32,8 +32,9 @@ __all__ = ["NETWORKS", "BaseNet", "SmallNet", "TNet", "UNet", "build", "count_pa
 def build(name: str, seed: int | None = None, **options) -> nn.Module:
     """Build a network by name, with PyTorch's default initialisation drawn from `seed`.
 
-    With a seed, the global random state is left as it was; without one, weights are drawn from it. Raises ReportError for an unknown network, and for an option
-    that the network does not have or cannot be built with.
+    With a seed, the global random state is left as it was; without one, weights are drawn from it. Raises
+    ReportError for an unknown network, and for an option that the network does not have or cannot be built
+    with.
     """
     own_options(name, options)
     network = NETWORKS[name]
