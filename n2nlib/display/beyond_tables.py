@@ -17,17 +17,12 @@ def data_sizes(noisy: Comparison, clean: Comparison, photo: np.ndarray) -> pd.Da
     """
     columns = ["pairs", "photographs", "Noise2Noise (dB)", "Noise2Clean (dB)", "gap (dB)", "n"]
     both = [label for label in noisy.labels if label in clean.rows]
-    lines = [
-        {
-            "pairs": int(label),
-            "photographs": len(np.unique(np.sort(photo)[: int(label)])),
-            "Noise2Noise (dB)": noisy.level(label),
-            "Noise2Clean (dB)": clean.level(label),
-            "gap (dB)": difference_of(clean.rows[label], noisy.rows[label], noisy.photo).signed(),
-            "n": len(noisy.rows[label]),
-        }
-        for label in (both if len(both) > 1 else ())
-    ]
+    lines = []
+    for label in both if len(both) > 1 else ():
+        gap = difference_of(clean.rows[label], noisy.rows[label], noisy.photo).signed()
+        photographs = len(np.unique(np.sort(photo)[: int(label)]))
+        levels = noisy.level(label), clean.level(label)
+        lines.append((int(label), photographs, *levels, gap, len(noisy.rows[label])))
     return pd.DataFrame(lines, columns=columns)
 
 

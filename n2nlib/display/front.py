@@ -226,25 +226,27 @@ def overview(found: Ledger) -> Figure | None:
     return fig
 
 
+def _look(verdict: str) -> dict[str, Any]:
+    colour, marker = (LOOKS | PREDICTED).get(verdict, OTHER)
+    return {"color": colour, "marker": marker, "mfc": colour if verdict in LOOKS else "white"}
+
+
 def _draw(ax: Axes, i: int, row: Row) -> None:
-    colour, marker = (LOOKS | PREDICTED).get(row.judged.verdict, OTHER)
+    look = _look(row.judged.verdict)
     if row.low is not None:
-        ax.plot(np.clip([row.low, row.high], *LIMITS), [i, i], color=colour, lw=1.2, zorder=2)
+        ax.plot(np.clip([row.low, row.high], *LIMITS), [i, i], color=look["color"], lw=1.2, zorder=2)
     if row.claimed is not None and LIMITS[0] <= row.claimed <= LIMITS[1]:
         ax.plot(row.claimed, i, "|", color="black", ms=7, mew=1.2, zorder=3)
-    face = colour if row.judged.verdict in LOOKS else "white"
-    inside = LIMITS[0] <= row.value <= LIMITS[1]
-    arrow, width = (marker, 0.9) if inside else (">" if row.value > 0 else "<", None)
-    ax.plot(np.clip(row.value, *LIMITS), i, arrow, color=colour, mfc=face, ms=4.5, mew=width, zorder=4)
+    if LIMITS[0] <= row.value <= LIMITS[1]:
+        look["mew"] = 0.9
+    else:
+        look["marker"] = ">" if row.value > 0 else "<"
+    ax.plot(np.clip(row.value, *LIMITS), i, ls="", ms=4.5, zorder=4, **look)
 
 
 def _legend(fig: Figure, rows: Sequence[Row]) -> None:
     verdicts = dict.fromkeys(row.judged.verdict for row in rows)
-    handles = [
-        plt.Line2D([], [], ls="", marker=marker, color=colour, mfc=colour if v in LOOKS else "white", label=v)
-        for v in verdicts
-        for colour, marker in [(LOOKS | PREDICTED).get(v, OTHER)]
-    ]
+    handles = [plt.Line2D([], [], ls="", label=verdict, **_look(verdict)) for verdict in verdicts]
     handles.append(plt.Line2D([], [], ls="", marker="|", color="black", ms=7, label="claimed"))
     fig.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=7, handletextpad=0.3)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
@@ -200,7 +201,7 @@ def _drawn(block: Block, least: float) -> list[float]:
     return [max(channels, least) for channels, _ in block.parts]
 
 
-def _columns(plan: Diagram, width: float) -> tuple[list[float], list[float]]:
+def _columns(plan: Diagram, width: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the centre and width of each block in inches.
 
     Gaps first, the rest of the page in proportion to channels.
@@ -208,15 +209,10 @@ def _columns(plan: Diagram, width: float) -> tuple[list[float], list[float]]:
     n, room = len(plan.blocks), width - 0.7
     least = max(block.channels for block in plan.blocks) / 12
     gap = min(0.26, 0.55 * room / max(n - 1, 1))
-    channels = [sum(_drawn(block, least)) for block in plan.blocks]
-    inch = min((room - gap * (n - 1)) / sum(channels), 0.012)
-    broad = [c * inch for c in channels]
-    left = 0.5 + (room - sum(broad) - gap * (n - 1)) / 2
-    x = []
-    for b in broad:
-        x.append(left + b / 2)
-        left += b + gap
-    return x, broad
+    channels = np.array([sum(_drawn(block, least)) for block in plan.blocks])
+    broad = channels * min((room - gap * (n - 1)) / channels.sum(), 0.012)
+    left = 0.5 + (room - broad.sum() - gap * (n - 1)) / 2
+    return left + np.cumsum(broad) - broad / 2 + gap * np.arange(n), broad
 
 
 def _rows(levels: list[int], tall: dict[int, float]) -> tuple[dict[int, float], float]:
