@@ -246,36 +246,21 @@ def pictures(*, dataset: Dataset, bundled: Dataset, network: Network, n: int, **
 
 
 @measurement("smoothgrad-rows", explicit=True)
-def rows(
-    *,
-    dataset: Dataset,
-    bundled: Dataset,
-    network: Network,
-    unet: Network | None,
-    parameters: Mapping[str, Mapping],
-    pictures: int,
-    half: int,
-) -> dict[str, Any]:
+def rows(*, dataset: Dataset, bundled: Dataset, network: Network, unet: Network | None,
+         parameters: Mapping[str, Mapping], pictures: int, half: int) -> dict[str, Any]:  # fmt: skip
     """The Jacobian row of one pixel per picture, for networks and filters: (pictures,H,W).
 
     parameters: of each filter by name. Rows of filters without a derivative reach `half` pixels.
     """
     chosen = saliency.noisiest_edges(bundled.val.a, bundled.val.clean, bundled.val.photo, pictures)
     named = {"Gaussian": "gaussian", "bilateral": "bilateral", "non-local means": "nlm"}
-    subjects = {
-        "TNet": network,
-        "UNet": unet,
-        **{label: Filter(name, parameters[name]) for label, name in named.items()},
-    }
-    return {
-        "arrays": {
-            label: np.stack(
-                [subject.rows(bundled.val.a[i], np.array([pixel]), half)[0] for i, pixel in chosen]
-            )
-            for label, subject in subjects.items()
-            if subject
-        }
-    }
+    tuned = {label: Filter(name, parameters[name]) for label, name in named.items()}
+    arrays = {}
+    for label, subject in ({"TNet": network, "UNet": unet} | tuned).items():
+        if subject:
+            each = [subject.rows(bundled.val.a[i], np.array([pixel]), half)[0] for i, pixel in chosen]
+            arrays[label] = np.stack(each)
+    return {"arrays": arrays}
 
 
 # --- measuring in a study -------------------------------------------------------------------------
