@@ -187,12 +187,11 @@ def paired(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> 
 def crossed(a, b=None, *, photo, paired: bool = False) -> Interval:
     """Return mean(a) - mean(b) over seeds crossed with photographs (b None: mean(a)).
 
-    a (n_a, N) and b (n_b, N) hold PSNR (dB) per seed and image, `photo` (N,) the photograph of each
-    image. The error variance is the two-way random-effects one, seeds + photographs - interaction,
-    not less than either part, and Student's t has Satterthwaite's degrees of freedom. `paired`: row i of both
-    shares seed and order of data. Simulated with 5 seeds and 100 photographs, the 95 %
-    interval covers 94 to 97 % (98 % where only their interaction matters); with 3 it covers 93 % where
-    seeds matter most.
+    a (n_a, N) and b (n_b, N) hold PSNR (dB) per seed and image, `photo` (N,) the photograph of each image.
+    The error variance is the two-way random-effects one, seeds + photographs - interaction, not less than
+    either part, and Student's t has Satterthwaite's degrees of freedom. `paired`: row i of both shares seed
+    and order of data. Simulated with 5 seeds and 100 photographs, the 95 % interval covers 94 to 97 % (98 %
+    where only their interaction matters); with 3 it covers 93 % where seeds matter most.
 
     Without any image the value is NaN. Raises ReportError when shapes do not fit.
     """

@@ -1,8 +1,7 @@
 """Sentences that depend on results, each tested in all its branches.
 
-They call something a difference only where a 95 % confidence interval shows one, and say nothing where
-nothing was
-measured: a comparison without rows gives an empty text.
+They call something a difference only where a 95 % confidence interval shows one. Where nothing was measured,
+as in a comparison without rows, the text is empty.
 """
 
 from __future__ import annotations

@@ -39,10 +39,9 @@ class Step:
 def trace(network: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> list[Step]:
     """Pass one image of shape (C,H,W) through a network and return every step in order.
 
-    Layers are seen by hooks, functions between them (a concatenation, a sum) by a function mode, and who
-    feeds whom by the tensors themselves; so a new network is recorded without a word about
-    it. Identities leave no step. The network is used in eval mode, without gradient, and left in the mode
-    it was in.
+    Layers are seen by hooks, functions between them (a concatenation, a sum) by a function mode, and
+    connections by the identity of tensors, so that a new network needs no description. Identities leave no
+    step. The network is used in eval mode, without gradient, and left in the mode it was in.
     """
     recorder = _Recorder(network)
     was_training = network.training
