@@ -1,7 +1,7 @@
 """`n2n evidence`: take runs of the local store into the tracked evidence, and check it.
 
-The evidence keeps the weights of what something reads: at the paper's size all small networks and the first
-seed of large ones, those that come with the package among them; at the small sizes what measurements,
+The evidence keeps the weights of what something reads: at the paper's size all small networks, the
+first seed of large ones, and what comes with the package; at the small sizes what measurements,
 `explore.ipynb` and the live check read. Of all others `index.csv` and the run's own file keep the hash, and
 `n2n verify ID --keep` trains them again.
 """
@@ -26,6 +26,7 @@ from n2nlib.runs import archive
 from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.store import Run, RunStore
 from n2nlib.spec import RunSpec
+from n2nlib.tools import pretrained
 
 INDEX = "index.csv"
 #: Weights of up to so many bytes are those of a small network.
@@ -37,7 +38,7 @@ SMOKE, QUICK, PAPER = (PROFILES[name].n_train * PROFILES[name].epochs for name i
 def keeps_weights(spec: RunSpec, size: int, read: set[str]) -> bool:
     """Say whether the evidence keeps a run's weights of `size` bytes; `read`: runs that measurements name."""
     if spec.images >= PAPER:
-        return size <= SMALL or spec.seed == 0
+        return size <= SMALL or spec.seed == 0 or spec.id in pretrained.RUNS.values()
     explored = spec.seed == 0 and (spec.loss == "L1" or spec.network not in NETWORKS)
     if spec.images == QUICK:
         return spec.seed == 0 and size <= SMALL
