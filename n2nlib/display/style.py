@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib import get_data_path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from n2nlib import paths
 from n2nlib.agreement import pictures_agree
@@ -40,8 +42,12 @@ COLOURS = {
 def use() -> None:
     """Set `report.mplstyle`, beside this file, on matplotlib's defaults as the style of all figures.
 
-    Nothing of a reader's own `matplotlibrc` remains.
+    Nothing of a reader's own `matplotlibrc` remains. The font comes with matplotlib, but a reader's font
+    cache may lack it.
     """
+    if "STIXGeneral" not in fontManager.get_font_names():
+        for file in Path(get_data_path(), "fonts", "ttf").glob("STIX*.ttf"):
+            fontManager.addfont(file)
     plt.style.use(["default", Path(__file__).with_name("report.mplstyle")])
 
 

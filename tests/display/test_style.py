@@ -1,5 +1,7 @@
 """Figures: same bytes for the same figure, text that stays text, and colours that mean a method."""
 
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -7,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.font_manager import fontManager
 
 from n2nlib.display import style
 from n2nlib.display.pictures import denoised_grid, picture_grid
@@ -64,3 +67,11 @@ def test_denoised_windows_have_a_row_for_what_is_there():
     assert [ax.get_ylabel() for ax in axes[::2]] == ["noisy", "TNet", "clean"]
     assert [ax.get_xlabel() for ax in axes[::2]] == ["28.13 dB", "48.13 dB", ""]
     assert denoised_grid({}, ("noisy",)) is None
+
+
+def test_the_font_is_found_although_the_font_cache_lacks_it(monkeypatch):
+    others = [font for font in fontManager.ttflist if not font.name.startswith("STIX")]
+    monkeypatch.setattr(fontManager, "ttflist", others)
+    fontManager._findfont_cached.cache_clear()
+    style.use()
+    assert Path(fontManager.findfont("STIXGeneral", fallback_to_default=False)).name == "STIXGeneral.ttf"
