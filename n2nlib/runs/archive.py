@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,13 @@ def read(path: Path, name: str) -> bytes:
     """Return the content of one member; raises KeyError where the entry lacks it."""
     with zipfile.ZipFile(path) as file:
         return file.read(name)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Callable[[str], bytes]]:
+    """Give the function that reads a member of an entry by its name."""
+    with zipfile.ZipFile(path) as file:
+        yield file.read
 
 
 def read_all(path: Path) -> dict[str, bytes]:
@@ -132,11 +139,6 @@ def measurement_name(name: str, inputs: Mapping[str, Any]) -> str:
     values = json.loads(json.dumps({"name": name, "inputs": dict(inputs)}))
     digest = sha256(json.dumps(values, sort_keys=True).encode())
     return f"measurements/{name}/{digest[:16]}.npz"
-
-
-def measured_of(path: Path) -> set[str]:
-    """Return the ids of runs and datasets that a measurement's inputs name, also within a text."""
-    return set(re.findall(r'\b([0-9a-f]{16})"', read(path, "inputs.json").decode()))
 
 
 def sha256(content: bytes) -> str:

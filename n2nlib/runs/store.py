@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from n2nlib import locks, paths
+from n2nlib import paths
 from n2nlib.environment import environment
 from n2nlib.errors import ReportError, StoreError
-from n2nlib.runs import archive
+from n2nlib.runs import archive, folders
 from n2nlib.runs.archive import WEIGHTS, array, array_bytes, fault, json_text, whole
 from n2nlib.spec import SEMANTICS, RunSpec
 
@@ -104,6 +104,7 @@ class RunStore:
     def __init__(self, folder: Path | None = None):
         self.folder = Path(folder or paths.store())
         self.layers = (self.folder,) if folder else (self.folder, paths.evidence())
+        folders.convert_once(self.folder)
 
     def path(self, spec: RunSpec) -> Path:
         """Return where a run is written: its file in the local layer."""
@@ -241,7 +242,7 @@ class RunStore:
     def measured_of(self, name: str) -> set[str]:
         """Return the ids of runs and datasets that a measurement names; none where it is damaged."""
         file = self.find(name)
-        return archive.measured_of(file) if file else set()
+        return folders.named(archive.read(file, "inputs.json")) if file else set()
 
     @property
     def _superseded(self) -> frozenset[str]:
@@ -257,16 +258,21 @@ class RunStore:
         for file in self.checkpoints.glob(f"{spec.id}.*"):
             file.unlink(missing_ok=True)
 
-    @contextmanager
-    def lock(self, name: str):
-        """Hold a run or measurement by its id; another process that wants it waits, then finds it finished.
+    def lock(self, spec: RunSpec):
+        """Hold a run for training; another process that wants the same run waits, then finds it finished.
 
         Raises StoreError where the store cannot be written.
         """
+        return self._locked(spec.id)
+
+    @contextmanager
+    def _locked(self, name: str):
+        from n2nlib.locks import lock
+
         folder = self.folder / ".locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            held = locks.lock(folder / name)
+            held = lock(folder / name)
         except OSError as error:
             raise StoreError(paths.unwritable(folder, error)) from error
         with held:
@@ -284,11 +290,13 @@ class RunStore:
         entry = archive.measurement_name(name, inputs)
         file = self.find(entry)
         if file is None:
-            with self.lock(Path(entry).stem):
+            with self._locked(Path(entry).stem):
                 file = self.find(entry) or self._measure(self.folder / entry, name, inputs, compute)
-        members = archive.read_all(file)
-        arrays = {n.removesuffix(".npy"): array(c) for n, c in members.items() if n.endswith(".npy")}
-        return json.loads(members["values.json"]) | ({"arrays": arrays} if arrays else {})
+        with archive.opened(file) as members:
+            values = json.loads(members("values.json"))
+            names = sorted(n for n in archive.names(file) if n.endswith(".npy"))
+            arrays = {n.removesuffix(".npy"): array(members(n)) for n in names}
+        return values | ({"arrays": arrays} if arrays else {})
 
     def _measure(self, file: Path, name, inputs, compute) -> Path:
         values = dict(compute())

@@ -100,7 +100,7 @@ def train_here(specs: Sequence[RunSpec], dataset, store: RunStore, device: str, 
     with contextlib.ExitStack() as locks:
         # One order for all processes prevents a deadlock.
         for spec in sorted(specs, key=lambda s: s.id):
-            locks.enter_context(store.lock(spec.id))
+            locks.enter_context(store.lock(spec))
         specs = [s for s in specs if not store.has(s)]
         if specs:
             made = train(specs, dataset, device=device, checkpoints=store.checkpoints, progress=progress,

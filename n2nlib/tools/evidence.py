@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from n2nlib.errors import ReportError, StoreError, unknown_name
 from n2nlib.experiments import all_runs
 from n2nlib.models import NETWORKS
 from n2nlib.profiles import PROFILES
-from n2nlib.runs import archive
+from n2nlib.runs import archive, folders
 from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.store import Run, RunStore
 from n2nlib.spec import RunSpec
@@ -179,14 +180,18 @@ def _check() -> int:
 def _add(options) -> int:
     if options.folder and not options.folder.is_dir():
         raise ReportError(f"{options.folder} is not a folder: name a store, as in results/store.")
-    store = RunStore(options.folder or paths.store())
-    names = {f"runs/{id}.zip" for id in options.ids}
-    names.update(of_report(store, options.report) if options.report else [])
-    if options.folder and not names:
-        names.update(store.names("runs/*.zip"))
-    if not options.ids:
-        for table in sorted(store.folder.glob("search/*.csv")):
-            paths.write(paths.evidence() / "search" / table.name, table.read_bytes())
-    changed = add(store, names, paths.evidence())
-    print(f"{len(changed)} of {len(names)} entries are new or changed; {INDEX} is written")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or paths.store()
+        if folders.convert(folder, Path(temporary)):  # in the former form
+            folder = Path(temporary)
+        store = RunStore(folder)
+        names = [f"runs/{id}.zip" for id in options.ids]
+        names += of_report(store, options.report) if options.report else []
+        if options.folder and not names:
+            names = store.names("runs/*.zip")
+        if not options.ids:
+            for table in sorted(((options.folder or paths.store()) / "search").glob("*.csv")):
+                paths.write(paths.evidence() / "search" / table.name, table.read_bytes())
+        changed = add(store, set(names), paths.evidence())
+    print(f"{len(changed)} of {len(set(names))} entries are new or changed; {INDEX} is written")
     return 0

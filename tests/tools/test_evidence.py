@@ -1,8 +1,10 @@
-"""Two layers that are read as one, and what gets into the evidence."""
+"""Two layers that are read as one, the conversion of the former form, and what gets into the evidence."""
 
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 import subprocess
 
 import numpy as np
@@ -11,11 +13,11 @@ import torch
 
 from n2nlib import paths
 from n2nlib.__main__ import main
-from n2nlib.errors import ReportError
-from n2nlib.runs import archive
+from n2nlib.errors import ReportError, StoreError
+from n2nlib.runs import archive, folders
 from n2nlib.runs.archive import WEIGHTS
 from n2nlib.runs.store import RunStore
-from n2nlib.spec import RunSpec
+from n2nlib.spec import RunSpec, identity
 from n2nlib.tools import evidence, pretrained
 from n2nlib.training.engine import Trained
 
@@ -32,6 +34,25 @@ def trained(spec=SPEC, psnr=20.0, numbers=4, **about):
     weights = {"w": torch.arange(float(numbers))}
     return Trained(spec, weights, [{"epoch": 1, "loss": 0.1}],
                    {"psnr": psnr, "loss": 0.1, "seconds": 1.0}, np.array([psnr]), **about)  # fmt: skip
+
+
+def as_folders(store: RunStore) -> None:
+    """Turn the entries of a store into the former form: a folder per entry, with FINISHED."""
+    for file in [*store.folder.glob("runs/*.zip"), *store.folder.glob("measurements/*/*.npz")]:
+        members = archive.read_all(file)
+        file.unlink()
+        folder = file.with_suffix("")
+        folder.mkdir()
+        for name, content in members.items():
+            (folder / name).write_bytes(content)
+        seal(folder)
+    folders._converted.clear()
+
+
+def seal(folder) -> None:
+    """Write the checksums of a folder in the former form."""
+    sums = {f.name: archive.sha256(f.read_bytes()) for f in folder.iterdir() if f.name != "FINISHED"}
+    (folder / "FINISHED").write_text(json.dumps({"files": sums}))
 
 
 # --- two layers -----------------------------------------------------------------------------------
@@ -57,7 +78,7 @@ def test_what_is_new_goes_to_the_local_layer(layers):
     store.put(trained(SPEC.replace(seed=1)))
     assert store.measurement("m", {}, lambda: pytest.fail("measured again")) == {"value": 1}
     assert store.measurement("m", {"n": 1}, lambda: {"value": 2}) == {"value": 2}
-    with store.lock(SPEC.id):
+    with store.lock(SPEC):
         assert sorted(tracked.folder.rglob("*")) == before
     assert store.names("measurements/m/*.npz")[0].startswith("measurements/m/")
     assert len(store.names("measurements/m/*.npz")) == 2
@@ -80,6 +101,78 @@ def test_fresh_never_removes_evidence(layers):
     assert not RunStore().has(SPEC)
     (store.folder / ".superseded").unlink()
     assert RunStore().get(SPEC).metrics["psnr"] == 20.0
+
+
+# --- the former form ------------------------------------------------------------------------------
+
+
+def test_a_store_of_folders_is_converted_at_its_first_use(layers, capsys):
+    store, _ = layers
+    store.put(trained())
+    store.measurement("m", {"run": SPEC.id}, lambda: {"value": 1, "arrays": {"x": np.arange(3)}})
+    files = {f: f.read_bytes() for p in ("runs/*.zip", "measurements/*/*.npz") for f in store.folder.glob(p)}
+    as_folders(store)
+    assert not any(f.exists() for f in files)
+    store = RunStore()
+    assert {f: f.read_bytes() for f in files} == files
+    assert not list(store.folder.rglob("FINISHED"))
+    assert capsys.readouterr().err == f"{store.folder}: 2 runs and measurements converted to one file each\n"
+    RunStore()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_folder_is_set_aside_by_the_conversion(layers, capsys):
+    store, _ = layers
+    for seed in range(2):
+        store.put(trained(SPEC.replace(seed=seed)))
+    as_folders(store)
+    folder = store.folder / "runs" / SPEC.id
+    shutil.copytree(folder, folder.with_name("e" * 16))  # under another name
+    (folder / "metrics.json").write_text("{}")
+    store = RunStore()
+    assert [run.spec.seed for run in store.all()] == [1]
+    assert (store.folder / "set-aside" / "runs" / SPEC.id / "metrics.json").read_text() == "{}"
+    assert "1 runs and measurements converted to one file each; 2 damaged ones" in capsys.readouterr().err
+
+
+def test_nothing_is_removed_where_a_file_is_not_written_as_it_should_be(layers, monkeypatch):
+    store, _ = layers
+    store.put(trained())
+    as_folders(store)
+    before = {f: f.read_bytes() for f in store.folder.rglob("*") if f.is_file()}
+    monkeypatch.setattr(archive, "pack", lambda members: b"cut off")
+    with pytest.raises(StoreError, match="nothing was removed"):
+        RunStore()
+    after = {f: f.read_bytes() for f in store.folder.rglob("*") if f.is_file()}
+    assert before.items() <= after.items()
+
+
+def test_a_run_in_tf32_on_a_cpu_takes_the_identity_of_fp32(layers):
+    """So do measurements that name it, and both keep their numbers and say what they were."""
+    store, _ = layers
+    old = SPEC.to_dict() | {"precision": "tf32"}
+    tf32 = identity(old)
+    store.put(trained())
+    for name in (tf32, f"shuffled {tf32}"):
+        store.measurement(
+            "m", {"network": name}, lambda name=name: {"value": name, "arrays": {"x": np.ones(2)}}
+        )
+    as_folders(store)
+    folder = (store.folder / "runs" / SPEC.id).rename(store.folder / "runs" / tf32)
+    (folder / "spec.json").write_text(json.dumps(old))
+    seal(folder)
+    gpu = shutil.copytree(folder, folder.with_name(identity(old | {"seed": 9})))  # a GPU computes in tf32
+    (gpu / "spec.json").write_text(json.dumps(old | {"seed": 9}))
+    (gpu / "env.json").write_text(json.dumps(json.loads((gpu / "env.json").read_text()) | {"kind": "cuda"}))
+    seal(gpu)
+    store = RunStore()
+    (run,) = store.all()
+    assert run.spec == SPEC and run.metrics["psnr"] == 20.0 and run.env["identity"]["was"] == tf32
+    assert store.names("runs/*.zip") == sorted([f"runs/{SPEC.id}.zip", f"runs/{gpu.name}.zip"])
+    for name in (tf32, f"shuffled {tf32}"):
+        inputs = {"network": name.replace(tf32, SPEC.id)}
+        found = store.measurement("m", inputs, lambda: pytest.fail("measured again"))
+        assert found["value"] == name and found["arrays"]["x"].tolist() == [1, 1]
 
 
 # --- what gets into the evidence ------------------------------------------------------------------
@@ -135,14 +228,15 @@ def test_add_copies_runs_and_lists_them(layers, capsys):
     assert f"{'0' * 16}.zip is missing" in capsys.readouterr().err
 
 
-def test_add_takes_the_runs_of_another_store_and_leaves_it_as_it_is(layers, tmp_path):
+def test_add_takes_the_runs_of_another_store_in_either_form_and_leaves_it_as_it_is(layers, tmp_path):
     other = RunStore(tmp_path / "other")
-    for seed in range(2):
-        other.put(trained(SPEC.replace(seed=seed)))
-    before = {f: f.read_bytes() for f in other.folder.rglob("*") if f.is_file()}
-    assert main(["evidence", "add", "--from", str(other.folder)]) == 0
-    assert {f: f.read_bytes() for f in other.folder.rglob("*") if f.is_file()} == before
-    assert sorted(run.spec.seed for run in RunStore(paths.evidence()).all()) == [0, 1]
+    for change in (lambda: None, lambda: as_folders(other)):
+        other.put(trained(SPEC.replace(seed=len(list(other.folder.glob("runs/*"))))))
+        change()
+        before = {f: f.read_bytes() for f in other.folder.rglob("*") if f.is_file()}
+        assert main(["evidence", "add", "--from", str(other.folder)]) == 0
+        assert {f: f.read_bytes() for f in other.folder.rglob("*") if f.is_file()} == before
+    assert [run.spec.seed for run in RunStore(paths.evidence()).all()] in ([0, 1], [1, 0])
 
 
 def test_a_report_brings_its_runs_and_what_was_measured_of_them(layers):
