@@ -199,6 +199,10 @@ def crossed(a, b=None, *, photo, paired: bool = False) -> Interval:
     arms = [a]
     if b is not None:
         b = np.atleast_2d(np.asarray(b, float))
+        if paired and a.shape != b.shape:
+            raise ReportError(
+                f"crossed(paired=True) got shapes {a.shape} and {b.shape}: pair each seed with itself."
+            )
         arms = [a - b] if paired else [a, b]
     photo = np.unique(np.asarray(photo), return_inverse=True)[1]
     if any(arm.shape[1] != len(photo) for arm in arms):

@@ -34,6 +34,10 @@ def words(rng: np.random.Generator, shape) -> np.ndarray:
     Everything random in a dataset is made from these words by the integer arithmetic of this file: NumPy
     keeps the raw stream of a bit generator fixed, but may change what the Generator's methods make of it.
     """
+    if isinstance(rng.bit_generator, np.random.MT19937):
+        raise TypeError(
+            "MT19937 gives 32-bit words; use n2nlib.data.sampling.generator(seed, purpose, index)"
+        )
     return rng.bit_generator.random_raw(int(np.prod(shape))).reshape(shape)
 
 

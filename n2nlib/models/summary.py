@@ -12,6 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 from n2nlib.models.layers import Dropout
 
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _POOLING = {nn.MaxPool2d: "max pooling", nn.AvgPool2d: "average pooling"}
 _ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
 
@@ -169,8 +171,8 @@ def _describe(module: nn.Module) -> tuple[str, str]:
     """Return the kind of a layer and a text for readers."""
     if isinstance(module, nn.Identity) or isinstance(module, Dropout | nn.Dropout) and module.p == 0:
         return "identity", ""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        what = "transposed convolution" if isinstance(module, nn.ConvTranspose2d) else "convolution"
+    if isinstance(module, _CONVOLUTIONS + _TRANSPOSED):
+        what = "transposed convolution" if isinstance(module, _TRANSPOSED) else "convolution"
         what = f"depthwise {what}" if module.groups == module.in_channels > 1 else what
         stride = f", stride {module.stride[0]}" if module.stride[0] > 1 else ""
         channels = f"{module.in_channels} → {module.out_channels}"
@@ -197,9 +199,9 @@ def _size(kernel) -> str:
 
 def _multiply_adds(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> int:
     """Return the multiply-adds of one image (batch 1), without biases and activations."""
-    if isinstance(module, nn.Conv2d):  # each output value sees (C_in/groups, k, k) weights
+    if isinstance(module, _CONVOLUTIONS):  # each output value sees (C_in/groups, k, k) weights
         return y.numel() * module.weight[0].numel()
-    if isinstance(module, nn.ConvTranspose2d):  # each input value spreads over (C_out/groups, k, k)
+    if isinstance(module, _TRANSPOSED):  # each input value spreads over (C_out/groups, k, k)
         return x.numel() * module.weight[0].numel()
     if isinstance(module, nn.Linear):
         return y.numel() * module.in_features

@@ -30,6 +30,8 @@ def words(seed: int, purpose: str, epoch: int, first: int, count: int, each: int
 
     `each` is a multiple of 4: Philox counts in steps of 4.
     """
+    if each % 4:
+        raise ValueError(f"{each} words a place: Philox counts in steps of 4")
     key = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()[:16]
     bits = np.random.Philox(key=np.frombuffer(key, dtype=np.uint64))
     bits.advance(first * each // 4)

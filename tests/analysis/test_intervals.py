@@ -280,3 +280,8 @@ def test_bad_input_is_a_sentence():
 def test_rows_seem_exchanged_where_each_interval_holds_only_the_others_value(low, high, printed, exchanged):
     a, b = (Interval(25.0, *ends, 3, "") for ends in (low, high))
     assert seem_exchanged(a, b, printed) is exchanged
+
+
+def test_paired_rows_have_as_many_seeds():
+    with pytest.raises(ReportError, match="pair each seed with itself"):
+        crossed(np.zeros((5, 6)), np.zeros((1, 6)), photo=np.arange(6), paired=True)

@@ -170,6 +170,8 @@ def test_too_small_images_and_wrong_types_are_refused():
         box_mean(np.zeros((31, 40, 3), np.uint8))
     with pytest.raises(DatasetError, match="expected a uint8 image"):
         subsample(np.zeros((64, 64, 3)), sampling.generator(0, "x"))
+    with pytest.raises(TypeError, match="32-bit"):
+        subsample(np.zeros((64, 64, 3), np.uint8), np.random.Generator(np.random.MT19937(0)))
 
 
 def test_generators_differ_by_seed_purpose_and_index():

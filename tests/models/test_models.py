@@ -107,6 +107,12 @@ def test_doubling_and_convolving_at_once_gives_the_same_numbers(low, skip, outpu
     assert torch.equal(conv.after(up, *inputs), found[0][0]), "in eval mode the published steps, to the bit"
 
 
+def test_another_upsampling_is_left_as_it_is():
+    conv, up = ConvAfterDoubling(4, 3), torch.nn.Upsample(scale_factor=2, mode="bilinear")
+    low = images(2, 4, 8, 10)
+    torch.testing.assert_close(conv.train().after(up, low), conv(up(low)), rtol=0, atol=0)
+
+
 def build_layer(inputs: int, outputs: int) -> ConvAfterDoubling:
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -66,6 +66,8 @@ def test_each_epoch_and_each_seed_draws_anew(pairs, name):
 def test_words_are_a_place_in_one_long_stream():
     all_of_them = words(3, "mix", 5, 0, 20, 8)
     assert np.array_equal(words(3, "mix", 5, 7, 6, 8), all_of_them[7:13])
+    with pytest.raises(ValueError, match="steps of 4"):
+        words(3, "mix", 5, 0, 1, 6)
 
 
 def test_stored_order_without_augmentation(pairs):
